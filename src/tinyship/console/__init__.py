@@ -1,0 +1,1 @@
+"""Shows events, tables and JSON to people and scripts. Nothing else prints."""

@@ -1,0 +1,1 @@
+"""A Docker Engine (or Podman) at the other end of docker-py. Knows no git and no registry client."""

@@ -1,0 +1,139 @@
+"""What can go wrong, written for the person who reads it.
+
+    TinyshipError               exit code 1
+    ├── ConfigError             exit code 2: a setting or a flag is wrong
+    ├── GitError                the repository cannot be read
+    ├── ContextError            a Dockerfile, a context or an ignore file is missing or unreadable
+    ├── EngineError             the engine said no
+    │   ├── EngineUnreachable   there is no engine, no permission, or it is too old
+    │   ├── BuildFailed         a step of a Dockerfile failed
+    │   └── CommandFailed       a command in a container, or one that makes a root filesystem, failed
+    ├── ArtifactError           an artifact is missing, or what a container handed back is not to be trusted
+    ├── RegistryError           a push, a pull or a look into a registry failed
+    ├── BudgetExceeded          an image is larger than it may be
+    └── Refused                 tinyship will not do this, and says what would make it safe
+
+``str(error)`` is all that the user sees: what failed, then the last lines of output, then the way out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class TinyshipError(Exception):
+    """Something failed, and this says what, on which image and stage, why, and what to do.
+
+    Args:
+        message: one line: what failed and why.
+        hint: one line: what to do about it.
+        tail: the last lines that the failing step wrote.
+        stage: ``base``, ``build``, ``release`` or ``push``; empty outside of a stage.
+        image: the reference of the image it was about; empty where there is none.
+    """
+
+    exit_code = 1
+
+    def __init__(
+        self, message: str, *, hint: str = "", tail: Sequence[str] = (), stage: str = "", image: str = ""
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.tail = tuple(tail)
+        self.stage = stage
+        self.image = image
+
+    def __str__(self) -> str:
+        where = " ".join(part for part in (self.stage, self.image) if part)
+        lines = [f"{where}: {self.message}" if where else self.message]
+        lines += [f"  | {line}" for line in self.tail]
+        if self.hint:
+            lines.append(f"  {self.hint}")
+        return "\n".join(lines)
+
+    def at(self, stage: str, image: str) -> TinyshipError:
+        """This error, with stage and image filled in where they are not known yet."""
+        self.stage = self.stage or stage
+        self.image = self.image or image
+        return self
+
+
+class ConfigError(TinyshipError):
+    """A setting, an environment variable or a flag is wrong."""
+
+    exit_code = 2
+
+
+class GitError(TinyshipError):
+    """The project's git repository cannot tell what is needed."""
+
+
+class ContextError(TinyshipError):
+    """A Dockerfile, a build context or an ignore file cannot be used."""
+
+
+class EngineError(TinyshipError):
+    """The engine answered with an error."""
+
+
+class EngineUnreachable(EngineError):
+    """No engine answers, this user may not talk to it, or it is too old."""
+
+
+class BuildFailed(EngineError):
+    """A step of a Dockerfile failed."""
+
+
+class CommandFailed(EngineError):
+    """A command that tinyship ran failed.
+
+    Args:
+        exit_code_of_command: what the command exited with.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        exit_code_of_command: int,
+        hint: str = "",
+        tail: Sequence[str] = (),
+        stage: str = "",
+        image: str = "",
+    ) -> None:
+        super().__init__(message, hint=hint, tail=tail, stage=stage, image=image)
+        self.exit_code_of_command = exit_code_of_command
+
+
+class ArtifactError(TinyshipError):
+    """An artifact is missing, or what came back from a container must not be written."""
+
+
+class RegistryError(TinyshipError):
+    """A registry, or the way to it, failed.
+
+    Args:
+        host: the registry's host, with its port.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        host: str,
+        hint: str = "",
+        tail: Sequence[str] = (),
+        stage: str = "",
+        image: str = "",
+    ) -> None:
+        super().__init__(message, hint=hint, tail=tail, stage=stage, image=image)
+        self.host = host
+
+
+class BudgetExceeded(TinyshipError):
+    """One or more budgets are broken."""
+
+
+class Refused(TinyshipError):
+    """Nothing was done, because doing it would not be safe."""

@@ -1,0 +1,1 @@
+"""Config -> frozen, typed settings, each with the place that it came from."""

@@ -1,0 +1,282 @@
+"""The settings of a project, as frozen types: what each key means, its unit and its default.
+
+Every path is relative to the project's root. Lists stand where one would expect maps with keys of the user's choosing,
+because such keys break Invoke's environment loader.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from typing import Literal
+
+import msgspec
+
+from tinyship.settings.quantity import parse_bytes, parse_growth
+
+Words = str | tuple[str, ...]
+"""A command: a list of arguments, or one string that is split as a shell would split it (and runs without a shell)."""
+
+_REPOSITORY = re.compile(
+    r"(?:(?:[a-zA-Z0-9](?:[a-zA-Z0-9.-]*[a-zA-Z0-9])?(?::[0-9]+)?|\[[0-9a-fA-F:]+\](?::[0-9]+)?)/)?"
+    r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*)*"
+)
+_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+
+
+def words(command: Words) -> tuple[str, ...]:
+    """The arguments of a command that is written as a list or as one string."""
+    return tuple(shlex.split(command)) if isinstance(command, str) else command
+
+
+class _Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=False):
+    """A section of the config: frozen, keywords only, and strict about unknown keys."""
+
+
+class Version(_Section):
+    """Where the version comes from: git tags (the default), a literal, or a file. At most one of the three."""
+
+    tag: str = ""
+    """A glob of git tags, ``v*`` where nothing is set; what stands before its ``*`` is cut from the version."""
+    literal: str = ""
+    """The version itself."""
+    file: str = ""
+    """A file that holds the version."""
+    regex: str = ""
+    """Finds the version in ``file``; its first group is the version. Without it, the file's text is."""
+
+    def __post_init__(self) -> None:
+        chosen = [name for name in ("tag", "literal", "file") if getattr(self, name)]
+        if len(chosen) > 1:
+            raise ValueError(f"`{chosen[0]}` and `{chosen[1]}` exclude each other")
+        if self.regex and not self.file:
+            raise ValueError("`regex` needs `file`")
+        if self.regex:
+            try:
+                groups = re.compile(self.regex).groups
+            except re.error as error:
+                raise ValueError(f"`regex` is no regular expression: {error}") from error
+            if not groups:
+                raise ValueError("`regex` needs a group around the version")
+
+
+class Rootfs(_Section):
+    """A root filesystem: a tar file, or a command that writes a tar to its standard output. Exactly one of the two."""
+
+    tar: str = ""
+    command: Words = ()
+
+    def __post_init__(self) -> None:
+        if bool(self.tar) == bool(self.command):
+            raise ValueError("needs either `tar` or `command`")
+
+
+class Base(_Section):
+    """A base image: built from a Dockerfile, imported from a root filesystem, or pulled by digest."""
+
+    name: str
+    dockerfile: str = ""
+    context: str = "."
+    target: str = ""
+    rootfs: Rootfs | None = None
+    changes: tuple[str, ...] = ()
+    """Dockerfile instructions that the engine applies to an imported root filesystem, like ``ENV A=1``."""
+    pull: str = ""
+    """The digest to pull, ``sha256:...``."""
+
+    def __post_init__(self) -> None:
+        check_reference(self.name)
+        ways = [way for way in ("dockerfile", "rootfs", "pull") if getattr(self, way)]
+        if len(ways) != 1:
+            raise ValueError(f"`{self.name}` needs one of `dockerfile`, `rootfs` and `pull`")
+        if self.changes and not self.rootfs:
+            raise ValueError("`changes` go with `rootfs`")
+        if self.pull and not _DIGEST.fullmatch(self.pull):
+            raise ValueError(f"`pull: {self.pull}` is no digest (sha256: and 64 hexadecimal digits)")
+
+
+class Build(_Section):
+    """The fat image that compiles, and what is run in it."""
+
+    dockerfile: str = "Dockerfile.build"
+    context: str = "."
+    target: str = ""
+    tag: str = "build"
+    workdir: str = ""
+    """Where the context goes in the container; the image's WORKDIR where nothing is set."""
+    command: Words = ()
+    """What compiles; the image's CMD where nothing is set."""
+    artifacts: tuple[str, ...] = ()
+    """Files or folders that the command leaves below ``workdir``; copied to the same path below the root."""
+    env: tuple[str, ...] = ()
+    test: Words = ()
+    """The command of ``build.test``."""
+    shell: Words = ("/bin/sh",)
+    """The command of ``build.shell``."""
+
+    def __post_init__(self) -> None:
+        check_tag(self.tag)
+        check_assignments("env", self.env)
+        for artifact in self.artifacts:
+            check_artifact(artifact)
+
+
+class Smoke(_Section):
+    """How to tell that a released image works."""
+
+    command: Words = ()
+    """Run in the container until it exits with 0; the image's HEALTHCHECK where nothing is set."""
+    timeout: float = 30.0
+    """Seconds."""
+
+
+class Run(_Section):
+    """How to run the released image."""
+
+    ports: tuple[str, ...] = ()
+    """As ``docker run -p`` takes them; every port that the image exposes, on a free loopback port, where empty."""
+    env: tuple[str, ...] = ()
+    command: Words = ()
+
+    def __post_init__(self) -> None:
+        check_assignments("env", self.env)
+
+
+class Release(_Section):
+    """The tiny image that ships."""
+
+    dockerfile: str = "Dockerfile"
+    context: str = "."
+    target: str = ""
+    run: Run = Run()
+    smoke: Smoke = Smoke()
+
+
+class Push(_Section):
+    """Where a release goes, under which tags."""
+
+    to: tuple[str, ...] = ()
+    """Registries, ``host[:port][/path]``; empty: the one that the image's name implies."""
+    tags: tuple[str, ...] = ("{version}", "{commit}", "latest")
+    smoke: bool = False
+    """Push only what passed ``release.smoke``."""
+    timeout: float = 300.0
+    """Seconds without a sign of life from the engine or the registry before a push is given up."""
+
+    def __post_init__(self) -> None:
+        for registry in self.to:
+            if not _REPOSITORY.fullmatch(f"{registry}/x") or "://" in registry:
+                raise ValueError(f"`{registry}` is no registry (host[:port][/path], without a scheme)")
+
+
+class Budget(_Section):
+    """A limit on an image. Sizes like ``40MB`` (decimal) or ``40MiB``; growth like ``5%`` or ``2MB``."""
+
+    stage: Literal["base", "build", "release"] = "release"
+    unpacked: str = ""
+    unique: str = ""
+    layers: int = 0
+    growth: str = ""
+    """How much larger than the last release `unpacked` may be."""
+    floor: str = ""
+    """Growth below this never alarms."""
+
+    def __post_init__(self) -> None:
+        for key in ("unpacked", "unique", "floor"):
+            if getattr(self, key):
+                parse_bytes(getattr(self, key))
+        if self.growth:
+            parse_growth(self.growth)
+        if self.floor and not self.growth:
+            raise ValueError("`floor` goes with `growth`")
+
+
+class Size(_Section):
+    """Limits on sizes."""
+
+    budgets: tuple[Budget, ...] = ()
+
+
+class Clean(_Section):
+    """What stays."""
+
+    keep: int = 3
+    """How many releases ``clean.images`` keeps in the engine."""
+
+    def __post_init__(self) -> None:
+        if self.keep < 1:
+            raise ValueError("`keep` is at least 1 (`clean.all` removes everything)")
+
+
+class Settings(_Section):
+    """One image and how it is made, released and pushed."""
+
+    image: str
+    """The repository's name, without a tag and without the registry of `push.to`."""
+    version: Version = Version()
+    builder: Literal["auto", "classic"] = "auto"
+    args: tuple[str, ...] = ()
+    """Build arguments, ``KEY=value``, for every Dockerfile that declares them."""
+    labels: tuple[str, ...] = ()
+    """Labels, ``key=value``, for the release image, beside those that come by themselves."""
+    network: str = ""
+    """The network of RUN instructions, as ``docker build --network`` takes it."""
+    extra_hosts: tuple[str, ...] = ()
+    """``name:address``, as ``docker build --add-host`` takes them."""
+    base: tuple[Base, ...] = ()
+    build: Build | None = None
+    release: Release = Release()
+    push: Push = Push()
+    size: Size = Size()
+    clean: Clean = Clean()
+
+    def __post_init__(self) -> None:
+        check_repository(self.image)
+        check_assignments("args", self.args)
+        check_assignments("labels", self.labels)
+        names = [base.name for base in self.base]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"two entries of `base` are named `{name}`")
+
+
+def check_repository(name: str) -> None:
+    """Raise ValueError unless ``name`` is a repository name as the distribution's reference grammar has it."""
+    if _REPOSITORY.fullmatch(name) and len(name) <= 255:
+        return
+    if ":" in name.rpartition("/")[2]:
+        raise ValueError(f"`{name}` has a tag: tags come from `push.tags`")
+    if name != name.lower():
+        raise ValueError(f"`{name}` is no image name: use lower case, `{name.lower()}`")
+    raise ValueError(f"`{name}` is no image name (like `lacion/foo`)")
+
+
+def check_reference(name: str) -> None:
+    """Raise ValueError unless ``name`` is a repository name with a tag or without one."""
+    repository, colon, tag = name.rpartition(":")
+    if not colon or "/" in tag:
+        repository, tag = name, "latest"
+    if not _REPOSITORY.fullmatch(repository) or not _TAG.fullmatch(tag):
+        raise ValueError(f"`{name}` is no image name (like `lacion/alpine:latest`)")
+
+
+def check_tag(tag: str) -> None:
+    """Raise ValueError unless ``tag`` is a tag that Docker accepts."""
+    if not _TAG.fullmatch(tag):
+        raise ValueError(f"`{tag}` is no tag (letters, digits, `_`, `.` and `-`; at most 128)")
+
+
+def check_assignments(key: str, entries: tuple[str, ...]) -> None:
+    """Raise ValueError unless each entry is ``NAME=value``."""
+    for entry in entries:
+        name, equals, _ = entry.partition("=")
+        if not equals or not name.strip():
+            raise ValueError(f"`{entry}` in `{key}` is not of the form `NAME=value`")
+
+
+def check_artifact(path: str) -> None:
+    """Raise ValueError unless ``path`` is a relative path that stays below the project's root."""
+    parts = path.split("/")
+    if path.startswith("/") or ".." in parts or not path.strip("./"):
+        raise ValueError(f"artifact `{path}` leaves the project: give a path below its root")

@@ -1,0 +1,1 @@
+"""What images weigh, and what they may weigh. No I/O."""

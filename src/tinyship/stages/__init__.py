@@ -1,0 +1,1 @@
+"""base, build, release, push, clean: data in, data out."""

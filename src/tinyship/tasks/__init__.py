@@ -1,0 +1,1 @@
+"""Invoke adapters: read settings, call the library, print."""
