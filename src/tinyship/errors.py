@@ -19,6 +19,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tinyship.sizes.table import Row
 
 
 class TinyshipError(Exception):
@@ -132,7 +136,16 @@ class RegistryError(TinyshipError):
 
 
 class BudgetExceeded(TinyshipError):
-    """One or more budgets are broken."""
+    """One or more budgets are broken.
+
+    Args:
+        rows: the size table, as it would have been shown.
+    """
+
+    def __init__(self, broken: Sequence[str], rows: Sequence[Row], *, stage: str = "", image: str = "") -> None:
+        many = f"{len(broken)} budgets are broken" if len(broken) > 1 else "a budget is broken"
+        super().__init__(many, tail=broken, hint="Make it smaller, or raise `size.budgets`.", stage=stage, image=image)
+        self.rows = tuple(rows)
 
 
 class Refused(TinyshipError):

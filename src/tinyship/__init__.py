@@ -1,0 +1,42 @@
+"""tinyship ships tiny Docker images with Invoke tasks instead of a Makefile.
+
+In a ``tasks.py``: ``import tinyship`` and ``ns = tinyship.collection()``. In a script: ``tinyship.Project.load(".")``.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tinyship.errors import TinyshipError
+    from tinyship.plan import Plan
+    from tinyship.project import Project
+    from tinyship.record import Record
+    from tinyship.revision import Revision
+    from tinyship.settings.schema import Settings
+    from tinyship.tasks.mount import collection, ns
+
+__version__ = "0.1.0"
+
+__all__ = ["Plan", "Project", "Record", "Revision", "Settings", "TinyshipError", "collection", "ns"]
+
+_HOMES = {
+    "Plan": "tinyship.plan",
+    "Project": "tinyship.project",
+    "Record": "tinyship.record",
+    "Revision": "tinyship.revision",
+    "Settings": "tinyship.settings.schema",
+    "TinyshipError": "tinyship.errors",
+    "collection": "tinyship.tasks.mount",
+    "ns": "tinyship.tasks.mount",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first asked for (PEP 562), so that ``import tinyship`` costs nothing."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value

@@ -1,0 +1,144 @@
+"""The images of a project, for scripts: load it, run its stages, get data back. Prints nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tinyship.events import Events, ignore
+from tinyship.record import Record
+
+if TYPE_CHECKING:
+    from tinyship.plan import Plan
+    from tinyship.settings.load import Loaded
+    from tinyship.sizes.table import Row
+    from tinyship.stages.clean import Cleaned
+    from tinyship.stages.scope import Made, Scope
+
+
+@dataclass(frozen=True)
+class Project:
+    """One config and the images that it describes.
+
+    ``Project.load(".").release(push=True)`` releases and pushes what ``invoke release push`` would.
+
+    Args:
+        root: the project's folder.
+        images: the settings of each image, with where each came from.
+        events: gets what happens while stages run; see ``tinyship.events``.
+    """
+
+    root: Path
+    images: tuple[Loaded, ...]
+    events: Events = ignore
+
+    @classmethod
+    def load(cls, path: str | Path = ".", *, image: str = "", events: Events = ignore) -> Project:
+        """The project whose folder is ``path`` or the nearest one above it that has a config.
+
+        Args:
+            path: a folder of the project.
+            image: the name of one entry of ``images``; all of them where empty.
+            events: gets what happens while stages run.
+
+        Raises:
+            ConfigError: there is no config, or something in it is wrong.
+        """
+        from tinyship.settings import invoke_config, load
+
+        root = invoke_config.find_root(Path(path))
+        return cls(root, load.load(invoke_config.of_project(root), image=image), events)
+
+    def plan(self, *, push: bool = False) -> tuple[Plan, ...]:
+        """What ``release`` would do; one plan an image, and one more for its push where that is asked for."""
+        from tinyship import pipeline
+
+        with self.scopes() as scopes:
+            return tuple(
+                plan
+                for scope in scopes
+                for plan in (pipeline.plan_release(scope), *((pipeline.plan_push(scope),) if push else ()))
+            )
+
+    def base(self, *, force: bool = False) -> tuple[Made, ...]:
+        """Bring the base images up to date."""
+        from tinyship import pipeline
+
+        with self.scopes() as scopes:
+            return tuple(made for scope in scopes for made in pipeline.make_bases(scope, force=force))
+
+    def build(self) -> tuple[Made, ...]:
+        """Build the build images and the artifacts."""
+        from tinyship.stages import build
+
+        with self.scopes() as scopes:
+            return tuple(made for scope in scopes if (made := build.make(scope)))
+
+    def release(self, *, push: bool = False, only: bool = False, allow_dirty: bool = False) -> Record:
+        """Release each image and, where asked for, push it.
+
+        Args:
+            push: publish what was released.
+            only: leave base and build as they are.
+            allow_dirty: push even what was released from a tree with uncommitted changes.
+
+        Returns:
+            the record, as ``.tinyship/release.json`` holds it.
+
+        Raises:
+            TinyshipError: what failed, on which image and stage, and what to do.
+        """
+        from tinyship import pipeline, record
+
+        with self.scopes() as scopes:
+            for scope in scopes:
+                pipeline.make_release(scope, only=only)
+            for scope in scopes if push else ():
+                pipeline.send(scope, allow_dirty=allow_dirty)
+        return record.read(self.root)
+
+    def push(self, *, allow_dirty: bool = False) -> Record:
+        """Push what the record names."""
+        from tinyship import pipeline, record
+
+        with self.scopes() as scopes:
+            for scope in scopes:
+                pipeline.send(scope, allow_dirty=allow_dirty)
+        return record.read(self.root)
+
+    def sizes(self) -> tuple[Row, ...]:
+        """The size table of what is in the engine now."""
+        from tinyship.stages import size
+
+        with self.scopes() as scopes:
+            return tuple(row for scope in scopes for row in size.now(scope))
+
+    def clean(self, *, everything: bool = False) -> tuple[Cleaned, ...]:
+        """Remove artifacts, containers and images without a name; with ``everything`` all that the project made."""
+        from tinyship.stages import clean
+
+        act = clean.everything if everything else clean.work
+        with self.scopes() as scopes:
+            return tuple(act(scope) for scope in scopes)
+
+    @contextmanager
+    def scopes(self) -> Iterator[tuple[Scope, ...]]:
+        """What the stages of each image work with; one engine serves all, and is closed at the end."""
+        from functools import cache
+
+        from tinyship.engine.connect import connect
+        from tinyship.stages.scope import Scope
+
+        shared = cache(lambda: connect())
+        made = tuple(
+            Scope(self.root, loaded.settings, self.events, origins=loaded.origins, connect=shared)
+            for loaded in self.images
+        )
+        try:
+            yield made
+        finally:
+            for scope in made:
+                scope.close()

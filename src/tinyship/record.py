@@ -1,0 +1,176 @@
+"""What a release did, as data: ``.tinyship/release.json``, read by push, by scripts and by the next release.
+
+The file is ``{"schema": 1, "images": [...]}``, one entry an image, sizes in bytes. It is replaced atomically.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from tinyship.errors import TinyshipError
+from tinyship.sizes.table import Row
+from tinyship.state import folder
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """The sizes of one image of the pipeline, in bytes; None where not known."""
+
+    stage: str
+    image: str
+    unpacked: int
+    pull: int | None
+    unique: int | None
+    layers: int
+
+    @classmethod
+    def of(cls, row: Row) -> Sizes:
+        """The sizes that a row of the size table shows."""
+        return cls(row.stage, row.image, row.unpacked, row.pull, row.unique, row.layers)
+
+
+@dataclass(frozen=True, slots=True)
+class Previous:
+    """The last release of another commit, to measure growth against."""
+
+    version: str
+    commit: str
+    sizes: tuple[Sizes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Pushed:
+    """A tag in a registry, and the digest of the manifest that it names."""
+
+    reference: str
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """One released image.
+
+    Args:
+        image: the repository's name, without a tag.
+        version: as it was tagged, with ``-dirty`` where the tree was.
+        commit: the full commit; empty where there is no repository.
+        tree: a digest of what git said of the working tree; tells push whether it moved.
+        dirty: whether the tree held changes that no commit has.
+        source: the repository's URL without credentials; empty where unknown.
+        created: the commit's date, RFC 3339; empty where unknown.
+        platform: ``os/architecture`` of the image.
+        id: the engine's id of the image.
+        tags: the tags in the engine.
+        sizes: of each image of the pipeline.
+        smoke: whether it passed its smoke test; None where that was not run.
+        pushed: what was pushed, and its digests.
+        previous: what growth is measured against; None for the first release.
+    """
+
+    image: str
+    version: str
+    commit: str
+    tree: str
+    dirty: bool
+    source: str
+    created: str
+    platform: str
+    id: str
+    tags: tuple[str, ...]
+    sizes: tuple[Sizes, ...]
+    smoke: bool | None = None
+    pushed: tuple[Pushed, ...] = ()
+    previous: Previous | None = None
+
+    @property
+    def reference(self) -> str:
+        """The image in the engine, by its version where it has such a tag."""
+        return f"{self.image}:{self.version if self.version in self.tags else self.tags[0]}"
+
+    def summary(self) -> Previous:
+        """What the next release measures its growth against."""
+        return Previous(self.version, self.commit, self.sizes)
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """All that is released of a project: one entry an image."""
+
+    images: tuple[Release, ...] = field(default=())
+
+    def find(self, image: str) -> Release | None:
+        """The entry of the image with this repository name."""
+        return next((release for release in self.images if release.image == image), None)
+
+    def with_release(self, release: Release) -> Record:
+        """This record with the entry of ``release.image`` replaced or added."""
+        others = tuple(entry for entry in self.images if entry.image != release.image)
+        return replace(self, images=(*others, release))
+
+    def as_json(self) -> dict[str, Any]:
+        """The record as it stands in its file."""
+        return {"schema": SCHEMA, "images": [asdict(release) for release in self.images]}
+
+
+def path(root: Path) -> Path:
+    """Where the record of the project at ``root`` lies."""
+    return root / ".tinyship" / "release.json"
+
+
+def read(root: Path) -> Record:
+    """The project's record; an empty one where nothing was released yet.
+
+    Raises:
+        TinyshipError: the file is there but cannot be understood.
+    """
+    file = path(root)
+    try:
+        data = json.loads(file.read_bytes())
+    except FileNotFoundError:
+        return Record()
+    except (OSError, ValueError) as error:
+        raise _unusable(file, str(error)) from error
+    if not isinstance(data, dict) or data.get("schema") != SCHEMA:
+        raise _unusable(file, f"it is not of schema {SCHEMA}")
+    try:
+        return Record(tuple(_release(entry) for entry in data["images"]))
+    except (KeyError, TypeError, AttributeError) as error:
+        raise _unusable(file, f"an entry is incomplete ({error})") from error
+
+
+def update(root: Path, release: Release) -> Record:
+    """Put ``release`` into the project's record, beside the other images', and write it."""
+    record = read(root).with_release(release)
+    file = folder(root) / "release.json"
+    fresh = file.with_name(f"release.json.{os.getpid()}")
+    fresh.write_text(json.dumps(record.as_json(), indent=2) + "\n")
+    fresh.replace(file)
+    return record
+
+
+def _unusable(file: Path, why: str) -> TinyshipError:
+    return TinyshipError(f"the record {file} cannot be used: {why}", hint="Remove it and run `invoke release` again.")
+
+
+def _release(entry: Mapping[str, Any]) -> Release:
+    previous = entry["previous"]
+    return Release(
+        **{
+            **entry,
+            "tags": tuple(entry["tags"]),
+            "sizes": _sizes(entry["sizes"]),
+            "pushed": tuple(Pushed(**pushed) for pushed in entry["pushed"]),
+            "previous": previous and Previous(**{**previous, "sizes": _sizes(previous["sizes"])}),
+        }
+    )
+
+
+def _sizes(entries: list[dict[str, Any]]) -> tuple[Sizes, ...]:
+    return tuple(Sizes(**sizes) for sizes in entries)

@@ -1,0 +1,61 @@
+"""What a manifest in a registry says of an image's size.
+
+Source of the protocol: the OCI distribution and image specifications; python-dxf speaks it.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from tinyship.errors import RegistryError
+
+if TYPE_CHECKING:
+    from tinyship.credentials import Credential
+
+_HUB = "registry-1.docker.io"
+
+
+def pull_size(reference: str, digest: str, *, credential: Credential | None, timeout: float = 20.0) -> int:
+    """The compressed bytes that a pull of one image transfers: its config and its layers.
+
+    Args:
+        reference: as the image was pushed, ``[host[:port]/]repository:tag``.
+        digest: of the manifest.
+        credential: for the registry; None to ask anonymously.
+        timeout: seconds without an answer.
+
+    Raises:
+        RegistryError: the registry cannot be asked, or its answer is no manifest of one image.
+    """
+    from dxf import DXF
+    from dxf.exceptions import DXFError
+    from requests import RequestException
+
+    host, repository = _split(reference)
+
+    def authenticate(dxf: Any, response: Any) -> None:
+        name = credential.username if credential else None
+        dxf.authenticate(name, credential.secret if credential else None, response=response)
+
+    try:
+        with DXF(host, repository, authenticate, insecure=_is_loopback(host), timeout=timeout) as registry:
+            manifest = json.loads(registry.get_manifest(digest))
+        return int(manifest["config"]["size"]) + sum(int(layer["size"]) for layer in manifest["layers"])
+    except (RequestException, DXFError, OSError) as error:
+        raise RegistryError(f"{host} did not give the manifest: {type(error).__name__}", host=host) from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise RegistryError(f"{host} gave no manifest of a single image", host=host) from error
+
+
+def _split(reference: str) -> tuple[str, str]:
+    name = reference.rpartition(":")[0]
+    first, slash, rest = name.partition("/")
+    if slash and (first == "localhost" or "." in first or ":" in first):
+        return (_HUB if first == "docker.io" else first), rest
+    return _HUB, name if slash else f"library/{name}"
+
+
+def _is_loopback(host: str) -> bool:
+    """Whether an engine would take plain HTTP from this host without being told to."""
+    return host.partition(":")[0] in {"localhost", "127.0.0.1"} or host.startswith("[::1]")

@@ -1,0 +1,128 @@
+"""The release stage: builds the tiny image, tags it, weighs it, and writes down what was made."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import UTC
+
+from tinyship import labels, record, revision
+from tinyship.engine import images
+from tinyship.errors import ArtifactError, BudgetExceeded
+from tinyship.events import Notice
+from tinyship.plan import Action
+from tinyship.record import Record, Release, Sizes
+from tinyship.sizes import budgets
+from tinyship.sizes.table import Row
+from tinyship.stages import size
+from tinyship.stages.scope import Scope
+from tinyship.tags import sanitise
+
+
+@dataclass(frozen=True, slots=True)
+class Released:
+    """What a release made: its entry in the record, and the rows of its size table."""
+
+    release: Release
+    rows: tuple[Row, ...]
+
+
+def local_tags(scope: Scope) -> tuple[str, ...]:
+    """The tags in the engine: ``local`` and the version; the commit too where the tree is clean."""
+    now = scope.revision
+    commit = (now.commit,) if now.commit and not now.dirty else ()
+    return ("local", sanitise(now.full_version), *commit)
+
+
+def plan(scope: Scope) -> tuple[Action, ...]:
+    """What ``make`` would do."""
+    release = scope.settings.release
+    target = f", target {release.target}" if release.target else ""
+    first, *others = local_tags(scope)
+    name = scope.settings.image
+    return (
+        Action("build", f"{name}:{first}", f"from {release.dockerfile}, context {release.context}{target}"),
+        *(Action("tag", f"{name}:{tag}") for tag in others),
+        *(Action("check", budgets.describe(budget)) for budget in scope.settings.size.budgets),
+        Action("write", ".tinyship/release.json"),
+    )
+
+
+def check(scope: Scope) -> None:
+    """Raise what ``make`` would raise for files that are missing, before anything is made."""
+    scope.context("release", scope.settings.release.context, scope.settings.release.dockerfile)
+
+
+def check_artifacts(scope: Scope) -> None:
+    """Raise ArtifactError for artifacts of the build stage that are not there."""
+    build = scope.settings.build
+    missing = [artifact for artifact in (build.artifacts if build else ()) if not (scope.root / artifact).exists()]
+    if missing:
+        raise ArtifactError(
+            f"there is no {' and no '.join(missing)}",
+            hint="`invoke build` makes the artifacts; `invoke release` without `--only` does it by itself.",
+            stage="release",
+            image=scope.settings.image,
+        )
+
+
+def make(scope: Scope) -> Released:
+    """Build the release image, tag it, check the budgets and write the record.
+
+    Raises:
+        BuildFailed: a step of the Dockerfile failed.
+        BudgetExceeded: a budget is broken; its ``rows`` hold the sizes. The image stays as ``local``, without a record.
+    """
+    for notice in scope.revision.notices:
+        scope.events(Notice(notice))
+    settings, name = scope.settings.release, scope.settings.image
+    tree = revision.state(scope.root)[1]
+    first, *others = local_tags(scope)
+    with scope.stage("release", f"{name}:{first}", f"building from {settings.dockerfile}") as outcome:
+        check_artifacts(scope)
+        context = scope.context("release", settings.context, settings.dockerfile)
+        facts = labels.oci(scope.settings, scope.revision)
+        result = scope.build_image("release", context, f"{name}:{first}", target=settings.target, more_labels=facts)
+        outcome.word = "up to date" if result.cached else "built"
+    before = _baseline(record.read(scope.root), name, scope.revision.commit)
+    rows = size.rows(scope, release=f"{name}:{first}", before=before.sizes if before else ())
+    broken = budgets.broken(scope.settings.size.budgets, rows, before.sizes if before else ())
+    rows = size.with_notes(rows, scope.settings.size.budgets, broken)
+    if broken:
+        raise BudgetExceeded(broken, rows, stage="release", image=f"{name}:{scope.revision.full_version}")
+    for tag in others:
+        images.tag(scope.engine, result.image_id, f"{name}:{tag}")
+    rows = tuple(_renamed(row, f"{name}:{sanitise(scope.revision.full_version)}") for row in rows)
+    release = _entry(scope, result.image_id, tree, rows, before)
+    record.update(scope.root, release)
+    return Released(release, rows)
+
+
+def _renamed(row: Row, reference: str) -> Row:
+    return replace(row, image=reference) if row.stage == "release" else row
+
+
+def _baseline(known: Record, image: str, commit: str) -> record.Previous | None:
+    """What growth is measured against: the last release of another commit, or of the same where there is no other."""
+    last = known.find(image)
+    if not last:
+        return None
+    return (last.previous or last.summary()) if last.commit == commit else last.summary()
+
+
+def _entry(scope: Scope, image_id: str, tree: str, rows: tuple[Row, ...], before: record.Previous | None) -> Release:
+    now = scope.revision
+    image = images.find(scope.engine, image_id)
+    return Release(
+        image=scope.settings.image,
+        version=sanitise(now.full_version),
+        commit=now.commit,
+        tree=tree,
+        dirty=now.dirty,
+        source=now.source,
+        created=now.date.astimezone(UTC).isoformat() if now.date else "",
+        platform=f"{image.os}/{image.architecture}" if image else "",
+        id=image_id,
+        tags=local_tags(scope),
+        sizes=tuple(Sizes.of(row) for row in rows),
+        previous=before,
+    )

@@ -1,0 +1,131 @@
+"""Root filesystems for base images: where their bytes come from, and whether they changed since the last import."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import threading
+from collections import deque
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+from tinyship.errors import CommandFailed, ContextError
+from tinyship.events import Events, Log
+from tinyship.state import folder
+
+if TYPE_CHECKING:
+    from tinyship.settings.schema import Base, Rootfs
+
+_CHUNK = 1 << 18
+_TAIL = 20
+
+
+def describe(rootfs: Rootfs) -> str:
+    """What the root filesystem comes from, in words."""
+    return rootfs.tar or f"`{' '.join(_argv(rootfs))}`"
+
+
+def check(root: Path, base: Base) -> None:
+    """Raise ContextError when the tar file of a root filesystem is missing."""
+    if base.rootfs and base.rootfs.tar and not (root / base.rootfs.tar).is_file():
+        raise ContextError(
+            f"there is no file {base.rootfs.tar}",
+            hint="`rootfs.tar` is relative to the project's root.",
+            stage="base",
+            image=base.name,
+        )
+
+
+def chunks(root: Path, base: Base, events: Events) -> Iterator[bytes]:
+    """The root filesystem's tar, piece by piece.
+
+    Raises:
+        CommandFailed: the command that makes it is missing or exited with another code than 0.
+    """
+    assert base.rootfs
+    if base.rootfs.tar:
+        with (root / base.rootfs.tar).open("rb") as file:
+            yield from iter(lambda: file.read(_CHUNK), b"")
+    else:
+        yield from _output(root, _argv(base.rootfs), base.name, events)
+
+
+def recipe(root: Path, base: Base) -> str:
+    """A digest of all that is known to decide the root filesystem.
+
+    Of a tar file its content; of a command its words, and the content of the files of the project that it names.
+    """
+    assert base.rootfs
+    digest = hashlib.sha256(json.dumps([_argv(base.rootfs), base.rootfs.tar, base.changes]).encode())
+    for name in (base.rootfs.tar, *_argv(base.rootfs)):
+        if name and (root / name).is_file():
+            with (root / name).open("rb") as file:
+                digest.update(hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()
+
+
+def remembered(root: Path, name: str, image_id: str) -> str:
+    """The recipe that the image with this name and id was imported from; empty where that is not known."""
+    entry = _read(root).get(name, {})
+    return entry.get(image_id, "") if isinstance(entry, dict) else ""
+
+
+def remember(root: Path, name: str, image_id: str, recipe: str) -> None:
+    """Keep the recipe of an image that was just imported."""
+    known = {**_read(root), name: {image_id: recipe}}
+    file = folder(root) / "rootfs.json"
+    fresh = file.with_name(f"rootfs.json.{os.getpid()}")
+    fresh.write_text(json.dumps(known, indent=2) + "\n")
+    fresh.replace(file)
+
+
+def _read(root: Path) -> dict[str, dict[str, str]]:
+    try:
+        known = json.loads((root / ".tinyship" / "rootfs.json").read_bytes())
+    except (OSError, ValueError):
+        return {}  # not knowing only costs another import
+    return known if isinstance(known, dict) else {}
+
+
+def _argv(rootfs: Rootfs) -> tuple[str, ...]:
+    from tinyship.settings.schema import words
+
+    return words(rootfs.command)
+
+
+def _output(root: Path, argv: tuple[str, ...], name: str, events: Events) -> Iterator[bytes]:
+    try:
+        process = subprocess.Popen(argv, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    except OSError as error:
+        raise CommandFailed(
+            f"`{argv[0]}` cannot be started: {error.strerror}",
+            exit_code_of_command=127,
+            hint="`rootfs.command` runs in the project's root, without a shell.",
+        ) from error
+    tail: deque[str] = deque(maxlen=_TAIL)
+    assert process.stdout
+    assert process.stderr
+    reader = threading.Thread(target=_forward, args=(process.stderr, name, tail, events), daemon=True)
+    reader.start()
+    try:
+        yield from iter(lambda fd=process.stdout.fileno(): os.read(fd, _CHUNK), b"")  # type: ignore[misc]
+        code = process.wait()
+    finally:
+        process.kill()
+        process.wait()
+        reader.join()
+        process.stdout.close()
+        process.stderr.close()
+    if code:
+        command = " ".join(argv)
+        raise CommandFailed(f"`{command}` failed with exit code {code}", exit_code_of_command=code, tail=tuple(tail))
+
+
+def _forward(stream: IO[bytes], name: str, tail: deque[str], events: Events) -> None:
+    for line in stream:
+        text = line.decode(errors="replace").rstrip()
+        tail.append(text)
+        events(Log(name, text, "stderr"))

@@ -1,0 +1,120 @@
+"""What every stage works with: one image's settings, its project's root, the engine, and what git says."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tinyship import credentials, dockerfile, labels, revision
+from tinyship.context.source import Context
+from tinyship.engine.builder import BuildRequest, BuildResult, choose
+from tinyship.engine.connect import Engine, connect
+from tinyship.errors import TinyshipError
+from tinyship.events import Events, StageEnded, StageStarted, ignore
+from tinyship.revision import Revision
+
+if TYPE_CHECKING:
+    from tinyship.settings.schema import Settings
+
+
+@dataclass(frozen=True)
+class Scope:
+    """One image of a project while its stages run. The engine is connected, and git asked, when first needed.
+
+    Args:
+        root: the project's folder; the paths of the settings are relative to it.
+        settings: of this image.
+        events: gets what happens.
+        origins: where each setting came from.
+        connect: makes the engine; called once, and only when an engine is needed.
+    """
+
+    root: Path
+    settings: Settings
+    events: Events = ignore
+    origins: Mapping[str, str] = field(default_factory=dict)
+    connect: Callable[[], Engine] = connect
+
+    @cached_property
+    def engine(self) -> Engine:
+        """The engine that everything of this scope happens in."""
+        return self.connect()
+
+    @cached_property
+    def revision(self) -> Revision:
+        """What git said when it was first asked."""
+        return revision.read(self.root, self.settings.version)
+
+    def close(self) -> None:
+        """Close the engine's connections, if there are any."""
+        if "engine" in self.__dict__:
+            self.engine.close()
+
+    def context(self, stage: str, context: str, file: str) -> Context:
+        """The files that a stage sends to the builder.
+
+        Raises:
+            ContextError: the folder or the Dockerfile is missing or unusable; names the stage.
+        """
+        try:
+            return Context.open((self.root / context).resolve(), self.root / file)
+        except TinyshipError as error:
+            raise error.at(stage, self.settings.image) from None
+
+    def build_image(
+        self, stage: str, context: Context, reference: str, *, target: str = "", more_labels: Mapping[str, str]
+    ) -> BuildResult:
+        """Build one image of a stage, under one name, with the build arguments that its Dockerfile declares."""
+        declared = dockerfile.parse(context.dockerfile.read_text(errors="surrogateescape")).args
+        request = BuildRequest(
+            context=context,
+            tags=(reference,),
+            target=target,
+            args=labels.arguments(self.settings, self.revision, declared),
+            labels={**more_labels, **labels.own(self.settings, stage)},
+            network=self.settings.network,
+            extra_hosts=self.settings.extra_hosts,
+            credentials=credentials.find,
+        )
+        return choose(self.engine, self.settings.builder).build(request, self.events)
+
+    @contextmanager
+    def stage(self, stage: str, image: str, action: str) -> Iterator[Outcome]:
+        """Tell what begins and how it ended, and give every error on the way its stage and image."""
+        self.events(StageStarted(stage, image, action))
+        begun = time.monotonic()
+        outcome = Outcome()
+        try:
+            yield outcome
+        except TinyshipError as error:
+            raise error.at(stage, image) from error.__cause__
+        outcome.seconds = time.monotonic() - begun
+        self.events(StageEnded(stage, image, outcome.word, outcome.seconds))
+
+
+@dataclass(slots=True)
+class Outcome:
+    """How a stage ended: a word, and the seconds that it took."""
+
+    word: str = "done"
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """An image that a stage made, or found to be up to date.
+
+    ``made_from`` says what of: "Dockerfile docker/base/Dockerfile", "command `python rootfs.py`", "pull sha256:...".
+    """
+
+    stage: str
+    image: str
+    id: str
+    outcome: str
+    seconds: float
+    made_from: str = ""

@@ -1,0 +1,90 @@
+"""The base images: build, import or pull them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tinyship.tasks.spec import task
+
+if TYPE_CHECKING:
+    from tinyship.tasks.session import Session
+
+
+@task(
+    "make",
+    default=True,
+    help={"force": "Import root filesystems and pull again, even where nothing says that they changed."},
+)
+def make(session: Session, force: bool = False, json: bool = False) -> None:
+    """Build, import or pull the base images.
+
+    They are made in the order of `tinyship.base`. An entry is a Dockerfile, a root filesystem (a tar file, or a command whose standard output is a tar), or
+    a digest to pull. Builds are up to date when the engine's cache says so; an import, when its tar, its command, the
+    files that the command names and its `changes` are those of last time; a pull, when the digest is there.
+    """
+    from tinyship import pipeline
+    from tinyship.stages import base
+
+    def show(done: list[tuple[base.Made, ...]]) -> None:
+        made = [one for each in done for one in each]
+        session.console.table(("image", "made", "id"), [(one.image, one.made_from, _short(one.id)) for one in made])
+        session.console.result({"images": made})
+
+    session.run(
+        lambda scope: pipeline.plan(scope, "base", base.plan(scope)),
+        lambda scope: pipeline.make_bases(scope, force=force),
+        show,
+    )
+
+
+@task("list")
+def list_(session: Session, json: bool = False) -> None:
+    """Show the base images: size, age, made from what.
+
+    The size is the unpacked one: that of the image's files on disk, all layers together. An image that is not in the engine is listed
+    as missing.
+    """
+    from datetime import UTC, datetime
+
+    from humanize import naturaltime
+
+    from tinyship.console.units import size
+    from tinyship.engine import images
+    from tinyship.stages import base
+
+    rows = []
+    with session.project.scopes() as scopes:
+        for scope in scopes:
+            rows += [(entry, images.find(scope.engine, entry.name)) for entry in scope.settings.base]
+    now = datetime.now(UTC)
+    session.console.table(
+        ("image", "unpacked", "age", "made"),
+        [
+            (
+                entry.name,
+                size(image.unpacked) if image else "missing",
+                naturaltime(now - image.created) if image and image.created else "-",
+                base.made_from(entry),
+            )
+            for entry, image in rows
+        ],
+        right=("unpacked",),
+    )
+    session.console.result(
+        {
+            "images": [
+                {
+                    "image": entry.name,
+                    "id": image.id if image else None,
+                    "unpacked": image.unpacked if image else None,
+                    "created": image.created if image else None,
+                    "made_from": base.made_from(entry),
+                }
+                for entry, image in rows
+            ]
+        }
+    )
+
+
+def _short(image_id: str) -> str:
+    return image_id.removeprefix("sha256:")[:12]

@@ -1,0 +1,77 @@
+"""The build image: compile in it, test in it, look around in it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tinyship.tasks.spec import task
+
+if TYPE_CHECKING:
+    from tinyship.tasks.session import Session
+
+
+@task("make", default=True, help={"only_image": "Build the image, and leave out the compile."})
+def make(session: Session, only_image: bool = False, json: bool = False) -> None:
+    """Compile in a container, and copy the artifacts back.
+
+    First the build image is built, then its command is run on the source in a container of it. The source (`build.context`, after its ignore rules) is copied into the container, so this works with a remote
+    engine too. The command is `build.command`, or the image's CMD; its output is shown as it comes. Each of
+    `build.artifacts` then replaces the file or folder of the same path here, in one move: owned by you, modes kept,
+    nothing else touched. Without artifacts only the image is built.
+    """
+    from tinyship import pipeline
+    from tinyship.stages import build
+
+    def show(done: list[build.Made | None]) -> None:
+        session.console.result({"images": [made for made in done if made]})
+        for scope_images in session.project.images:
+            stage = scope_images.settings.build
+            for artifact in stage.artifacts if stage and not only_image else ():
+                session.console.say(artifact)
+
+    session.run(
+        lambda scope: pipeline.plan(scope, "build", build.plan(scope)),
+        lambda scope: build.make(scope, only_image=only_image),
+        show,
+    )
+
+
+@task("test")
+def run_tests(session: Session, json: bool = False) -> None:
+    """Run the project's tests in the build image.
+
+    The command of `build.test` is run in a container of it, on a copy of the source. The build image has to be there (`invoke build`). Nothing is copied back.
+    """
+    from tinyship import pipeline
+    from tinyship.plan import Action
+    from tinyship.stages import build
+
+    session.run(
+        lambda scope: pipeline.plan(scope, "build.test", (Action("test in", build.reference(scope)),)),
+        build.test,
+        lambda done: session.console.result({"tests": [{"exit_code": finished.exit_code} for finished in done]}),
+    )
+
+
+@task("shell")
+def shell(session: Session) -> None:
+    """Open a shell in the build image.
+
+    A copy of the source is in its working directory. The shell is `build.shell`, `/bin/sh` where nothing is set. The container is removed when the shell ends; its exit
+    code is this task's.
+    """
+    from invoke.exceptions import Exit
+
+    from tinyship import pipeline
+    from tinyship.plan import Action
+    from tinyship.stages import build
+
+    def show(codes: list[int]) -> None:
+        if any(codes):
+            raise Exit(code=next(code for code in codes if code))
+
+    session.run(
+        lambda scope: pipeline.plan(scope, "build.shell", (Action("open a shell in", build.reference(scope)),)),
+        build.open_shell,
+        show,
+    )

@@ -1,0 +1,88 @@
+"""The tiny image that ships: make it, run it, see that it works."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tinyship.tasks.spec import task
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tinyship.tasks.session import Session
+
+
+@task("make", default=True, help={"only": "Leave base and build as they are, and release what is there."})
+def make(session: Session, only: bool = False, json: bool = False) -> None:
+    """Make the release image, and what it stands on.
+
+    Base and build are brought up to date first; then the release image is built, tagged, labelled, weighed and
+    recorded. Tags in the engine: `local`, the version, the commit. The version comes from the git tag on HEAD (`v1.2.3` is
+    1.2.3), or from what `tinyship.version` says. A tree with changes that no commit has is released as
+    `<version>-dirty`. The table shows unpacked sizes (files on disk), what is unique beyond the base, and the change
+    since the last release; a broken budget is an error. What was made is written to `.tinyship/release.json`.
+    """
+    from tinyship import pipeline, record
+    from tinyship.errors import BudgetExceeded
+    from tinyship.stages.release import Released
+    from tinyship.stages.scope import Scope
+
+    def act(scope: Scope) -> Released:
+        try:
+            return pipeline.make_release(scope, only=only)
+        except BudgetExceeded as error:
+            session.console.sizes(error.rows)
+            raise
+
+    def show(done: list[Released]) -> None:
+        session.console.sizes([row for released in done for row in released.rows])
+        session.console.result(record.read(session.project.root).as_json())
+
+    session.run(lambda scope: pipeline.plan_release(scope, only=only), act, show)
+
+
+@task("run")
+def run(session: Session) -> None:
+    """Run the released image in the foreground.
+
+    Its ports are published, and Ctrl-C ends and removes it. Ports are those of `release.run.ports`, as `docker run -p` takes them, or else every port that the image exposes,
+    each on a free port of the loopback address. The container's exit code is this task's.
+    """
+    from invoke.exceptions import Exit
+
+    from tinyship import pipeline
+    from tinyship.stages import trial
+
+    def told(ports: Mapping[str, str]) -> None:
+        for inside, outside in ports.items():
+            session.console.say(
+                f"{inside} is at http://{outside}/" if inside.endswith("/tcp") else f"{inside} {outside}"
+            )
+
+    def show(codes: list[int]) -> None:
+        if any(codes):
+            raise Exit(code=next(code for code in codes if code))
+
+    session.run(
+        lambda scope: pipeline.plan(scope, "release.run", trial.plan_run(scope)),
+        lambda scope: trial.run(scope, told),
+        show,
+    )
+
+
+@task("smoke")
+def smoke(session: Session, json: bool = False) -> None:
+    """Run the released image until it shows that it works.
+
+    Its container is removed afterwards. What has to pass is `release.smoke.command`, run in the container until it exits with 0, or else the image's
+    HEALTHCHECK; within `release.smoke.timeout` seconds. `push.smoke: true` makes every push depend on it.
+    """
+    from tinyship import pipeline, record
+    from tinyship.stages import trial
+
+    def show(done: list[record.Release]) -> None:
+        for release in done:
+            session.console.say(f"{release.reference} works")
+        session.console.result(record.read(session.project.root).as_json())
+
+    session.run(lambda scope: pipeline.plan(scope, "release.smoke", trial.plan_smoke(scope)), trial.smoke, show)

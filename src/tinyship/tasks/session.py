@@ -1,0 +1,94 @@
+"""One run of one task: settings from Invoke, a console, and the one place where errors become exit codes."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from invoke.context import Context
+from invoke.exceptions import Exit
+
+from tinyship.console.console import Console
+from tinyship.errors import TinyshipError
+from tinyship.plan import Plan
+from tinyship.project import Project
+from tinyship.settings import invoke_config, load
+from tinyship.stages.scope import Scope
+from tinyship.tasks.spec import Spec
+
+INTERRUPTED = 130
+
+
+@dataclass(frozen=True)
+class Session:
+    """What the body of a task works with.
+
+    Args:
+        project: its images, with their settings as Invoke merged them.
+        console: shows what happens and what came of it.
+        dry: only say what would be done (Invoke's ``--dry``).
+    """
+
+    project: Project
+    console: Console
+    dry: bool
+
+    def run(
+        self, plan: Callable[[Scope], Plan], act: Callable[[Scope], Any], show: Callable[[list[Any]], None]
+    ) -> None:
+        """Plan or act for each image, then show what came of it.
+
+        Args:
+            plan: what would be done to one image; shown, and the end of it, in a dry run.
+            act: does it.
+            show: gets what ``act`` returned, one entry an image.
+        """
+        with self.project.scopes() as scopes:
+            if self.dry:
+                self.plans(plan(scope) for scope in scopes)
+                return
+            done = [act(scope) for scope in scopes]
+        show(done)
+
+    def plans(self, plans: Iterable[Plan]) -> None:
+        """Show what would be done."""
+        every = list(plans)
+        for plan in every:
+            self.console.plan(plan)
+        self.console.result({"plans": every})
+
+
+def run(spec: Spec, context: Context, image: str, flags: Mapping[str, Any]) -> None:
+    """Run the body of a task in a session of its own.
+
+    Raises:
+        Exit: with the error's text and code where it failed; Invoke prints the one and exits with the other.
+    """
+    try:
+        with Console(json=bool(flags.get("json"))) as console:
+            try:
+                spec.body(_open(context, image, console), **flags)
+            except TinyshipError as error:
+                console.failed()
+                console.result({"error": _as_data(error)})
+                raise
+    except TinyshipError as error:
+        if logging.getLogger("invoke").isEnabledFor(logging.DEBUG):
+            raise
+        raise Exit(f"error: {error}", code=error.exit_code) from None
+    except KeyboardInterrupt:
+        raise Exit("interrupted", code=INTERRUPTED) from None
+
+
+def _open(context: Context, image: str, console: Console) -> Session:
+    layers = invoke_config.layers(context.config)
+    loaded = load.load(layers, image=image)
+    root = invoke_config.project_root(context.config).resolve()
+    return Session(Project(root, loaded, console.event), console, dry=bool(context.config.run.dry))
+
+
+def _as_data(error: TinyshipError) -> dict[str, Any]:
+    names = ("message", "hint", "stage", "image", "tail")
+    return {"kind": type(error).__name__, **{name: getattr(error, name) for name in names}}
