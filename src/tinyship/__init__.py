@@ -9,13 +9,18 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from invoke.collection import Collection
+
     from tinyship.errors import TinyshipError
     from tinyship.plan import Plan
     from tinyship.project import Project
     from tinyship.record import Record
     from tinyship.revision import Revision
     from tinyship.settings.schema import Settings
-    from tinyship.tasks.mount import collection, ns
+    from tinyship.tasks.mount import collection
+
+    ns: Collection
+    """The tasks, for ``add_collection(tinyship)`` and whoever else looks for a module's ``ns``."""
 
 __version__ = "0.1.0"
 
@@ -29,14 +34,16 @@ _HOMES = {
     "Settings": "tinyship.settings.schema",
     "TinyshipError": "tinyship.errors",
     "collection": "tinyship.tasks.mount",
-    "ns": "tinyship.tasks.mount",
 }
 
 
 def __getattr__(name: str) -> Any:
     """Import a public name when it is first asked for (PEP 562), so that ``import tinyship`` costs nothing."""
-    if name not in _HOMES:
+    if name == "ns":
+        value = __getattr__("collection")("tinyship")
+    elif name in _HOMES:
+        value = getattr(import_module(_HOMES[name]), name)
+    else:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(_HOMES[name]), name)
     globals()[name] = value
     return value

@@ -18,9 +18,11 @@ if TYPE_CHECKING:
 def make(session: Session, force: bool = False, json: bool = False) -> None:
     """Build, import or pull the base images.
 
-    They are made in the order of `tinyship.base`. An entry is a Dockerfile, a root filesystem (a tar file, or a command whose standard output is a tar), or
-    a digest to pull. Builds are up to date when the engine's cache says so; an import, when its tar, its command, the
-    files that the command names and its `changes` are those of last time; a pull, when the digest is there.
+    They are made in the order of `tinyship.base`. An entry is a Dockerfile, a
+    root filesystem (a tar file, or a command whose standard output is a tar),
+    or a digest to pull. Builds are up to date when the engine's cache says so;
+    an import, when its tar, its command, the files that the command names and
+    its `changes` are those of last time; a pull, when the digest is there.
     """
     from tinyship import pipeline
     from tinyship.stages import base
@@ -41,8 +43,8 @@ def make(session: Session, force: bool = False, json: bool = False) -> None:
 def list_(session: Session, json: bool = False) -> None:
     """Show the base images: size, age, made from what.
 
-    The size is the unpacked one: that of the image's files on disk, all layers together. An image that is not in the engine is listed
-    as missing.
+    The size is the unpacked one: that of the image's files on disk, all layers
+    together. An image that is not in the engine is listed as missing.
     """
     from datetime import UTC, datetime
 

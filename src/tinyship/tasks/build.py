@@ -12,12 +12,15 @@ if TYPE_CHECKING:
 
 @task("make", default=True, help={"only_image": "Build the image, and leave out the compile."})
 def make(session: Session, only_image: bool = False, json: bool = False) -> None:
-    """Compile in a container, and copy the artifacts back.
+    """Compile in a container, copy the artifacts back.
 
-    First the build image is built, then its command is run on the source in a container of it. The source (`build.context`, after its ignore rules) is copied into the container, so this works with a remote
-    engine too. The command is `build.command`, or the image's CMD; its output is shown as it comes. Each of
-    `build.artifacts` then replaces the file or folder of the same path here, in one move: owned by you, modes kept,
-    nothing else touched. Without artifacts only the image is built.
+    First the build image is built, then its command is run on the source in a
+    container of it. The source (`build.context`, after its ignore rules) is
+    copied into the container, so this works with a remote engine too. The
+    command is `build.command`, or the image's CMD; its output is shown as it
+    comes. Each of `build.artifacts` then replaces the file or folder of the
+    same path here, in one move: owned by you, modes kept, nothing else touched.
+    Without artifacts only the image is built.
     """
     from tinyship import pipeline
     from tinyship.stages import build
@@ -40,7 +43,9 @@ def make(session: Session, only_image: bool = False, json: bool = False) -> None
 def run_tests(session: Session, json: bool = False) -> None:
     """Run the project's tests in the build image.
 
-    The command of `build.test` is run in a container of it, on a copy of the source. The build image has to be there (`invoke build`). Nothing is copied back.
+    The command of `build.test` is run in a container of it, on a copy of the
+    source. The build image has to be there (`invoke build`). Nothing is copied
+    back.
     """
     from tinyship import pipeline
     from tinyship.plan import Action
@@ -57,8 +62,9 @@ def run_tests(session: Session, json: bool = False) -> None:
 def shell(session: Session) -> None:
     """Open a shell in the build image.
 
-    A copy of the source is in its working directory. The shell is `build.shell`, `/bin/sh` where nothing is set. The container is removed when the shell ends; its exit
-    code is this task's.
+    A copy of the source is in its working directory. The shell is
+    `build.shell`, `/bin/sh` where nothing is set. The container is removed when
+    the shell ends; its exit code is this task's.
     """
     from invoke.exceptions import Exit
 

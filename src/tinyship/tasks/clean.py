@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 def leftovers(session: Session, json: bool = False) -> None:
     """Remove artifacts, containers and unnamed images.
 
-    Of images and containers only what bears this project's label goes. This is make's clean: releases, build image and base images stay.
+    Of images and containers only what bears this project's label goes. This is
+    make's clean: releases, build image and base images stay.
     """
     _clean(session, "clean", "work")
 
@@ -23,7 +24,8 @@ def leftovers(session: Session, json: bool = False) -> None:
 def images(session: Session, json: bool = False) -> None:
     """Remove old releases from the engine.
 
-    The last `clean.keep` (3) stay. What is tagged `local` stays, and so does what a container uses.
+    The last `clean.keep` (3) stay. What is tagged `local` stays, and so does
+    what a container uses.
     """
     _clean(session, "clean.images", "old_releases")
 
@@ -32,7 +34,8 @@ def images(session: Session, json: bool = False) -> None:
 def all_(session: Session, json: bool = False) -> None:
     """Remove everything that this project made.
 
-    That is artifacts, containers, releases, build image and base images. The record of the last release stays in `.tinyship/`.
+    That is artifacts, containers, releases, build image and base images. The
+    record of the last release stays in `.tinyship/`.
     """
     _clean(session, "clean.all", "everything")
 

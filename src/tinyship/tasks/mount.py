@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from copy import copy
 from types import ModuleType
 from typing import Any
 
@@ -32,6 +33,12 @@ class MountedTask(Task):  # type: ignore[type-arg]  # Invoke's own signature is 
 
     def __hash__(self) -> int:
         return id(self)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> MountedTask:
+        """A copy that is another task, and shares what never changes; Invoke copies every task that it mounts."""
+        twin = copy(self)
+        twin.help = dict(self.help)
+        return twin
 
 
 def collection(name: str | None = None, *, image: str = "") -> Collection:
@@ -78,6 +85,3 @@ def _mounted(spec: Spec, image: str) -> MountedTask:
     return MountedTask(
         body, name=spec.name, default=spec.default, help=dict(spec.help), positional=(), auto_shortflags=False
     )
-
-
-ns = collection()

@@ -18,9 +18,12 @@ if TYPE_CHECKING:
 def send(session: Session, allow_dirty: bool = False, json: bool = False) -> None:
     """Push the released image, and record its digests.
 
-    It is pushed under each of `push.tags` to each registry of `push.to`. Only what `.tinyship/release.json` names is pushed, and only while HEAD and the tree are what they were when it
-    was released. Credentials come from the Docker config and its helpers, asked for the one registry in question.
-    `pull` is the number of compressed bytes that a pull transfers, from the registry's manifest.
+    It is pushed under each of `push.tags` to each registry of `push.to`. Only
+    what `.tinyship/release.json` names is pushed, and only while HEAD and the
+    tree are what they were when it was released. Credentials come from the
+    Docker config and its helpers, asked for the one registry in question.
+    `pull` is the number of compressed bytes that a pull transfers, from the
+    registry's manifest.
     """
     from tinyship import pipeline, record
     from tinyship.console.units import size

@@ -16,11 +16,14 @@ if TYPE_CHECKING:
 def make(session: Session, only: bool = False, json: bool = False) -> None:
     """Make the release image, and what it stands on.
 
-    Base and build are brought up to date first; then the release image is built, tagged, labelled, weighed and
-    recorded. Tags in the engine: `local`, the version, the commit. The version comes from the git tag on HEAD (`v1.2.3` is
-    1.2.3), or from what `tinyship.version` says. A tree with changes that no commit has is released as
-    `<version>-dirty`. The table shows unpacked sizes (files on disk), what is unique beyond the base, and the change
-    since the last release; a broken budget is an error. What was made is written to `.tinyship/release.json`.
+    Base and build are brought up to date first; then the release image is
+    built, tagged, labelled, weighed and recorded. Tags in the engine: `local`,
+    the version, the commit. The version comes from the git tag on HEAD
+    (`v1.2.3` is 1.2.3), or from what `tinyship.version` says. A tree with
+    changes that no commit has is released as `<version>-dirty`. The table shows
+    unpacked sizes (files on disk), what is unique beyond the base, and the
+    change since the last release; a broken budget is an error. What was made is
+    written to `.tinyship/release.json`.
     """
     from tinyship import pipeline, record
     from tinyship.errors import BudgetExceeded
@@ -45,8 +48,10 @@ def make(session: Session, only: bool = False, json: bool = False) -> None:
 def run(session: Session) -> None:
     """Run the released image in the foreground.
 
-    Its ports are published, and Ctrl-C ends and removes it. Ports are those of `release.run.ports`, as `docker run -p` takes them, or else every port that the image exposes,
-    each on a free port of the loopback address. The container's exit code is this task's.
+    Its ports are published, and Ctrl-C ends and removes it. Ports are those of
+    `release.run.ports`, as `docker run -p` takes them, or else every port that
+    the image exposes, each on a free port of the loopback address. The
+    container's exit code is this task's.
     """
     from invoke.exceptions import Exit
 
@@ -72,10 +77,12 @@ def run(session: Session) -> None:
 
 @task("smoke")
 def smoke(session: Session, json: bool = False) -> None:
-    """Run the released image until it shows that it works.
+    """Run the released image and wait until it works.
 
-    Its container is removed afterwards. What has to pass is `release.smoke.command`, run in the container until it exits with 0, or else the image's
-    HEALTHCHECK; within `release.smoke.timeout` seconds. `push.smoke: true` makes every push depend on it.
+    Its container is removed afterwards. What has to pass is
+    `release.smoke.command`, run in the container until it exits with 0, or else
+    the image's HEALTHCHECK; within `release.smoke.timeout` seconds.
+    `push.smoke: true` makes every push depend on it.
     """
     from tinyship import pipeline, record
     from tinyship.stages import trial

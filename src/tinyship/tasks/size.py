@@ -14,8 +14,10 @@ if TYPE_CHECKING:
 def table(session: Session, json: bool = False) -> None:
     """Show what the images in the engine weigh.
 
-    A row each for the bases, the build image and the last release. `unpacked`: the files on disk, all layers. `pull`: compressed bytes that a pull transfers, known once pushed.
-    `unique`: what lies above the base image. `change`: unpacked bytes gained since the last release.
+    A row each for the bases, the build image and the last release. `unpacked`:
+    the files on disk, all layers. `pull`: compressed bytes that a pull
+    transfers, known once pushed. `unique`: what lies above the base image.
+    `change`: unpacked bytes gained since the last release.
     """
     from tinyship import pipeline
     from tinyship.plan import Action
