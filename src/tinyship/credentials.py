@@ -1,0 +1,100 @@
+"""Credentials of one registry at a time, from the Docker config and its helpers, as docker-py reads them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from tinyship.errors import RegistryError
+
+HUB = "docker.io"
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """What a registry wants to know of us.
+
+    Args:
+        username: empty for an identity token.
+        secret: a password, or an identity token.
+        identity_token: which of the two ``secret`` is.
+        source: where it came from: a file, or "credential helper NAME".
+    """
+
+    username: str
+    secret: str = field(repr=False)
+    identity_token: bool
+    source: str
+
+
+def find(host: str) -> Credential | None:
+    """The credentials for a registry; None where the Docker config has none for it.
+
+    Only the helper that the config names for this one host is asked.
+
+    Args:
+        host: of the registry with its port; ``docker.io`` for Docker Hub.
+
+    Raises:
+        RegistryError: the helper is missing or failed; names it.
+    """
+    from docker import auth, errors
+
+    config = auth.load_config()
+    helper = config.get_credential_store(host)
+    try:
+        found = config.resolve_authconfig(host)
+    except errors.DockerException as error:
+        raise RegistryError(
+            f"the credential helper docker-credential-{helper} failed for {host}: {_reason(error)}",
+            host=host,
+            hint="Repair it, or take it out of `credHelpers` and `credsStore` in the Docker config.",
+        ) from error
+    return _credential(found, helper) if found else None
+
+
+def host_of(reference: str) -> str:
+    """The registry's host that a reference names: ``lacion/foo`` is at ``docker.io``.
+
+    Source: ``splitDockerDomain`` of the distribution's reference grammar.
+    """
+    first, slash, _ = reference.partition("/")
+    if slash and (first == "localhost" or "." in first or ":" in first):
+        return HUB if first in {"index.docker.io", "registry-1.docker.io"} else first
+    return HUB
+
+
+def header(credential: Credential | None) -> str:
+    """The value of ``X-Registry-Auth``; that of no credentials at all where there are none."""
+    from docker.auth import encode_header
+
+    return str(encode_header(as_mapping(credential)), "ascii")
+
+
+def as_mapping(credential: Credential | None) -> dict[str, Any]:
+    """Credentials as the Engine API's AuthConfig has them."""
+    if credential is None:
+        return {}
+    if credential.identity_token:
+        return {"identitytoken": credential.secret}
+    return {"username": credential.username, "password": credential.secret}
+
+
+def _credential(found: dict[str, Any], helper: str | None) -> Credential | None:
+    token = found.get("IdentityToken") or found.get("identitytoken")
+    username = found.get("username") or found.get("Username") or ""
+    secret = token or found.get("password") or found.get("Password") or ""
+    if not secret:
+        return None
+    return Credential(username, secret, bool(token), f"credential helper {helper}" if helper else _file())
+
+
+def _file() -> str:
+    from docker.utils import config
+
+    return str(config.find_config_file() or "the Docker config")
+
+
+def _reason(error: Exception) -> str:
+    """What a helper's failure says, in one line; docker-py quotes the helper's output, never its input."""
+    return str(error).strip().partition("\n")[0][:200]

@@ -1,0 +1,85 @@
+"""The builder's door: a request goes in; events, and the image's id, come out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+from tinyship.credentials import Credential
+from tinyship.engine.connect import Engine
+from tinyship.events import Events
+
+if TYPE_CHECKING:
+    from tinyship.context.source import Context
+
+
+def no_credentials(host: str) -> None:
+    """Know no credentials for any host."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BuildRequest:
+    """What is to be built.
+
+    Args:
+        context: the files, and the Dockerfile among them.
+        tags: the references that the image gets.
+        target: the stage to stop at; the last one where empty.
+        args: build arguments; only such as the Dockerfile declares.
+        labels: of the image.
+        network: of RUN instructions, as ``docker build --network`` takes it.
+        extra_hosts: ``name:address``.
+        no_cache: build every step again.
+        platform: ``os/architecture``; the engine's own where empty.
+        credentials: finds those of a registry's host, when an image has to be pulled from it.
+    """
+
+    context: Context
+    tags: tuple[str, ...]
+    target: str = ""
+    args: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
+    network: str = ""
+    extra_hosts: tuple[str, ...] = ()
+    no_cache: bool = False
+    platform: str = ""
+    credentials: Callable[[str], Credential | None] = no_credentials
+
+
+@dataclass(frozen=True, slots=True)
+class BuildResult:
+    """What was built.
+
+    Args:
+        image_id: the engine's id of the image.
+        cached: every step came from the cache.
+    """
+
+    image_id: str
+    cached: bool
+
+
+class Builder(Protocol):
+    """Something that builds images into the engine."""
+
+    name: str
+
+    def build(self, request: BuildRequest, events: Events) -> BuildResult:
+        """Build an image and tag it in the engine.
+
+        Raises:
+            BuildFailed: a step failed, or the Dockerfile cannot be understood.
+            EngineError: the engine failed, or went away.
+        """
+
+
+def choose(engine: Engine, wanted: str) -> Builder:
+    """The builder for an engine.
+
+    Args:
+        wanted: ``auto`` or ``classic``; the setting ``builder``.
+    """
+    from tinyship.engine.classic import ClassicBuilder
+
+    return ClassicBuilder(engine)

@@ -1,0 +1,196 @@
+"""Finds the engine that docker-py finds, and says clearly why when there is none."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from tinyship.errors import EngineUnreachable
+
+if TYPE_CHECKING:
+    import docker
+
+MINIMUM_API = (1, 41)
+"""Docker Engine 20.10. Older ones are not tested."""
+
+_SNAPSHOTTER = "io.containerd.snapshotter.v1"
+
+
+@dataclass(frozen=True)
+class Engine:
+    """An engine that answered.
+
+    Args:
+        client: docker-py's client; safe to use from several threads.
+        address: where it listens, like ``unix:///var/run/docker.sock``.
+        chosen_by: what led there: ``DOCKER_HOST``, ``context NAME``, or ``the default``.
+        version: of the engine.
+        api_version: that is spoken with it.
+        os: of its containers.
+        arch: of its containers, as Go names it.
+        storage: the name of its image store's driver.
+        containerd_store: images lie in containerd's store, not in a graph driver's.
+        podman: it is Podman, speaking Docker's API.
+    """
+
+    client: docker.DockerClient
+    address: str
+    chosen_by: str
+    version: str
+    api_version: str
+    os: str
+    arch: str
+    storage: str
+    containerd_store: bool
+    podman: bool
+
+    def close(self) -> None:
+        """Close the client's connections."""
+        self.client.close()
+
+
+def connect(*, timeout: float = 60.0) -> Engine:
+    """The engine of ``DOCKER_HOST``, of the Docker CLI's context, or of the default socket, in this order.
+
+    Args:
+        timeout: seconds that a request may wait for an answer.
+
+    Raises:
+        EngineUnreachable: there is none, this user may not use it, it is too old, or what was asked for is unknown.
+    """
+    import docker
+
+    address, chosen_by = _choice()
+    _refuse_unknown_context(chosen_by)
+    try:
+        client = docker.from_env(timeout=timeout)  # type: ignore[arg-type]  # the stubs want whole seconds
+        try:
+            version, info = client.version(), client.info()
+        except BaseException:
+            client.close()
+            raise
+    except Exception as error:
+        raise _unreachable(error, address, chosen_by) from error
+    _refuse_old(version, address)
+    return Engine(
+        client=client,
+        address=address,
+        chosen_by=chosen_by,
+        version=str(version.get("Version", "")),
+        api_version=str(client.api.api_version),
+        os=str(version.get("Os", "linux")),
+        arch=str(version.get("Arch", "")),
+        storage=str(info.get("Driver", "")),
+        containerd_store=_SNAPSHOTTER in [value for _, value in info.get("DriverStatus") or []],
+        podman=any("podman" in part.get("Name", "").lower() for part in version.get("Components") or []),
+    )
+
+
+def _choice() -> tuple[str, str]:
+    """The address, and what led to it, as ``docker.from_env`` decides."""
+    if host := os.environ.get("DOCKER_HOST"):
+        return host, "DOCKER_HOST"
+    name = _context_name()
+    if name and name != "default":
+        return _context_address(name) or "", f"context {name}"
+    return "unix:///var/run/docker.sock", "the default"
+
+
+def _context_name() -> str:
+    from docker.utils import config
+
+    return os.environ.get("DOCKER_CONTEXT") or config.load_general_config().get("currentContext") or ""
+
+
+def _context_address(name: str) -> str | None:
+    from docker.context import ContextAPI
+
+    try:
+        context = ContextAPI.get_context(name)
+    except Exception:  # a damaged context store is as good as none
+        return None
+    return context.Host if context else None
+
+
+def _refuse_unknown_context(chosen_by: str) -> None:
+    """Refuse what docker-py would silently replace with the default socket."""
+    name = chosen_by.removeprefix("context ")
+    if name != chosen_by and not _context_address(name):
+        raise EngineUnreachable(
+            f"there is no Docker context `{name}`",
+            hint="`docker context ls` lists them; DOCKER_CONTEXT or `docker context use` chooses one.",
+        )
+
+
+def _refuse_old(version: dict[str, Any], address: str) -> None:
+    api = str(version.get("ApiVersion", ""))
+    if tuple(int(part) for part in api.split(".") if part.isdigit()) < MINIMUM_API:
+        minimum = ".".join(str(part) for part in MINIMUM_API)
+        raise EngineUnreachable(
+            f"the engine at {address} is too old: version {version.get('Version', '?')} speaks API {api or '?'}, "
+            f"tinyship needs {minimum}",
+            hint="Docker Engine 20.10 or newer is needed.",
+        )
+
+
+def _unreachable(error: Exception, address: str, chosen_by: str) -> EngineUnreachable:
+    """Why an engine could not be talked to, from the innermost cause that says something."""
+    where = f"{address or 'the engine'} (from {chosen_by})"
+    causes = _causes(error)
+    texts = " ".join(str(cause) for cause in causes)
+    if any(isinstance(cause, PermissionError) for cause in causes) or "Permission denied" in texts:
+        return EngineUnreachable(
+            f"no permission to talk to the engine at {where}",
+            hint="Add this user to the group `docker` and log in again, or run with sudo.",
+        )
+    if any(isinstance(cause, FileNotFoundError) for cause in causes):
+        return EngineUnreachable(
+            f"there is no engine at {where}: no such socket",
+            hint="Start Docker, or set DOCKER_HOST to where an engine listens.",
+        )
+    if any(isinstance(cause, ConnectionRefusedError) for cause in causes):
+        return EngineUnreachable(
+            f"there is no engine at {where}: nothing listens there",
+            hint="Start Docker, or set DOCKER_HOST to where an engine listens.",
+        )
+    if "timed out" in texts.lower() or any(isinstance(cause, TimeoutError) for cause in causes):
+        return EngineUnreachable(
+            f"the engine at {where} did not answer in time", hint="Is it busy, or is something else listening there?"
+        )
+    if "paramiko" in texts:
+        return EngineUnreachable(f"{where} needs ssh support", hint="Install it with `pip install 'docker[ssh]'`.")
+    if "Name or service not known" in texts or "name resolution" in texts:
+        return EngineUnreachable(f"the host of {where} is not known", hint="Check DOCKER_HOST.")
+    if "SSL" in texts or "certificate" in texts or "TLS" in texts:
+        return EngineUnreachable(
+            f"no TLS connection to the engine at {where}: {_innermost(causes)}",
+            hint="Check DOCKER_TLS_VERIFY and the certificates in DOCKER_CERT_PATH.",
+        )
+    if "Invalid bind address" in texts or "Unrecognized" in texts or "scheme" in texts.lower():
+        return EngineUnreachable(
+            f"{where} is no address of an engine",
+            hint="It is like unix:///var/run/docker.sock, tcp://host:2376 or ssh://user@host.",
+        )
+    return EngineUnreachable(
+        f"what answers at {where} is no Docker engine: {_innermost(causes)}",
+        hint="Set DOCKER_HOST to where an engine listens.",
+    )
+
+
+def _innermost(causes: list[BaseException]) -> str:
+    return str(causes[-1]).partition("\n")[0][:200]
+
+
+def _causes(error: BaseException) -> list[BaseException]:
+    """An exception and all that it wraps, as causes, contexts, or arguments (as urllib3 does), outermost first."""
+    found: list[BaseException] = []
+    queue: list[BaseException | None] = [error]
+    while queue and len(found) < 30:
+        cause = queue.pop(0)
+        if cause is None or cause in found:
+            continue
+        found.append(cause)
+        queue += [cause.__cause__, cause.__context__, getattr(cause, "reason", None)]
+        queue += [argument for argument in cause.args if isinstance(argument, BaseException)]
+    return [cause for cause in found if isinstance(cause, BaseException)]

@@ -1,0 +1,269 @@
+"""Images in an engine: look at them, name them, take them in, remove them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from tinyship.credentials import Credential, header, host_of
+from tinyship.engine.connect import Engine
+from tinyship.engine.faults import translated
+from tinyship.engine.frames import frames
+from tinyship.errors import EngineError, RegistryError
+from tinyship.events import Events, Transfer
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """An image as the engine inspects it.
+
+    Args:
+        id: of the config with a graph driver, of the manifest or index with the containerd store.
+        tags: its references.
+        digests: ``repository@sha256:...``, where it was pulled or pushed.
+        unpacked: bytes of its files on disk, all layers.
+        layers: the diff ids of its layers, the base's first.
+        created: when it says that it was made; None where it does not say.
+        labels: of its config.
+        exposed_ports: like ``8080/tcp``.
+        has_healthcheck: its config has a HEALTHCHECK that is not NONE.
+        workdir: its working directory; empty where none is set.
+        user: its user; empty where none is set.
+        command: its CMD.
+        entrypoint: its ENTRYPOINT.
+        architecture: as Go names it.
+        os: as Go names it.
+    """
+
+    id: str
+    tags: tuple[str, ...]
+    digests: tuple[str, ...]
+    unpacked: int
+    layers: tuple[str, ...]
+    created: datetime | None
+    labels: dict[str, str]
+    exposed_ports: tuple[str, ...]
+    has_healthcheck: bool
+    workdir: str
+    user: str
+    command: tuple[str, ...]
+    entrypoint: tuple[str, ...]
+    architecture: str
+    os: str
+
+
+def find(engine: Engine, reference: str) -> Image | None:
+    """The image with this reference or id; None where the engine has none."""
+    from docker.errors import NotFound
+
+    with translated(f"looking at {reference}"):
+        try:
+            found: dict[str, Any] = engine.client.api.inspect_image(reference)
+        except NotFound:
+            return None
+        unpacked = _unpacked(engine, found)
+    return _image(found, unpacked)
+
+
+def listing(engine: Engine, *, project: str) -> tuple[Image, ...]:
+    """All images that bear the label of this project, those without a name included."""
+    with translated("listing images"):
+        found = engine.client.api.images(filters={"label": f"tinyship.project={project}"})
+    present = (find(engine, entry["Id"]) for entry in found)
+    return tuple(image for image in present if image)
+
+
+def tag(engine: Engine, image_id: str, reference: str) -> None:
+    """Give an image one more name; another image that had it loses it."""
+    repository, tag = _split(reference)
+    with translated(f"tagging {reference}"):
+        engine.client.api.tag(image_id, repository, tag)
+
+
+def untag(engine: Engine, reference: str) -> bool:
+    """Take a name from an image; without its last name it is removed. False where a container still uses it."""
+    from docker.errors import NotFound
+
+    return _delete(engine, reference, NotFound)
+
+
+def remove(engine: Engine, image_id: str) -> bool:
+    """Remove an image that has no name. False where a container or another image still uses it."""
+    from docker.errors import NotFound
+
+    return _delete(engine, image_id, NotFound)
+
+
+def import_rootfs(engine: Engine, chunks: Iterable[bytes], *, name: str, changes: Sequence[str], events: Events) -> str:
+    """Make an image of one layer from the tar of a root filesystem, streamed into the engine.
+
+    Args:
+        chunks: the tar; what it raises ends the import without an image.
+        name: the image's reference.
+        changes: Dockerfile instructions for its config.
+
+    Returns:
+        the image's id.
+
+    Raises:
+        EngineError: the engine refused it, or cannot read it as a tar.
+    """
+    api = engine.client.api
+    repository, tag = _split(name)
+    what = f"importing {name}"
+    sent = _Counted(chunks, "rootfs", events)
+    params = {"fromSrc": "-", "repo": repository, "tag": tag, "changes": list(changes)}
+    with translated(what):
+        response = api._post(
+            api._url("/images/create"),
+            data=iter(sent),
+            params=params,
+            headers={"Content-Type": "application/tar"},
+            timeout=None,
+            stream=True,
+        )
+    for _ in frames(response, what=what):
+        pass
+    events(Transfer("rootfs", "sending", sent.count, sent.count, done=True))
+    image = find(engine, name)
+    if not image:
+        raise EngineError(f"{what}: the engine said that it worked, but has no such image")
+    return image.id
+
+
+def pull(engine: Engine, name: str, digest: str, *, credential: Credential | None, events: Events) -> str:
+    """Pull an image by its digest, and give it a name.
+
+    Args:
+        name: ``repository[:tag]``; the repository is pulled from, and the image is named so.
+        digest: ``sha256:...``.
+
+    Returns:
+        the image's id.
+
+    Raises:
+        RegistryError: the registry does not have it, or does not give it.
+    """
+    api = engine.client.api
+    repository, _ = _split(name)
+    what = f"pulling {repository}@{digest}"
+    host = host_of(repository)
+    try:
+        with translated(what):
+            response = api._post(
+                api._url("/images/create"),
+                params={"fromImage": repository, "tag": digest},
+                headers={"X-Registry-Auth": header(credential)},
+                timeout=None,
+                stream=True,
+            )
+        for frame in frames(response, what=what):
+            _tell(frame, "pulling", events)
+    except EngineError as error:
+        raise RegistryError(
+            error.message, host=host, hint=f"Is {host} reachable, and does {repository} have this digest?"
+        ) from error
+    tag(engine, f"{repository}@{digest}", name)
+    image = find(engine, name)
+    if not image:
+        raise EngineError(f"{what}: the engine said that it worked, but has no such image")
+    return image.id
+
+
+def layers_size(engine: Engine) -> int:
+    """The bytes that the layers of all images hold together in the engine, each counted once (GET /system/df)."""
+    with translated("asking what the engine's images hold"):
+        usage = engine.client.df()
+    if "LayersSize" in usage:
+        return int(usage["LayersSize"] or 0)
+    return int((usage.get("ImagesUsage") or usage.get("ImageUsage") or {}).get("TotalSize") or 0)
+
+
+class _Counted:
+    """Pieces that pass through, counted and told about every few megabytes."""
+
+    def __init__(self, chunks: Iterable[bytes], name: str, events: Events) -> None:
+        self.chunks = chunks
+        self.name = name
+        self.events = events
+        self.count = 0
+
+    def __iter__(self) -> Any:
+        told = 0
+        for chunk in self.chunks:
+            self.count += len(chunk)
+            if self.count - told > 1 << 20:
+                told = self.count
+                self.events(Transfer(self.name, "sending", self.count))
+            yield chunk
+
+
+def _tell(frame: dict[str, Any], action: str, events: Events) -> None:
+    """Turn one object of a pull or a push into an event, where it is about bytes."""
+    detail = frame.get("progressDetail") or {}
+    if frame.get("id") and detail.get("current"):
+        events(Transfer(frame["id"], action, int(detail["current"]), int(detail.get("total") or 0)))
+
+
+def _delete(engine: Engine, name: str, not_found: type[Exception]) -> bool:
+    from docker.errors import APIError
+
+    with translated(f"removing {name}"):
+        try:
+            engine.client.api.remove_image(name)
+        except not_found:
+            return True
+        except APIError as error:
+            if error.response is not None and error.response.status_code == 409:
+                return False
+            raise
+    return True
+
+
+def _split(reference: str) -> tuple[str, str]:
+    repository, colon, tag = reference.rpartition(":")
+    return (repository, tag) if colon and "/" not in tag else (reference, "latest")
+
+
+def _unpacked(engine: Engine, found: dict[str, Any]) -> int:
+    """The unpacked size. With the containerd store, where inspect gives the compressed one, that of all snapshots."""
+    if not engine.containerd_store:
+        return int(found.get("Size") or 0)
+    return sum(int(entry.get("Size") or 0) for entry in engine.client.api.history(found["Id"]))
+
+
+def _image(found: dict[str, Any], unpacked: int) -> Image:
+    config = found.get("Config") or {}
+    check = (config.get("Healthcheck") or {}).get("Test") or []
+    return Image(
+        id=found["Id"],
+        tags=tuple(found.get("RepoTags") or ()),
+        digests=tuple(found.get("RepoDigests") or ()),
+        unpacked=unpacked,
+        layers=tuple((found.get("RootFS") or {}).get("Layers") or ()),
+        created=_date(found.get("Created")),
+        labels=dict(config.get("Labels") or {}),
+        exposed_ports=tuple(config.get("ExposedPorts") or ()),
+        has_healthcheck=bool(check) and check[0] != "NONE",
+        workdir=config.get("WorkingDir") or "",
+        user=config.get("User") or "",
+        command=tuple(config.get("Cmd") or ()),
+        entrypoint=tuple(config.get("Entrypoint") or ()),
+        architecture=found.get("Architecture") or "",
+        os=found.get("Os") or "",
+    )
+
+
+def _date(text: str | None) -> datetime | None:
+    """A date of the engine's, whose nanoseconds Python would not read."""
+    if not text or text.startswith("0001-"):
+        return None
+    main, dot, fraction = text.removesuffix("Z").partition(".")
+    digits = "".join(character for character in fraction if character.isdigit())[:6]
+    zone = "+00:00" if text.endswith("Z") else ""
+    try:
+        return datetime.fromisoformat(f"{main}.{digits}{zone}" if dot and zone else f"{main}{zone}")
+    except ValueError:
+        return None

@@ -1,0 +1,114 @@
+"""Pushing an image to a registry through the engine, with every failure in its stream made one."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from tinyship.credentials import Credential, header, host_of
+from tinyship.engine.connect import Engine
+from tinyship.engine.faults import translated
+from tinyship.engine.frames import Silence, frames
+from tinyship.errors import EngineError, RegistryError
+from tinyship.events import Events, Log, Transfer
+
+_DIGEST = re.compile(r"digest: (sha256:[0-9a-f]{64})")
+_DENIED = re.compile(r"denied|unauthori[sz]ed|no basic auth credentials|authentication required|forbidden", re.I)
+
+
+@dataclass(frozen=True, slots=True)
+class Pushed:
+    """A tag that is now in a registry.
+
+    Args:
+        reference: as it was pushed.
+        digest: of the manifest that the tag names.
+        sent: the number of layers that were sent.
+        present: the number of layers that the registry already had.
+    """
+
+    reference: str
+    digest: str
+    sent: int
+    present: int
+
+
+def push(engine: Engine, reference: str, *, credential: Credential | None, timeout: float, events: Events) -> Pushed:
+    """Push one tag.
+
+    Args:
+        reference: ``[host[:port]/]repository:tag``, which the image has in the engine.
+        credential: for the registry; None to push anonymously.
+        timeout: seconds without a sign of life from the engine before the push is given up.
+
+    Raises:
+        RegistryError: the registry refused, failed, or hung; names it, and where the credentials came from.
+    """
+    api = engine.client.api
+    host = host_of(reference)
+    repository, _, tag = reference.rpartition(":")
+    what = f"pushing {reference}"
+    digest = ""
+    layers: dict[str, str] = {}
+    try:
+        with translated(what):
+            response = api._post(
+                api._url("/images/{0}/push", repository),
+                params={"tag": tag},
+                headers={"X-Registry-Auth": header(credential)},
+                stream=True,
+                timeout=(timeout, timeout),
+            )
+        for frame in frames(response, what=what):
+            digest = _digest(frame) or digest
+            _tell(frame, layers, events)
+    except Silence as error:
+        raise RegistryError(
+            f"{host} does not answer: nothing happened for {timeout:g} s",
+            host=host,
+            hint="Push again: what is there already is not sent twice. `push.timeout` is how long to wait.",
+        ) from error
+    except EngineError as error:
+        raise _refused(error, host, credential) from error
+    if not digest:
+        raise RegistryError(f"the push to {host} ended without a digest", host=host, hint="Push again.")
+    states = list(layers.values())
+    return Pushed(reference, digest, states.count("Pushed"), len(states) - states.count("Pushed"))
+
+
+def _digest(frame: dict[str, Any]) -> str:
+    aux = frame.get("aux") or {}
+    if isinstance(aux, dict) and aux.get("Digest"):
+        return str(aux["Digest"])
+    match = _DIGEST.search(str(frame.get("status", "")))
+    return match[1] if match else ""
+
+
+def _tell(frame: dict[str, Any], layers: dict[str, str], events: Events) -> None:
+    """Keep the state of each layer, and tell of bytes and of the engine's own retries."""
+    layer, status = frame.get("id"), str(frame.get("status", ""))
+    if not layer:
+        return
+    if status == "Pushed" or status.startswith(("Layer already exists", "Mounted from")):
+        layers[layer] = status
+        if status == "Pushed":
+            events(Transfer(layer, "pushing", 0, 0, done=True))
+    elif status.startswith("Retrying"):
+        events(Log(layer, status, "stderr"))
+    elif current := (frame.get("progressDetail") or {}).get("current"):
+        events(Transfer(layer, "pushing", int(current), int(frame["progressDetail"].get("total") or 0)))
+
+
+def _refused(error: EngineError, host: str, credential: Credential | None) -> RegistryError:
+    words = error.message.partition(": ")[2] or error.message
+    if _DENIED.search(words):
+        whose = f"the credentials from {credential.source}" if credential else "no credentials"
+        return RegistryError(
+            f"{host} refused the push with {whose}: {words}",
+            host=host,
+            hint=f"`docker login {host}` stores credentials; may they push to this repository?",
+        )
+    if "connection refused" in words:
+        return RegistryError(f"nothing listens at {host}: {words}", host=host, hint="Is the registry running?")
+    return RegistryError(f"the push to {host} failed: {words}", host=host, hint="Push again: a push can be repeated.")
