@@ -1,0 +1,119 @@
+"""A context: a folder, what an ignore file leaves of it, and the Dockerfile that goes with it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from tinyship.context import tar
+from tinyship.context.ignore import Matcher, parse
+from tinyship.context.walk import Entry, walk
+from tinyship.errors import ContextError
+
+_IGNORE = ".dockerignore"
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a builder gets.
+
+    Args:
+        root: the folder, absolute.
+        dockerfile: the Dockerfile, absolute; it may lie outside of the folder.
+        dockerfile_name: its name inside the context.
+        patterns: of the ignore file that applies.
+    """
+
+    root: Path
+    dockerfile: Path
+    dockerfile_name: str
+    patterns: tuple[str, ...]
+
+    @classmethod
+    def open(cls, root: Path, dockerfile: Path) -> Context:
+        """The context of a folder and a Dockerfile, both absolute.
+
+        The ignore file is ``<Dockerfile>.dockerignore`` beside the Dockerfile, else ``.dockerignore`` in the folder.
+
+        Raises:
+            ContextError: one of them is missing, unreadable, of the wrong kind, or empty.
+        """
+        if not root.is_dir():
+            kind = "no folder" if root.exists() else "missing"
+            raise ContextError(f"the context {root} is {kind}", hint="`context` is a folder, relative to the project.")
+        _check_dockerfile(dockerfile)
+        patterns = _patterns(root, dockerfile)
+        real = dockerfile.resolve()
+        inside = real.is_relative_to(root.resolve()) and dockerfile.parent.resolve().is_relative_to(root.resolve())
+        name = real.relative_to(root.resolve()).as_posix() if inside else _outside_name(dockerfile)
+        return cls(root, dockerfile, name, patterns)
+
+    @property
+    def dockerfile_is_outside(self) -> bool:
+        """Whether the Dockerfile has to be added to the files of the folder."""
+        return not (self.root / self.dockerfile_name).is_file()
+
+    def entries(self) -> Iterator[Entry]:
+        """The files of the folder that are not ignored, in the protocol's order."""
+        yield from walk(self.root, Matcher(self.patterns))
+
+    def tar(self, on_bytes: Callable[[int], None] | None = None) -> Iterator[bytes]:
+        """The context as the classic builder wants it: a tar, with the Dockerfile and the ignore file in it.
+
+        The builder itself drops these two from what COPY sees where the ignore file names them; so an ignored
+        Dockerfile is sent all the same, and one from outside is named in the ignore file that is sent.
+        """
+        if self.dockerfile_is_outside:
+            ignored = "\n".join([*self.patterns, self.dockerfile_name, _IGNORE]).encode("utf-8", "surrogateescape")
+            extra = {self.dockerfile_name: self.dockerfile.read_bytes(), _IGNORE: ignored + b"\n"}
+            entries = (entry for entry in self.entries() if entry.path != _IGNORE)
+            yield from tar.stream(entries, extra=extra, on_bytes=on_bytes)
+            return
+        always = (f"!{self.dockerfile_name}", f"!{_IGNORE}") if self.patterns else ()
+        yield from tar.stream(walk(self.root, Matcher((*self.patterns, *always))), on_bytes=on_bytes)
+
+
+def _patterns(root: Path, dockerfile: Path) -> tuple[str, ...]:
+    own = dockerfile.with_name(f"{dockerfile.name}{_IGNORE}")
+    for file in (own, root / _IGNORE):
+        try:
+            patterns = parse(file.read_bytes())
+            Matcher(patterns)
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            raise ContextError(f"the ignore file {file} cannot be read: {error.strerror}") from error
+        except ContextError as error:
+            raise ContextError(f"{file}: {error.message}", hint=error.hint) from None
+        return patterns
+    return ()
+
+
+def _check_dockerfile(dockerfile: Path) -> None:
+    if not dockerfile.is_file():
+        kind = "a folder" if dockerfile.is_dir() else "missing"
+        near = _near(dockerfile)
+        hint = f"There is {near}." if near else "`dockerfile` is relative to the project's root."
+        raise ContextError(f"the Dockerfile {dockerfile} is {kind}", hint=hint)
+    try:
+        text = dockerfile.read_bytes()
+    except OSError as error:
+        raise ContextError(f"the Dockerfile {dockerfile} cannot be read: {error.strerror}") from error
+    if not text.strip():
+        raise ContextError(f"the Dockerfile {dockerfile} is empty", hint="It needs at least a FROM line.")
+
+
+def _near(dockerfile: Path) -> str:
+    try:
+        names = sorted(name for name in os.listdir(dockerfile.parent) if "dockerfile" in name.lower())  # noqa: PTH208
+    except OSError:
+        return ""
+    return ", ".join(name for name in names if not name.endswith(_IGNORE))
+
+
+def _outside_name(dockerfile: Path) -> str:
+    """A name that no file of a project has, the same each time so that it spoils no cache."""
+    return f".dockerfile.{hashlib.sha256(dockerfile.name.encode('utf-8', 'surrogateescape')).hexdigest()[:16]}"

@@ -1,0 +1,128 @@
+"""What has to be known of a Dockerfile before it is built: its build arguments, its stages, its base images.
+
+Source: the Dockerfile reference (parser directives, line continuations, here-documents, ARG before FROM).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+_DIRECTIVE = re.compile(r"#\s*([a-zA-Z]+)\s*=\s*(.+?)\s*$")
+_FROM = re.compile(r"(?:--\S+\s+)*(\S+)(?:\s+as\s+(\S+))?", re.I)
+_HEREDOC = re.compile(r"<<(-?)(['\"]?)([A-Za-z_][A-Za-z0-9_]*)\2")
+_VARIABLE = re.compile(r"\$(?:\{(\w+)(?::-([^}]*))?\}|(\w+))")
+_TAKE_HEREDOCS = {"RUN", "COPY", "ADD"}
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A stage: its name (empty where it has none), what it is FROM, and the line of its FROM."""
+
+    name: str
+    base: str
+    line: int
+
+
+@dataclass(frozen=True, slots=True)
+class Dockerfile:
+    """What a Dockerfile declares.
+
+    Args:
+        args: the names of its ARG instructions.
+        stages: in their order.
+        bases: the images that its stages are FROM, without those that are stages themselves; names in which an
+            argument without a default stands are left out.
+    """
+
+    args: frozenset[str]
+    stages: tuple[Stage, ...]
+    bases: tuple[str, ...]
+
+
+def parse(text: str) -> Dockerfile:
+    """Read a Dockerfile; what it gets wrong is left to the builder to say."""
+    defaults: dict[str, str] = {}
+    names: set[str] = set()
+    stages: list[Stage] = []
+    for number, keyword, rest in instructions(text):
+        if keyword == "ARG":
+            for word in _words(rest):
+                name, equals, value = word.partition("=")
+                names.add(name)
+                if not stages and equals:
+                    defaults[name] = value.strip("'\"")
+        elif keyword == "FROM" and (match := _FROM.match(rest)):
+            stages.append(Stage(match[2] or "", _substitute(match[1], defaults), number))
+    return Dockerfile(frozenset(names), tuple(stages), tuple(_bases(stages)))
+
+
+def instructions(text: str) -> Iterator[tuple[int, str, str]]:
+    """Each instruction: the number of its first line, its keyword in upper case, and the rest in one line."""
+    lines = text.removeprefix("\ufeff").split("\n")
+    escape = _escape(lines)
+    index = 0
+    while index < len(lines):
+        first, whole = index, ""
+        while index < len(lines):
+            line = lines[index].rstrip()
+            index += 1
+            if line.lstrip().startswith("#") or (whole and not line.strip()):
+                if not whole:
+                    break
+                continue
+            if not line.endswith(escape):
+                whole += line
+                break
+            whole += line[:-1] + " "
+        keyword, _, rest = whole.strip().partition(" ")
+        if not keyword:
+            continue
+        if keyword.upper() in _TAKE_HEREDOCS:
+            index = _skip_heredocs(lines, index, rest)
+        yield first + 1, keyword.upper(), rest.strip()
+
+
+def _escape(lines: list[str]) -> str:
+    """The escape character, from the directives that stand before all else."""
+    for line in lines:
+        match = _DIRECTIVE.fullmatch(line.strip())
+        if not match:
+            break
+        if match[1].lower() == "escape" and match[2] in {"\\", "`"}:
+            return match[2]
+    return "\\"
+
+
+def _skip_heredocs(lines: list[str], index: int, rest: str) -> int:
+    """The index behind the here-documents that an instruction begins; without their ends nothing is skipped."""
+    for tabs, _, word in _HEREDOC.findall(rest):
+        for end in range(index, len(lines)):
+            line = lines[end].lstrip("\t") if tabs else lines[end]
+            if line.rstrip("\r") == word:
+                index = end + 1
+                break
+    return index
+
+
+def _words(rest: str) -> list[str]:
+    return re.findall(r"[^\s=]+(?:=(?:\"[^\"]*\"|'[^']*'|\S)*)?", rest)
+
+
+def _substitute(name: str, defaults: dict[str, str]) -> str:
+    def value(match: re.Match[str]) -> str:
+        found = defaults.get(match[1] or match[3]) or match[2]
+        return found if found is not None else match[0]
+
+    return _VARIABLE.sub(value, name)
+
+
+def _bases(stages: list[Stage]) -> Iterator[str]:
+    known: set[str] = set()
+    given: set[str] = set()
+    for stage in stages:
+        if stage.base.lower() not in known and stage.base not in given and "$" not in stage.base:
+            given.add(stage.base)
+            yield stage.base
+        known.add(stage.name.lower())
