@@ -1,0 +1,57 @@
+"""Start-up: what importing and mounting tinyship may load."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = ("docker", "git", "rich", "msgspec", "h2", "google.protobuf", "requests", "humanize", "dxf", "urllib3")
+ALLOWED = {
+    "tinyship",
+    "tinyship.tasks",
+    "tinyship.tasks.base",
+    "tinyship.tasks.build",
+    "tinyship.tasks.clean",
+    "tinyship.tasks.config",
+    "tinyship.tasks.mount",
+    "tinyship.tasks.push",
+    "tinyship.tasks.release",
+    "tinyship.tasks.size",
+    "tinyship.tasks.spec",
+}
+
+
+def loaded(code: str) -> set[str]:
+    """The modules that a fresh interpreter has loaded after `code`, beyond those of Invoke itself."""
+    script = f"import sys, invoke.program; before = set(sys.modules); {code}; print(*sorted(set(sys.modules) - before))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    return set(done.stdout.split())
+
+
+def test_mounting_loads_only_the_adapters() -> None:
+    """`invoke --list` pays for the task adapters and for nothing below them."""
+    ours = {name for name in loaded("import tinyship; tinyship.collection()") if name.startswith("tinyship")}
+    assert ours == ALLOWED
+
+
+@pytest.mark.parametrize("code", ["import tinyship; tinyship.collection()", "import tinyship; tinyship.ns"])
+def test_mounting_loads_nothing_heavy(code: str) -> None:
+    """No library that costs milliseconds comes with a mount."""
+    assert not {name for name in loaded(code) if name.startswith(HEAVY)}
+
+
+def test_importing_the_package_loads_nothing() -> None:
+    """`import tinyship` is the package's own file and no more."""
+    assert {name for name in loaded("import tinyship") if name.startswith("tinyship")} == {"tinyship"}
+
+
+def test_public_names_exist() -> None:
+    """Every name of `__all__` can be had, and a wrong one is an AttributeError."""
+    import tinyship
+
+    for name in tinyship.__all__:
+        assert getattr(tinyship, name) is not None
+    with pytest.raises(AttributeError, match="Nothing"):
+        tinyship.Nothing  # noqa: B018
