@@ -26,7 +26,10 @@ def hello(c):
 
 ns = Collection(hello)
 '''
-MOUNTED = PLAIN.replace("from invoke", "import tinyship\nfrom invoke", 1) + "ns.add_collection(tinyship.collection(), 'ship')\n"
+MOUNTED = (
+    PLAIN.replace("from invoke", "import tinyship\nfrom invoke", 1)
+    + "ns.add_collection(tinyship.collection(), 'ship')\n"
+)
 
 
 def user_seconds(folder: Path) -> float:

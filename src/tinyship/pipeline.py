@@ -29,6 +29,11 @@ def plan_release(scope: Scope, *, only: bool = False) -> Plan:
     return plan(scope, "release", *before, release.plan(scope))
 
 
+def plan_build(scope: Scope) -> Plan:
+    """What ``make_build`` would do."""
+    return plan(scope, "build", base.plan(scope), build.plan(scope))
+
+
 def plan_push(scope: Scope) -> Plan:
     """What ``send`` would do."""
     smoke = trial.plan_smoke(scope) if scope.settings.push.smoke else ()
@@ -46,6 +51,14 @@ def make_bases(scope: Scope, *, force: bool = False) -> tuple[Made, ...]:
     return base.make(scope, force=force)
 
 
+def make_build(scope: Scope, *, only_image: bool = False) -> Made | None:
+    """Bring the base images up to date, then build; see ``stages.build``."""
+    base.check(scope)
+    build.check(scope)
+    base.make(scope)
+    return build.make(scope, only_image=only_image)
+
+
 def make_release(scope: Scope, *, only: bool = False) -> Released:
     """Bring base and build up to date, then release; see ``stages.release``.
 
@@ -59,10 +72,7 @@ def make_release(scope: Scope, *, only: bool = False) -> Released:
     if only:
         release.check_artifacts(scope)
     else:
-        base.check(scope)
-        build.check(scope)
-        base.make(scope)
-        build.make(scope)
+        make_build(scope)
     return release.make(scope)
 
 

@@ -71,11 +71,11 @@ class Project:
             return tuple(made for scope in scopes for made in pipeline.make_bases(scope, force=force))
 
     def build(self) -> tuple[Made, ...]:
-        """Build the build images and the artifacts."""
-        from tinyship.stages import build
+        """Bring the base images up to date, then make the build images and the artifacts."""
+        from tinyship import pipeline
 
         with self.scopes() as scopes:
-            return tuple(made for scope in scopes if (made := build.make(scope)))
+            return tuple(made for scope in scopes if (made := pipeline.make_build(scope)))
 
     def release(self, *, push: bool = False, only: bool = False, allow_dirty: bool = False) -> Record:
         """Release each image and, where asked for, push it.

@@ -1,1 +1,1 @@
-"""Shows events, tables and JSON to people and scripts. Nothing else prints."""
+"""Shows events, tables and JSON; nothing else in tinyship prints."""

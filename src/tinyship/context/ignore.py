@@ -80,7 +80,7 @@ class Matcher:
         above = self._parents.get(parent)
         if above is None:
             above = self._parents[parent] = self._matched(parent)
-        return tuple(known or rule.matches(path) for known, rule in zip(above, self._rules, strict=True))
+        return tuple(known or bool(rule.matches(path)) for known, rule in zip(above, self._rules, strict=True))
 
 
 class _Rule:

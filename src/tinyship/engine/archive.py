@@ -26,9 +26,9 @@ _UNTRUSTED = "Nothing was written. The archive that the container handed back is
 def copy_out(engine: Engine, container_id: str, paths: Mapping[str, str], root: Path) -> tuple[Path, ...]:
     """Copy files or folders out of a container, all or none of them.
 
-    Each arrives in a folder of its own below ``.tinyship`` first; only when all are complete and checked do they replace
-    what was there, each in one move. They belong to whoever runs this; permission bits are kept, set-user-id, set-group-id
-    and sticky bits are not.
+    Each arrives in a folder of its own below ``.tinyship`` first; only when all are complete and checked do they
+    replace what was there, each in one move. They belong to whoever runs this; permission bits are kept, set-user-id,
+    set-group-id and sticky bits are not.
 
     Args:
         paths: absolute paths in the container, each with the path below ``root`` that it replaces.
@@ -145,7 +145,7 @@ def _refused(member: tarfile.TarInfo, why: str) -> ArtifactError:
 def _receive(engine: Engine, container_id: str, inside: str, below: str, into: Path) -> None:
     from docker.errors import NotFound
 
-    api = engine.client.api
+    api = engine.api
     with translated(f"copying {inside} out of the container"):
         response = api._get(
             api._url("/containers/{0}/archive", container_id), params={"path": inside}, stream=True, timeout=None
@@ -193,7 +193,7 @@ def _instead(engine: Engine, container_id: str, inside: str) -> str:
     parent = PurePosixPath(inside).parent
     try:
         with translated("looking into the container"):
-            chunks, _ = engine.client.api.get_archive(container_id, f"{parent}/.")
+            chunks, _ = engine.api.get_archive(container_id, f"{parent}/.")
             names: list[str] = []
             with tarfile.open(fileobj=io.BufferedReader(_Chunks(chunks)), mode="r|") as tar:
                 for member in tar:

@@ -43,7 +43,7 @@ class ClassicBuilder:
 
     def build(self, request: BuildRequest, events: Events) -> BuildResult:
         """Build an image; see ``Builder.build``. Leaving in the middle ends the build in the engine."""
-        api = self.engine.client.api
+        api = self.engine.api
         what = f"building {', '.join(request.tags)}"
         sent = _Sent(request, events)
         with translated(what):

@@ -45,6 +45,11 @@ class Engine:
     containerd_store: bool
     podman: bool
 
+    @property
+    def api(self) -> Any:
+        """docker-py's low-level client; untyped, because its annotations leave out what streams need."""
+        return self.client.api
+
     def close(self) -> None:
         """Close the client's connections."""
         self.client.close()

@@ -66,7 +66,7 @@ def container(engine: Engine, request: ContainerRequest) -> Iterator[str]:
         EngineError: the engine refused to make it.
     """
     name = f"tinyship-{secrets.token_hex(8)}"
-    api = engine.client.api
+    api = engine.api
     try:
         with translated(f"creating a container of {request.image}"):
             created = api.create_container_from_config(_config(request), name)
@@ -83,7 +83,7 @@ def copy_in(engine: Engine, container_id: str, chunks: Iterable[bytes]) -> None:
     Raises:
         EngineError: the engine cannot unpack it.
     """
-    api = engine.client.api
+    api = engine.api
     with translated("copying the source into the container"):
         response = api._put(
             api._url("/containers/{0}/archive", container_id),
@@ -110,7 +110,7 @@ def run(engine: Engine, container_id: str, events: Events, *, source: str) -> Fi
 def start(engine: Engine, container_id: str) -> None:
     """Start a container and leave it running."""
     with translated("starting the container"):
-        engine.client.api.start(container_id)
+        engine.api.start(container_id)
 
 
 def logs(engine: Engine, container_id: str, events: Events, *, source: str) -> Finished:
@@ -121,7 +121,7 @@ def logs(engine: Engine, container_id: str, events: Events, *, source: str) -> F
 def tail(engine: Engine, container_id: str) -> tuple[str, ...]:
     """The last 20 lines that a container wrote."""
     with translated("reading the container's log"):
-        text: bytes = engine.client.api.logs(container_id, tail=_TAIL)
+        text: bytes = engine.api.logs(container_id, tail=_TAIL)
     return tuple(text.decode(errors="replace").splitlines())
 
 
@@ -142,7 +142,7 @@ def execute(engine: Engine, container_id: str, command: tuple[str, ...]) -> Fini
 
     A command that the container does not have is exit code 126 or 127, as in a shell.
     """
-    api = engine.client.api
+    api = engine.api
     with translated(f"running `{' '.join(command)}` in the container"):
         made = api.exec_create(container_id, list(command))
         output: bytes = api.exec_start(made["Id"])
@@ -181,7 +181,7 @@ def owner(engine: Engine, container_id: str) -> tuple[int, int]:
 def listing(engine: Engine, *, project: str) -> tuple[str, ...]:
     """The ids of all containers that bear the label of this project."""
     with translated("listing containers"):
-        found = engine.client.api.containers(all=True, filters={"label": f"tinyship.project={project}"})
+        found = engine.api.containers(all=True, filters={"label": f"tinyship.project={project}"})
     return tuple(entry["Id"] for entry in found)
 
 
@@ -191,30 +191,22 @@ def remove(engine: Engine, container_id: str) -> bool:
 
     with translated("removing a container"):
         try:
-            engine.client.api.remove_container(container_id, force=True, v=True)
+            engine.api.remove_container(container_id, force=True, v=True)
         except NotFound:
             return False
     return True
 
 
 def _watch(engine: Engine, container_id: str, events: Events, source: str, *, attach_first: bool) -> Finished:
-    """Attach before the start, so that no line is lost; or to one that runs, with what it wrote before."""
-    api = engine.client.api
+    """Attach before the start, so that no line is lost; or follow the log of one that runs, or did."""
+    api = engine.api
     lines = Lines(source, events, deque(maxlen=_TAIL))
-    params = {"stdout": 1, "stderr": 1, "stream": 1, "logs": 0 if attach_first else 1}
     with translated("running the container"):
-        response = api._post(
-            api._url("/containers/{0}/attach", container_id),
-            params=params,
-            headers={"Connection": "Upgrade", "Upgrade": "tcp"},
-            stream=True,
-            timeout=None,
-        )
+        response = _attached(api, container_id) if attach_first else _followed(api, container_id)
         try:
             api._raise_for_status(response)
-            socket = api._get_raw_response_socket(response)
-            api._disable_socket_timeout(socket)
             if attach_first:
+                api._disable_socket_timeout(api._get_raw_response_socket(response))
                 api.start(container_id)
             for stream, data in demultiplexed(response):
                 lines.write(stream, data)
@@ -226,9 +218,29 @@ def _watch(engine: Engine, container_id: str, events: Events, source: str, *, at
     return Finished(code, tuple(lines.tail), bool(state.get("OOMKilled")))
 
 
+def _attached(api: Any, container_id: str) -> Any:
+    return api._post(
+        api._url("/containers/{0}/attach", container_id),
+        params={"stdout": 1, "stderr": 1, "stream": 1, "logs": 0},
+        headers={"Connection": "Upgrade", "Upgrade": "tcp"},
+        stream=True,
+        timeout=None,
+    )
+
+
+def _followed(api: Any, container_id: str) -> Any:
+    """Attaching would wait forever where the container has ended already; its log ends."""
+    return api._get(
+        api._url("/containers/{0}/logs", container_id),
+        params={"stdout": 1, "stderr": 1, "follow": 1},
+        stream=True,
+        timeout=None,
+    )
+
+
 def _inspect(engine: Engine, container_id: str) -> dict[str, Any]:
     with translated("looking at the container"):
-        found: dict[str, Any] = engine.client.api.inspect_container(container_id)
+        found: dict[str, Any] = engine.api.inspect_container(container_id)
     return found
 
 
@@ -239,7 +251,7 @@ def _lookup(engine: Engine, container_id: str, file: str, name: str) -> list[str
 
     try:
         with translated(f"reading {file} of the container"):
-            chunks, _ = engine.client.api.get_archive(container_id, file)
+            chunks, _ = engine.api.get_archive(container_id, file)
             archive = b"".join(chunks)
         with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
             content = tar.extractfile(tar.getmembers()[0])

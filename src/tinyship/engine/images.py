@@ -60,7 +60,7 @@ def find(engine: Engine, reference: str) -> Image | None:
 
     with translated(f"looking at {reference}"):
         try:
-            found: dict[str, Any] = engine.client.api.inspect_image(reference)
+            found: dict[str, Any] = engine.api.inspect_image(reference)
         except NotFound:
             return None
         unpacked = _unpacked(engine, found)
@@ -70,7 +70,7 @@ def find(engine: Engine, reference: str) -> Image | None:
 def listing(engine: Engine, *, project: str) -> tuple[Image, ...]:
     """All images that bear the label of this project, those without a name included."""
     with translated("listing images"):
-        found = engine.client.api.images(filters={"label": f"tinyship.project={project}"})
+        found = engine.api.images(filters={"label": f"tinyship.project={project}"})
     present = (find(engine, entry["Id"]) for entry in found)
     return tuple(image for image in present if image)
 
@@ -79,7 +79,7 @@ def tag(engine: Engine, image_id: str, reference: str) -> None:
     """Give an image one more name; another image that had it loses it."""
     repository, tag = _split(reference)
     with translated(f"tagging {reference}"):
-        engine.client.api.tag(image_id, repository, tag)
+        engine.api.tag(image_id, repository, tag)
 
 
 def untag(engine: Engine, reference: str) -> bool:
@@ -110,7 +110,7 @@ def import_rootfs(engine: Engine, chunks: Iterable[bytes], *, name: str, changes
     Raises:
         EngineError: the engine refused it, or cannot read it as a tar.
     """
-    api = engine.client.api
+    api = engine.api
     repository, tag = _split(name)
     what = f"importing {name}"
     sent = _Counted(chunks, "rootfs", events)
@@ -146,7 +146,7 @@ def pull(engine: Engine, name: str, digest: str, *, credential: Credential | Non
     Raises:
         RegistryError: the registry does not have it, or does not give it.
     """
-    api = engine.client.api
+    api = engine.api
     repository, _ = _split(name)
     what = f"pulling {repository}@{digest}"
     host = host_of(repository)
@@ -212,7 +212,7 @@ def _delete(engine: Engine, name: str, not_found: type[Exception]) -> bool:
 
     with translated(f"removing {name}"):
         try:
-            engine.client.api.remove_image(name)
+            engine.api.remove_image(name)
         except not_found:
             return True
         except APIError as error:
@@ -231,7 +231,7 @@ def _unpacked(engine: Engine, found: dict[str, Any]) -> int:
     """The unpacked size. With the containerd store, where inspect gives the compressed one, that of all snapshots."""
     if not engine.containerd_store:
         return int(found.get("Size") or 0)
-    return sum(int(entry.get("Size") or 0) for entry in engine.client.api.history(found["Id"]))
+    return sum(int(entry.get("Size") or 0) for entry in engine.api.history(found["Id"]))
 
 
 def _image(found: dict[str, Any], unpacked: int) -> Image:

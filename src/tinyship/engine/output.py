@@ -6,7 +6,7 @@ import codecs
 import struct
 from collections import deque
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from tinyship.events import Events, Log
 
@@ -25,7 +25,8 @@ def demultiplexed(response: requests.Response) -> Iterator[tuple[Stream, bytes]]
 
     Each piece has a header of 8 bytes: the stream, three zeros, and the length (Engine API, "Attach to a container").
     """
-    raw = response.raw._fp.fp  # below urllib3, which would wait until a read is full
+    # Below urllib3, which would wait until a read is full.
+    raw: Any = response.raw._fp.fp  # type: ignore[union-attr]
     while header := _exactly(raw, _HEADER.size):
         stream, length = _HEADER.unpack(header)
         data = _exactly(raw, length)

@@ -45,7 +45,7 @@ def push(engine: Engine, reference: str, *, credential: Credential | None, timeo
     Raises:
         RegistryError: the registry refused, failed, or hung; names it, and where the credentials came from.
     """
-    api = engine.client.api
+    api = engine.api
     host = host_of(reference)
     repository, _, tag = reference.rpartition(":")
     what = f"pushing {reference}"

@@ -31,7 +31,7 @@ def interactive(engine: Engine, container_id: str) -> int:
     """
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise TinyshipError("a shell needs a terminal", hint="`invoke build.test` runs a command without one.")
-    api = engine.client.api
+    api = engine.api
     with translated("connecting the terminal"):
         socket = api.attach_socket(container_id, params={"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1, "logs": 0})
     stream = getattr(socket, "_sock", socket)
@@ -49,7 +49,7 @@ def interactive(engine: Engine, container_id: str) -> int:
 def _start(engine: Engine, container_id: str) -> None:
     try:
         with translated("starting the shell"):
-            engine.client.api.start(container_id)
+            engine.api.start(container_id)
     except EngineError as error:
         if "no such file" in error.message or "not found" in error.message:
             raise CommandFailed(
@@ -87,7 +87,7 @@ def _resize(engine: Engine, container_id: str) -> None:
     size = shutil.get_terminal_size()
     try:
         with translated("resizing the terminal"):
-            engine.client.api.resize(container_id, height=size.lines, width=size.columns)
+            engine.api.resize(container_id, height=size.lines, width=size.columns)
     except EngineError:
         pass  # it may have ended already
 

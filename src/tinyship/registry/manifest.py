@@ -40,7 +40,7 @@ def pull_size(reference: str, digest: str, *, credential: Credential | None, tim
 
     try:
         with DXF(host, repository, authenticate, insecure=_is_loopback(host), timeout=timeout) as registry:
-            manifest = json.loads(registry.get_manifest(digest))
+            manifest = json.loads(str(registry.get_manifest(digest)))
         return int(manifest["config"]["size"]) + sum(int(layer["size"]) for layer in manifest["layers"])
     except (RequestException, DXFError, OSError) as error:
         raise RegistryError(f"{host} did not give the manifest: {type(error).__name__}", host=host) from error

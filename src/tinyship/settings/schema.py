@@ -12,17 +12,21 @@ from typing import Literal
 
 import msgspec
 
+from tinyship.settings.grammar import (
+    about,
+    check_artifact,
+    check_assignments,
+    check_digest,
+    check_reference,
+    check_registry,
+    check_repository,
+    check_tag,
+    check_template,
+)
 from tinyship.settings.quantity import parse_bytes, parse_growth
 
 Words = str | tuple[str, ...]
 """A command: a list of arguments, or one string that is split as a shell would split it (and runs without a shell)."""
-
-_REPOSITORY = re.compile(
-    r"(?:(?:[a-zA-Z0-9](?:[a-zA-Z0-9.-]*[a-zA-Z0-9])?(?::[0-9]+)?|\[[0-9a-fA-F:]+\](?::[0-9]+)?)/)?"
-    r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*)*"
-)
-_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
-_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
 def words(command: Words) -> tuple[str, ...]:
@@ -34,7 +38,7 @@ class _Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """A section of the config: frozen, keywords only, and strict about unknown keys."""
 
 
-class Version(_Section):
+class Version(_Section, frozen=True):
     """Where the version comes from: git tags (the default), a literal, or a file. At most one of the three."""
 
     tag: str = ""
@@ -50,18 +54,22 @@ class Version(_Section):
         chosen = [name for name in ("tag", "literal", "file") if getattr(self, name)]
         if len(chosen) > 1:
             raise ValueError(f"`{chosen[0]}` and `{chosen[1]}` exclude each other")
-        if self.regex and not self.file:
-            raise ValueError("`regex` needs `file`")
         if self.regex:
-            try:
-                groups = re.compile(self.regex).groups
-            except re.error as error:
-                raise ValueError(f"`regex` is no regular expression: {error}") from error
-            if not groups:
-                raise ValueError("`regex` needs a group around the version")
+            with about("regex"):
+                self._check_regex()
+
+    def _check_regex(self) -> None:
+        if not self.file:
+            raise ValueError("it needs `file`")
+        try:
+            groups = re.compile(self.regex).groups
+        except re.error as error:
+            raise ValueError(f"it is no regular expression: {error}") from error
+        if not groups:
+            raise ValueError("it needs a group around the version")
 
 
-class Rootfs(_Section):
+class Rootfs(_Section, frozen=True):
     """A root filesystem: a tar file, or a command that writes a tar to its standard output. Exactly one of the two."""
 
     tar: str = ""
@@ -72,7 +80,7 @@ class Rootfs(_Section):
             raise ValueError("needs either `tar` or `command`")
 
 
-class Base(_Section):
+class Base(_Section, frozen=True):
     """A base image: built from a Dockerfile, imported from a root filesystem, or pulled by digest."""
 
     name: str
@@ -86,17 +94,19 @@ class Base(_Section):
     """The digest to pull, ``sha256:...``."""
 
     def __post_init__(self) -> None:
-        check_reference(self.name)
+        with about("name"):
+            check_reference(self.name)
         ways = [way for way in ("dockerfile", "rootfs", "pull") if getattr(self, way)]
         if len(ways) != 1:
             raise ValueError(f"`{self.name}` needs one of `dockerfile`, `rootfs` and `pull`")
         if self.changes and not self.rootfs:
             raise ValueError("`changes` go with `rootfs`")
-        if self.pull and not _DIGEST.fullmatch(self.pull):
-            raise ValueError(f"`pull: {self.pull}` is no digest (sha256: and 64 hexadecimal digits)")
+        if self.pull:
+            with about("pull"):
+                check_digest(self.pull)
 
 
-class Build(_Section):
+class Build(_Section, frozen=True):
     """The fat image that compiles, and what is run in it."""
 
     dockerfile: str = "Dockerfile.build"
@@ -116,13 +126,16 @@ class Build(_Section):
     """The command of ``build.shell``."""
 
     def __post_init__(self) -> None:
-        check_tag(self.tag)
-        check_assignments("env", self.env)
-        for artifact in self.artifacts:
-            check_artifact(artifact)
+        with about("tag"):
+            check_tag(self.tag)
+        with about("env"):
+            check_assignments(self.env)
+        with about("artifacts"):
+            for artifact in self.artifacts:
+                check_artifact(artifact)
 
 
-class Smoke(_Section):
+class Smoke(_Section, frozen=True):
     """How to tell that a released image works."""
 
     command: Words = ()
@@ -131,7 +144,7 @@ class Smoke(_Section):
     """Seconds."""
 
 
-class Run(_Section):
+class Run(_Section, frozen=True):
     """How to run the released image."""
 
     ports: tuple[str, ...] = ()
@@ -140,10 +153,11 @@ class Run(_Section):
     command: Words = ()
 
     def __post_init__(self) -> None:
-        check_assignments("env", self.env)
+        with about("env"):
+            check_assignments(self.env)
 
 
-class Release(_Section):
+class Release(_Section, frozen=True):
     """The tiny image that ships."""
 
     dockerfile: str = "Dockerfile"
@@ -153,7 +167,7 @@ class Release(_Section):
     smoke: Smoke = Smoke()
 
 
-class Push(_Section):
+class Push(_Section, frozen=True):
     """Where a release goes, under which tags."""
 
     to: tuple[str, ...] = ()
@@ -165,12 +179,17 @@ class Push(_Section):
     """Seconds without a sign of life from the engine or the registry before a push is given up."""
 
     def __post_init__(self) -> None:
-        for registry in self.to:
-            if not _REPOSITORY.fullmatch(f"{registry}/x") or "://" in registry:
-                raise ValueError(f"`{registry}` is no registry (host[:port][/path], without a scheme)")
+        with about("to"):
+            for registry in self.to:
+                check_registry(registry)
+        with about("tags"):
+            for template in self.tags:
+                check_template(template)
+            if not self.tags:
+                raise ValueError("there is none")
 
 
-class Budget(_Section):
+class Budget(_Section, frozen=True):
     """A limit on an image. Sizes like ``40MB`` (decimal) or ``40MiB``; growth like ``5%`` or ``2MB``."""
 
     stage: Literal["base", "build", "release"] = "release"
@@ -185,20 +204,22 @@ class Budget(_Section):
     def __post_init__(self) -> None:
         for key in ("unpacked", "unique", "floor"):
             if getattr(self, key):
-                parse_bytes(getattr(self, key))
+                with about(key):
+                    parse_bytes(getattr(self, key))
         if self.growth:
-            parse_growth(self.growth)
+            with about("growth"):
+                parse_growth(self.growth)
         if self.floor and not self.growth:
             raise ValueError("`floor` goes with `growth`")
 
 
-class Size(_Section):
+class Size(_Section, frozen=True):
     """Limits on sizes."""
 
     budgets: tuple[Budget, ...] = ()
 
 
-class Clean(_Section):
+class Clean(_Section, frozen=True):
     """What stays."""
 
     keep: int = 3
@@ -206,10 +227,10 @@ class Clean(_Section):
 
     def __post_init__(self) -> None:
         if self.keep < 1:
-            raise ValueError("`keep` is at least 1 (`clean.all` removes everything)")
+            raise ValueError("`keep`: it is at least 1 (`clean.all` removes everything)")
 
 
-class Settings(_Section):
+class Settings(_Section, frozen=True):
     """One image and how it is made, released and pushed."""
 
     image: str
@@ -232,51 +253,13 @@ class Settings(_Section):
     clean: Clean = Clean()
 
     def __post_init__(self) -> None:
-        check_repository(self.image)
-        check_assignments("args", self.args)
-        check_assignments("labels", self.labels)
+        with about("image"):
+            check_repository(self.image)
+        with about("args"):
+            check_assignments(self.args)
+        with about("labels"):
+            check_assignments(self.labels)
         names = [base.name for base in self.base]
         for name in names:
             if names.count(name) > 1:
-                raise ValueError(f"two entries of `base` are named `{name}`")
-
-
-def check_repository(name: str) -> None:
-    """Raise ValueError unless ``name`` is a repository name as the distribution's reference grammar has it."""
-    if _REPOSITORY.fullmatch(name) and len(name) <= 255:
-        return
-    if ":" in name.rpartition("/")[2]:
-        raise ValueError(f"`{name}` has a tag: tags come from `push.tags`")
-    if name != name.lower():
-        raise ValueError(f"`{name}` is no image name: use lower case, `{name.lower()}`")
-    raise ValueError(f"`{name}` is no image name (like `lacion/foo`)")
-
-
-def check_reference(name: str) -> None:
-    """Raise ValueError unless ``name`` is a repository name with a tag or without one."""
-    repository, colon, tag = name.rpartition(":")
-    if not colon or "/" in tag:
-        repository, tag = name, "latest"
-    if not _REPOSITORY.fullmatch(repository) or not _TAG.fullmatch(tag):
-        raise ValueError(f"`{name}` is no image name (like `lacion/alpine:latest`)")
-
-
-def check_tag(tag: str) -> None:
-    """Raise ValueError unless ``tag`` is a tag that Docker accepts."""
-    if not _TAG.fullmatch(tag):
-        raise ValueError(f"`{tag}` is no tag (letters, digits, `_`, `.` and `-`; at most 128)")
-
-
-def check_assignments(key: str, entries: tuple[str, ...]) -> None:
-    """Raise ValueError unless each entry is ``NAME=value``."""
-    for entry in entries:
-        name, equals, _ = entry.partition("=")
-        if not equals or not name.strip():
-            raise ValueError(f"`{entry}` in `{key}` is not of the form `NAME=value`")
-
-
-def check_artifact(path: str) -> None:
-    """Raise ValueError unless ``path`` is a relative path that stays below the project's root."""
-    parts = path.split("/")
-    if path.startswith("/") or ".." in parts or not path.strip("./"):
-        raise ValueError(f"artifact `{path}` leaves the project: give a path below its root")
+                raise ValueError(f"`base`: two entries are named `{name}`")

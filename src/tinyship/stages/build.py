@@ -178,7 +178,7 @@ def _image(scope: Scope) -> Image:
 
 
 def _source(build: Build, context: Context) -> Iterator[Entry]:
-    """The context without artifacts of an earlier run, so that a compile that makes none cannot pass for one that did."""
+    """The context without artifacts of an earlier run, so that a compile that makes none cannot seem to."""
     stale = {artifact.strip("/") for artifact in build.artifacts}
     for entry in context.entries():
         if entry.path not in stale and not any(entry.path.startswith(f"{artifact}/") for artifact in stale):

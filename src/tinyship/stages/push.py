@@ -20,19 +20,23 @@ from tinyship.stages.scope import Scope
 if TYPE_CHECKING:
     from tinyship.settings.schema import Settings
 
+_SHOWN = 20
+
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """What a push did: the release with its digests, and the bytes that went over the wire.
+    """What a push did.
 
     Args:
         release: the entry of the record, with ``pushed`` filled in.
-        uploaded: compressed bytes sent.
+        sent: the number of layers that were sent, over all tags and registries.
+        present: the number of layers that were there already.
         pull: compressed bytes that a pull transfers, from the registry's manifest; None where it did not say.
     """
 
     release: Release
-    uploaded: int
+    sent: int
+    present: int
     pull: int | None
 
 
@@ -71,7 +75,7 @@ def check(scope: Scope, *, allow_dirty: bool = False) -> Release:
     if release.tree != tree:
         raise _refused(scope, "the working tree changed since the release", "Run `invoke release` again.")
     if release.dirty and not allow_dirty:
-        changes = "\n".join(f"    {change}" for change in scope.revision.changes)
+        changes = "\n".join(f"    {change}" for change in _first(scope.revision.changes))
         raise _refused(
             scope,
             f"version {release.version} was released from a tree with changes that no commit has:\n{changes}",
@@ -99,7 +103,7 @@ def send(scope: Scope, *, allow_dirty: bool = False) -> Delivery:
     release = replace(check(scope, allow_dirty=allow_dirty), pushed=())
     for notice in tags.render(scope.settings.push.tags, scope.revision).notices:
         scope.events(Notice(notice))
-    uploaded = 0
+    sent = present = 0
     pull: int | None = None
     for target in targets(scope.settings, scope):
         with scope.stage("push", target, "pushing") as outcome, _tagged(scope, release.id, target):
@@ -112,12 +116,13 @@ def send(scope: Scope, *, allow_dirty: bool = False) -> Delivery:
                 events=scope.events,
             )
             outcome.word = f"pushed {done.digest}"
-        uploaded += done.uploaded
+        sent += done.sent
+        present += done.present
         if pull is None:
             pull = _pull_size(scope, target, done.digest, credential)
         release = _with_pushed(release, Pushed(target, done.digest), pull)
         record.update(scope.root, release)
-    return Delivery(release, uploaded, pull)
+    return Delivery(release, sent, present, pull)
 
 
 def _pull_size(scope: Scope, target: str, digest: str, credential: credentials.Credential | None) -> int | None:
@@ -145,6 +150,12 @@ def _tagged(scope: Scope, image_id: str, target: str) -> Iterator[None]:
             images.untag(scope.engine, target)
         elif before.id != image_id and scope.settings.push.to:
             images.tag(scope.engine, before.id, target)
+
+
+def _first(changes: tuple[str, ...]) -> tuple[str, ...]:
+    """The first of a list of changes, and how many more there are."""
+    more = len(changes) - _SHOWN
+    return (*changes[:_SHOWN], f"and {more} more") if more > 0 else changes
 
 
 def _refused(scope: Scope, why: str, hint: str) -> Refused:

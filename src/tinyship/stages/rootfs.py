@@ -111,7 +111,8 @@ def _output(root: Path, argv: tuple[str, ...], name: str, events: Events) -> Ite
     reader = threading.Thread(target=_forward, args=(process.stderr, name, tail, events), daemon=True)
     reader.start()
     try:
-        yield from iter(lambda fd=process.stdout.fileno(): os.read(fd, _CHUNK), b"")  # type: ignore[misc]
+        output = process.stdout.fileno()
+        yield from iter(lambda: os.read(output, _CHUNK), b"")
         code = process.wait()
     finally:
         process.kill()

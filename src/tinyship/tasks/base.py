@@ -26,8 +26,9 @@ def make(session: Session, force: bool = False, json: bool = False) -> None:
     """
     from tinyship import pipeline
     from tinyship.stages import base
+    from tinyship.stages.scope import Made
 
-    def show(done: list[tuple[base.Made, ...]]) -> None:
+    def show(done: list[tuple[Made, ...]]) -> None:
         made = [one for each in done for one in each]
         session.console.table(("image", "made", "id"), [(one.image, one.made_from, _short(one.id)) for one in made])
         session.console.result({"images": made})

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 def make(session: Session, only_image: bool = False, json: bool = False) -> None:
     """Compile in a container, copy the artifacts back.
 
-    First the build image is built, then its command is run on the source in a
-    container of it. The source (`build.context`, after its ignore rules) is
+    First the base images are brought up to date and the build image is built,
+    then its command is run on the source in a container of it. The source (`build.context`, after its ignore rules) is
     copied into the container, so this works with a remote engine too. The
     command is `build.command`, or the image's CMD; its output is shown as it
     comes. Each of `build.artifacts` then replaces the file or folder of the
@@ -23,9 +23,9 @@ def make(session: Session, only_image: bool = False, json: bool = False) -> None
     Without artifacts only the image is built.
     """
     from tinyship import pipeline
-    from tinyship.stages import build
+    from tinyship.stages.scope import Made
 
-    def show(done: list[build.Made | None]) -> None:
+    def show(done: list[Made | None]) -> None:
         session.console.result({"images": [made for made in done if made]})
         for scope_images in session.project.images:
             stage = scope_images.settings.build
@@ -33,8 +33,8 @@ def make(session: Session, only_image: bool = False, json: bool = False) -> None
                 session.console.say(artifact)
 
     session.run(
-        lambda scope: pipeline.plan(scope, "build", build.plan(scope)),
-        lambda scope: build.make(scope, only_image=only_image),
+        pipeline.plan_build,
+        lambda scope: pipeline.make_build(scope, only_image=only_image),
         show,
     )
 

@@ -1,0 +1,148 @@
+"""The one place that prints: progress to standard error, results to standard output."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, is_dataclass
+from datetime import datetime
+from types import TracebackType
+from typing import IO, TYPE_CHECKING, Any, Protocol
+
+from tinyship.console import tables
+from tinyship.console.plain import PlainDisplay
+from tinyship.console.stream import Stream
+from tinyship.events import Event
+
+if TYPE_CHECKING:
+    from rich.console import Console as Terminal
+    from rich.table import Table
+
+    from tinyship.plan import Plan
+    from tinyship.sizes.table import Row
+
+_WIDE = 10_000
+
+
+class Display(Protocol):
+    """Something that shows events."""
+
+    def event(self, event: Event) -> None:
+        """Show one event."""
+
+    def failed(self) -> None:
+        """Keep what was running visible."""
+
+    def close(self) -> None:
+        """Show no more."""
+
+
+class Console:
+    """Shows what happens and what came of it; a context manager, so that the terminal is given back.
+
+    Live on a terminal; plain lines where standard output or error is none, or NO_COLOR or CI is set.
+
+    Args:
+        json: standard output is for one line of JSON, and for nothing else.
+        stdout: standard output where None.
+        stderr: standard error where None.
+    """
+
+    def __init__(self, *, json: bool = False, stdout: IO[str] | None = None, stderr: IO[str] | None = None) -> None:
+        self._json = json
+        self._out = Stream(stdout or sys.stdout)
+        self._err = Stream(stderr or sys.stderr)
+        self._live = _is_terminal(self._out, self._err)
+        self._display: Display | None = None
+
+    def __enter__(self) -> Console:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._display:
+            if kind:
+                self._display.failed()
+            self._display.close()
+
+    def event(self, event: Event) -> None:
+        """Show one event; may be called from several threads."""
+        if not self._display:
+            self._display = self._make_display()
+        self._display.event(event)
+
+    def failed(self) -> None:
+        """Keep what was running visible, because it failed."""
+        if self._display:
+            self._display.failed()
+
+    def say(self, text: str) -> None:
+        """A line of the result."""
+        if not self._json:
+            self._out.line(text)
+
+    def table(self, columns: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[str] = ()) -> None:
+        """A table of the result; nothing where it has no rows."""
+        if not self._json and rows:
+            self._print(tables.table(columns, rows, right))
+
+    def sizes(self, rows: Sequence[Row]) -> None:
+        """The size table."""
+        if not self._json and rows:
+            made, notes = tables.sizes(rows)
+            self._print(made)
+            for note in notes:
+                self._out.line(note)
+
+    def plan(self, plan: Plan) -> None:
+        """What would be done."""
+        if not self._json:
+            heading, made, notices = tables.plan(plan)
+            self._out.line(heading)
+            self._print(made)
+            for notice in notices:
+                self._out.line(f"note: {notice}")
+
+    def result(self, data: Any) -> None:
+        """What came of it, as one line of JSON, where that is asked for."""
+        if self._json:
+            self._out.line(json.dumps(data, default=_plain))
+
+    def _print(self, table: Table) -> None:
+        """A table on standard output, without spaces at the ends of its lines; in a pipe as wide as it needs."""
+        terminal = _terminal(self._out, live=self._live)
+        with terminal.capture() as captured:
+            terminal.print(table)
+        for line in captured.get().splitlines():
+            self._out.line(line.rstrip())
+
+    def _make_display(self) -> Display:
+        if not self._live:
+            return PlainDisplay(self._err)
+        from tinyship.console.live import LiveDisplay
+
+        return LiveDisplay(_terminal(self._err, live=True))
+
+
+def _is_terminal(*streams: Stream) -> bool:
+    plain = os.environ.get("NO_COLOR") or os.environ.get("CI") or os.environ.get("TERM") == "dumb"
+    return not plain and all(stream.isatty() for stream in streams)
+
+
+def _terminal(stream: Stream, *, live: bool) -> Terminal:
+    from rich.console import Console as Terminal
+
+    options: dict[str, Any] = {} if live else {"width": _WIDE, "color_system": None, "force_terminal": False}
+    file: Any = stream
+    return Terminal(file=file, markup=False, highlight=False, emoji=False, **options)
+
+
+def _plain(value: Any) -> Any:
+    if is_dataclass(value) and not isinstance(value, type):
+        return asdict(value)
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return str(value)

@@ -1,0 +1,314 @@
+"""What git says of a project, read once: commit, branch, tags, version, changes, date, source URL."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from tinyship.errors import ConfigError, GitError
+
+if TYPE_CHECKING:
+    from tinyship.settings.schema import Version
+
+SHORT = 7
+_SCP = re.compile(r"(?:[^@/]+@)?([^:/]+):(?!//)/?(.+)")
+_DESCRIBED = re.compile(r"(.+)-(\d+)-g([0-9a-f]+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """What git says, and the version that follows from it.
+
+    Args:
+        commit: the full commit of HEAD; empty without a repository or a commit.
+        branch: empty on a detached HEAD.
+        tags: all tags on HEAD, the highest version first.
+        version: without ``-dirty``: of the tag on HEAD, ``1.2.3-4-gabc1234`` four commits behind it, ``0.0.0-gabc1234``
+            without any; or what the settings say.
+        tag: the git tag that ``version`` is; empty where it is another's or none's.
+        is_given: the version is the settings' own, not git's.
+        dirty: there are changes that no commit has, files that git does not know included.
+        changes: these, as ``git status --short`` lists them: " M src/main.go".
+        date: of the commit; None without one.
+        source: the URL of the remote, as a browser takes it, without credentials; empty where there is none.
+        shallow: history is cut off.
+        root: the work tree's folder; None without a repository.
+        notices: what the user should know of how the version came about.
+    """
+
+    commit: str = ""
+    branch: str = ""
+    tags: tuple[str, ...] = ()
+    version: str = ""
+    tag: str = ""
+    is_given: bool = False
+    dirty: bool = False
+    changes: tuple[str, ...] = ()
+    date: datetime | None = None
+    source: str = ""
+    shallow: bool = False
+    root: Path | None = None
+    notices: tuple[str, ...] = ()
+
+    @property
+    def short_commit(self) -> str:
+        """The first seven digits of the commit."""
+        return self.commit[:SHORT]
+
+    @property
+    def full_version(self) -> str:
+        """The version, with ``-dirty`` where the tree is."""
+        return f"{self.version}-dirty" if self.dirty else self.version
+
+    @property
+    def released(self) -> bool:
+        """Whether the version is that of a release: tagged or given, and the tree clean."""
+        return (bool(self.tag) or self.is_given) and not self.dirty
+
+
+def read(root: Path, version: Version) -> Revision:
+    """Ask git about the project in a folder: the nearest repository around it, a worktree's or submodule's own.
+
+    Raises:
+        GitError: git is missing or refuses; or there is no repository or no commit, and ``version`` names none either.
+        ConfigError: the version that the settings name cannot be read.
+    """
+    given = _given(root, version)
+    repository = _open(root)
+    if repository is None:
+        if not given:
+            raise GitError(
+                f"{root} is in no git repository, so there is no version",
+                hint="`git init` and commit; or set `version.literal` or `version.file`.",
+            )
+        return Revision(version=given, is_given=True, notices=("there is no git repository: no commit, no source",))
+    with repository:
+        status = _status(repository)
+        if not status.commit and not given:
+            raise GitError(
+                "the repository has no commit yet, so there is no version",
+                hint="Commit first; or set `version.literal` or `version.file`.",
+            )
+        return _revision(repository, status, version, given)
+
+
+def state(root: Path) -> tuple[str, str]:
+    """The commit of HEAD, and a digest of what differs from it in the tree: names, sizes and times of changed files.
+
+    Both are empty without a repository.
+
+    Raises:
+        GitError: git is missing or refuses.
+    """
+    repository = _open(root)
+    if repository is None:
+        return "", ""
+    with repository:
+        status = _status(repository, untracked="all")
+        digest = hashlib.sha256()
+        for entry, path in status.entries:
+            digest.update(entry.encode("utf-8", "surrogateescape") + b"\0")
+            try:
+                found = os.lstat(Path(repository.working_tree_dir) / path)
+                digest.update(f"{found.st_size} {found.st_mtime_ns}\0".encode())
+            except OSError:
+                digest.update(b"-\0")
+        return status.commit, digest.hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class _Status:
+    """What ``git status --porcelain=v2`` says; ``entries`` are its lines, each with the path that it is about."""
+
+    commit: str
+    branch: str
+    entries: tuple[tuple[str, str], ...]
+
+    def changes(self) -> tuple[str, ...]:
+        kinds = {"?": "??", "u": "UU"}
+        return tuple(
+            f"{kinds.get(line[0]) or line[2:4].replace('.', ' ')} {path}" for line, path in sorted(self.entries)
+        )
+
+
+def _revision(repository: Any, status: _Status, version: Version, given: str) -> Revision:
+    tags, date = _head(repository) if status.commit else ((), None)
+    shallow = (Path(repository.common_dir) / "shallow").exists()
+    name, tag, notices = (given, "", ()) if given else _version(repository, status.commit, tags, version.tag, shallow)
+    return Revision(
+        commit=status.commit,
+        branch=status.branch,
+        tags=tags,
+        version=name,
+        tag=tag,
+        is_given=bool(given),
+        dirty=bool(status.entries) or not status.commit,
+        changes=status.changes(),
+        date=date,
+        source=_source(repository),
+        shallow=shallow,
+        root=Path(repository.working_tree_dir),
+        notices=notices,
+    )
+
+
+def _given(root: Path, version: Version) -> str:
+    """The version that the settings name; empty where it comes from git."""
+    if not version.file:
+        return version.literal
+    try:
+        text = (root / version.file).read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "it is no UTF-8"
+        raise ConfigError(f"`version.file`: {version.file} cannot be read: {reason}") from error
+    if version.regex:
+        match = re.search(version.regex, text, re.M)
+        text = (match[1] or "") if match else ""
+    if not text.strip() or "\n" in text.strip():
+        what = f"what `{version.regex}` finds" if version.regex else "its text"
+        raise ConfigError(
+            f"`version.file`: there is no version in {version.file}",
+            hint=f"The version is {what}; set `version.regex` to an expression with a group around it.",
+        )
+    return text.strip()
+
+
+def _open(root: Path) -> Any:
+    """GitPython's repository around a folder; None where there is none."""
+    try:
+        import git
+    except ImportError as error:
+        raise GitError("there is no git on PATH", hint="Install git.") from error
+    try:
+        repository = git.Repo(root, search_parent_directories=True)
+    except (git.InvalidGitRepositoryError, git.NoSuchPathError):
+        return None
+    if repository.bare:
+        repository.close()
+        raise GitError(f"the repository around {root} has no work tree", hint="Clone it, and release from the clone.")
+    repository.git.update_environment(GIT_OPTIONAL_LOCKS="0")
+    return repository
+
+
+def _run(repository: Any, *words: str) -> str:
+    """What a git command writes.
+
+    Raises:
+        GitError: it failed; says what git said.
+    """
+    import git
+
+    try:
+        return str(repository.git.execute(["git", *words], strip_newline_in_stdout=False))
+    except git.GitCommandNotFound as error:
+        raise GitError("there is no git on PATH", hint="Install git.") from error
+    except git.GitCommandError as error:
+        said = str(error.stderr).strip().removeprefix("stderr: ").strip("'\n ")
+        if "dubious ownership" in said:
+            folder = repository.working_tree_dir
+            raise GitError(
+                f"git does not trust {folder}, which belongs to another user",
+                hint=f"`git config --global --add safe.directory {folder}` tells it to.",
+            ) from error
+        raise GitError(f"`git {words[0]}` failed: {said.partition(chr(10))[0]}") from error
+
+
+def _status(repository: Any, untracked: str = "normal") -> _Status:
+    text = _run(repository, "status", "--porcelain=v2", "--branch", "-z", f"--untracked-files={untracked}")
+    commit = branch = ""
+    entries = []
+    lines = iter(text.split("\0"))
+    for line in lines:
+        if line.startswith("# branch.oid "):
+            commit = line.split(" ")[2]
+        elif line.startswith("# branch.head "):
+            branch = line.split(" ", 2)[2]
+        elif line[:1] in {"1", "2", "u", "?"}:
+            fields = {"1": 8, "2": 9, "u": 10, "?": 1}[line[0]]
+            entries.append((line, line.split(" ", fields)[fields]))
+            if line[0] == "2":
+                next(lines, "")  # what it was renamed from
+    return _Status("" if commit == "(initial)" else commit, "" if branch == "(detached)" else branch, tuple(entries))
+
+
+def _head(repository: Any) -> tuple[tuple[str, ...], datetime]:
+    """The tags on HEAD, the highest version first, and the commit's date."""
+    text = _run(
+        repository, "log", "-1", "--format=%cI%n%D", "--decorate=full", "--decorate-refs=refs/tags/*", "HEAD", "--"
+    )
+    date, _, names = text.strip("\n").partition("\n")
+    tags = [name.removeprefix("tag: refs/tags/") for name in names.split(", ") if name.startswith("tag: refs/tags/")]
+    return tuple(sorted(tags, key=_order, reverse=True)), datetime.fromisoformat(date)
+
+
+def _version(
+    repository: Any, commit: str, tags: tuple[str, ...], glob: str, shallow: bool
+) -> tuple[str, str, tuple[str, ...]]:
+    """The version, the tag on HEAD that it is, and what should be said of it."""
+    from fnmatch import fnmatchcase
+
+    pattern = (glob or "v*").replace("*", "[0-9]*", 1)
+    prefix = pattern.partition("[0-9]*")[0] if "*" in (glob or "v*") else ""
+    here = [tag for tag in tags if fnmatchcase(tag, pattern)]
+    if here:
+        several = (
+            f"HEAD has {len(here)} version tags, {', '.join(here)}: the first is the highest and is the version",
+        )
+        return here[0].removeprefix(prefix), here[0], several if len(here) > 1 else ()
+    cut = ("the clone is shallow: older tags may be missing, and with them the true version",) if shallow else ()
+    try:
+        described = _run(
+            repository, "describe", "--tags", "--long", f"--abbrev={SHORT}", f"--match={pattern}", commit
+        ).strip()
+    except GitError:
+        return f"0.0.0-g{commit[:SHORT]}", "", (f"no tag like `{glob or 'v*'}` is reached from HEAD", *cut)
+    match = _DESCRIBED.fullmatch(described)
+    if not match:
+        raise GitError(f"`git describe` says `{described}`, which cannot be understood")
+    return f"{match[1].removeprefix(prefix)}-{match[2]}-g{match[3][:SHORT]}", "", cut
+
+
+def _order(tag: str) -> tuple[Any, ...]:
+    """Sorts versions as people do: by numbers, and a pre-release before its release."""
+    numbers, rest = re.match(r"\D*([\d.]*)(.*)", tag, re.S).groups()  # type: ignore[union-attr]  # matches anything
+    parts = [int(part) for part in numbers.split(".") if part]
+    pieces = [(0, int(piece), "") if piece.isdigit() else (1, 0, piece) for piece in re.findall(r"\d+|[^\d.+-]+", rest)]
+    return (parts, not rest.strip(".") or rest.startswith("+"), pieces)
+
+
+def _source(repository: Any) -> str:
+    """The URL of ``origin``, or of the only remote."""
+    remotes = {remote.name: remote for remote in repository.remotes}
+    remote = remotes.get("origin") or (next(iter(remotes.values())) if len(remotes) == 1 else None)
+    if not remote:
+        return ""
+    try:
+        return public_url(next(iter(remote.config_reader.get_values("url")), ""))
+    except Exception:  # a remote without a URL; only a label is at stake
+        return ""
+
+
+def public_url(url: str) -> str:
+    """A remote's URL as a browser takes it: no credentials, no ``.git``; empty for what is no place on the web."""
+    if "://" not in url:
+        match = _SCP.fullmatch(url)
+        if not match or url.startswith(("/", ".")):
+            return ""
+        return f"https://{match[1]}/{_path(match[2])}"
+    parts = urlsplit(url)
+    if parts.scheme not in {"http", "https", "ssh", "git", "git+ssh"} or not parts.hostname:
+        return ""
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    keeps_port = parts.scheme in {"http", "https"}
+    port = f":{parts.port}" if keeps_port and parts.port else ""
+    return f"{parts.scheme if keeps_port else 'https'}://{host}{port}/{_path(parts.path)}"
+
+
+def _path(path: str) -> str:
+    return path.strip("/").removesuffix(".git")

@@ -1,0 +1,128 @@
+"""A real engine and a real registry; in CI their absence is a failure, elsewhere the tests are skipped."""
+
+from __future__ import annotations
+
+import io
+import os
+import secrets
+import shutil
+import stat
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from docker.errors import APIError
+
+from tinyship.engine import images
+from tinyship.engine.connect import Engine, connect
+from tinyship.errors import EngineUnreachable
+from tinyship.events import ignore
+
+_IN_CI = bool(os.environ.get("CI"))
+
+
+def unavailable(why: str) -> None:
+    """Skip a test that this machine has not the means for; fail it in CI."""
+    if _IN_CI:
+        pytest.fail(f"{why} (in CI it must be there)")
+    pytest.skip(why)
+
+
+@pytest.fixture(scope="session")
+def engine(environment: Path) -> Iterator[Engine]:
+    """The engine that docker-py finds."""
+    try:
+        found = connect()
+    except EngineUnreachable as error:
+        unavailable(str(error))
+        raise
+    yield found
+    found.close()
+
+
+@pytest.fixture(scope="session")
+def registry() -> str:
+    """Host and port of a registry that takes plain HTTP, and pushes from anyone."""
+    host = os.environ.get("DEV_REGISTRY", "")
+    if not host:
+        unavailable("no registry: DEV_REGISTRY is not set, `./dev test` sets it")
+    return host
+
+
+@pytest.fixture
+def namespace(engine: Engine) -> Iterator[str]:
+    """The first part of the names of all images that a test makes; they and their containers go with it."""
+    name = f"test-{secrets.token_hex(4)}"
+    yield name
+    api = engine.api
+    for container in api.containers(all=True):
+        labels = container.get("Labels") or {}
+        if str(labels.get("tinyship.project", "")).startswith(name) or f"{name}/" in container.get("Image", ""):
+            api.remove_container(container["Id"], force=True, v=True)
+    for image in api.images():
+        for tag in image.get("RepoTags") or ():
+            if f"{name}/" in tag or f"{name}-" in tag:
+                try:
+                    api.remove_image(tag, force=True)
+                except APIError as error:
+                    if error.response is None or error.response.status_code != 404:
+                        raise
+
+
+@pytest.fixture(scope="session")
+def busybox(engine: Engine) -> str:
+    """A base image of one static program, with a shell, made here."""
+    name = "tinyship-test-busybox:latest"
+    if images.find(engine, name):
+        return name
+    program = shutil.which("busybox")
+    if not program:
+        unavailable("no busybox on PATH")
+        raise AssertionError
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as tar:
+        for folder in ("bin", "etc", "tmp"):
+            entry = tarfile.TarInfo(folder)
+            entry.type, entry.mode = tarfile.DIRTYPE, 0o1777 if folder == "tmp" else 0o755
+            tar.addfile(entry)
+        users = b"root:x:0:0::/:/bin/sh\nship:x:1234:2345::/:/bin/sh\n"
+        entry = tarfile.TarInfo("etc/passwd")
+        entry.size = len(users)
+        tar.addfile(entry, io.BytesIO(users))
+        entry = tarfile.TarInfo("bin/busybox")
+        entry.mode = stat.S_IMODE(Path(program).stat().st_mode)
+        entry.size = Path(program).stat().st_size
+        with Path(program).open("rb") as file:
+            tar.addfile(entry, file)
+        for applet in [
+            "sh",
+            "cat",
+            "echo",
+            "sleep",
+            "true",
+            "false",
+            "test",
+            "mkdir",
+            "chmod",
+            "ls",
+            "rm",
+            "id",
+            "env",
+            "kill",
+            "head",
+            "dd",
+            "touch",
+            "ln",
+            "cp",
+            "mv",
+            "nc",
+            "wget",
+        ]:
+            entry = tarfile.TarInfo(f"bin/{applet}")
+            entry.type, entry.linkname = tarfile.SYMTYPE, "busybox"
+            tar.addfile(entry)
+    images.import_rootfs(
+        engine, iter([packed.getvalue()]), name=name, changes=["ENV PATH=/bin", 'CMD ["sh"]'], events=ignore
+    )
+    return name

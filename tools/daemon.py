@@ -1,0 +1,86 @@
+"""Programs in the background: started in a session of their own, found again, and stopped."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from tools.packages import run_as_root
+
+_PROGRAMS = ("dockerd", "containerd", "docker-registry", "docker-proxy", "sudo")
+
+
+def start(command: Sequence[str], log: Path) -> subprocess.Popen[bytes]:
+    """Start a program that outlives this one; what it writes goes to the end of ``log``."""
+    with log.open("ab") as file:
+        return subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=file, stderr=file, start_new_session=True, cwd="/"
+        )
+
+
+def await_ready(ready: Callable[[], bool], process: subprocess.Popen[bytes], log: Path, *, seconds: float) -> bool:
+    """Wait until a program that was just started is ready; False where it ended instead.
+
+    Raises:
+        SystemExit: it is neither ready nor at its end after that many seconds; shows the end of its log.
+    """
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if ready():
+            return True
+        if process.poll() is not None:
+            return False
+        time.sleep(0.05)
+    raise SystemExit(f"{tail(log)}\ndev: not ready after {seconds:g} s; the log is {log}")
+
+
+def tail(log: Path) -> str:
+    """The last lines of a log."""
+    return "\n".join(log.read_text(errors="replace").splitlines()[-15:]) if log.exists() else ""
+
+
+def find(word: str) -> tuple[int, ...]:
+    """The daemons whose command line contains a word.
+
+    A command line cannot go stale as a pid file does, whose number another process may have by now.
+    """
+    found = []
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
+        try:
+            line = (entry / "cmdline").read_bytes().split(b"\0")
+            state = (entry / "stat").read_text().rpartition(")")[2].split()[0]
+        except OSError:
+            continue
+        program = line[0].decode(errors="replace").rpartition("/")[2]
+        if state != "Z" and program.startswith(_PROGRAMS) and any(word.encode() in argument for argument in line):
+            found.append(int(entry.name))
+    return tuple(sorted(found))
+
+
+def stop(word: str, seconds: float = 15.0) -> int:
+    """End all daemons whose command line contains a word, by force after that many seconds; returns their number."""
+    pids = find(word)
+    _signal(pids, signal.SIGTERM)
+    end = time.monotonic() + seconds
+    while find(word) and time.monotonic() < end:
+        time.sleep(0.05)
+    _signal(find(word), signal.SIGKILL)
+    while find(word) and time.monotonic() < end + 5:
+        time.sleep(0.05)
+    return len(pids)
+
+
+def _signal(pids: Sequence[int], number: signal.Signals) -> None:
+    for pid in pids:
+        try:
+            os.kill(pid, number)
+        except ProcessLookupError:
+            continue
+        except PermissionError:
+            run_as_root("kill", f"-{number.value}", str(pid))
