@@ -19,6 +19,23 @@ from tinyship.engine.connect import Engine, connect
 from tinyship.errors import EngineUnreachable
 from tinyship.events import ignore
 
+_APPLETS = (
+    "sh",
+    "cat",
+    "echo",
+    "sleep",
+    "true",
+    "false",
+    "test",
+    "mkdir",
+    "chmod",
+    "ls",
+    "rm",
+    "id",
+    "env",
+    "dd",
+    "ln",
+)
 _IN_CI = bool(os.environ.get("CI"))
 
 
@@ -95,30 +112,7 @@ def busybox(engine: Engine) -> str:
         entry.size = Path(program).stat().st_size
         with Path(program).open("rb") as file:
             tar.addfile(entry, file)
-        for applet in [
-            "sh",
-            "cat",
-            "echo",
-            "sleep",
-            "true",
-            "false",
-            "test",
-            "mkdir",
-            "chmod",
-            "ls",
-            "rm",
-            "id",
-            "env",
-            "kill",
-            "head",
-            "dd",
-            "touch",
-            "ln",
-            "cp",
-            "mv",
-            "nc",
-            "wget",
-        ]:
+        for applet in _APPLETS:
             entry = tarfile.TarInfo(f"bin/{applet}")
             entry.type, entry.linkname = tarfile.SYMTYPE, "busybox"
             tar.addfile(entry)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -69,6 +70,7 @@ def connect(*, timeout: float = 60.0) -> Engine:
     address, chosen_by = _choice()
     _refuse_unknown_context(chosen_by)
     try:
+        _probe(address)
         client = docker.from_env(timeout=timeout)  # type: ignore[arg-type]  # the stubs want whole seconds
         try:
             version, info = client.version(), client.info()
@@ -116,6 +118,14 @@ def _context_address(name: str) -> str | None:
     except Exception:  # a damaged context store is as good as none
         return None
     return context.Host if context else None
+
+
+def _probe(address: str) -> None:
+    """Connect to a unix socket and leave: docker-py hides why it could not, and leaves its own socket open then."""
+    if address.startswith("unix://"):
+        with socket.socket(socket.AF_UNIX) as probe:
+            probe.settimeout(10)
+            probe.connect(address.removeprefix("unix://"))
 
 
 def _refuse_unknown_context(chosen_by: str) -> None:

@@ -25,8 +25,8 @@ def demultiplexed(response: requests.Response) -> Iterator[tuple[Stream, bytes]]
 
     Each piece has a header of 8 bytes: the stream, three zeros, and the length (Engine API, "Attach to a container").
     """
-    # Below urllib3, which would wait until a read is full.
-    raw: Any = response.raw._fp.fp  # type: ignore[union-attr]
+    # A hijacked connection has no body for urllib3, what comes behind its headers is read below it; a log is chunked.
+    raw: Any = response.raw if response.raw.chunked else response.raw._fp.fp  # type: ignore[union-attr]
     while header := _exactly(raw, _HEADER.size):
         stream, length = _HEADER.unpack(header)
         data = _exactly(raw, length)
