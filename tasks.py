@@ -1,1 +1,96 @@
-"""This project's own tasks; `./dev` runs them on a fresh machine."""
+"""This project's own tasks; `./dev TASK` runs them on a fresh machine."""
+
+from __future__ import annotations
+
+import sys
+
+from invoke.collection import Collection
+from invoke.context import Context
+from invoke.tasks import task
+
+_PYTHON = sys.executable
+
+
+@task
+def lint(c: Context) -> None:
+    """Check style and format with ruff."""
+    c.run(f"{_PYTHON} -m ruff check .", echo=True)
+    c.run(f"{_PYTHON} -m ruff format --check .", echo=True)
+
+
+@task
+def types(c: Context) -> None:
+    """Check types with mypy in strict mode."""
+    c.run(f"{_PYTHON} -m mypy", echo=True)
+
+
+@task(
+    help={
+        "fast": "Leave out the tests that need an engine.",
+        "k": "Only the tests whose names match this expression of pytest's, without ruff and mypy.",
+    }
+)
+def test(c: Context, fast: bool = False, k: str = "") -> None:
+    """Check style and types, and run all tests."""
+    if not k:
+        lint(c)
+        types(c)
+    marks = "not slow and not engine" if fast else "not slow"
+    chosen = f' -k "{k}"' if k else ""
+    c.run(f'{_PYTHON} -m pytest -q -m "{marks}"{chosen}', echo=True)
+
+
+@task
+def stress(c: Context) -> None:
+    """Run the tests that take long."""
+    c.run(f"{_PYTHON} -m pytest -q -m slow", echo=True)
+
+
+@task
+def bench(c: Context) -> None:
+    """Run the benchmarks, each beside its peer."""
+    for name in ("startup", "context_memory", "noop_release"):
+        c.run(f"{_PYTHON} benchmarks/{name}.py", warn=True)
+
+
+@task
+def release(c: Context) -> None:
+    """Show the main job: release and push examples/foo."""
+    _same_terminal("tools.demo")
+
+
+@task
+def picture(c: Context) -> None:
+    """Make docs/release.svg afresh from a real run."""
+    _same_terminal("tools.picture")
+
+
+@task
+def up(c: Context) -> None:
+    """Start a private engine and registry where there are none."""
+    _same_terminal("tools.provide", "up")
+
+
+@task
+def down(c: Context) -> None:
+    """Stop what was started here; images stay in .engine/."""
+    _same_terminal("tools.provide", "down")
+
+
+@task
+def status(c: Context) -> None:
+    """Show what was started here."""
+    _same_terminal("tools.provide", "status")
+
+
+def _same_terminal(module: str, *words: str) -> None:
+    """Run one of our modules on this very terminal, which Invoke's own runner would stand in front of."""
+    import subprocess
+
+    code = subprocess.run([_PYTHON, "-m", module, *words]).returncode
+    if code:
+        raise SystemExit(code)
+
+
+ns = Collection(lint, types, test, stress, bench, release, picture)
+ns.add_collection(Collection("engine", up=up, down=down, status=status))

@@ -10,6 +10,7 @@ from tinyship.console.units import seconds, size
 from tinyship.events import Event, Log, Notice, StageEnded, StageStarted, Step, Transfer
 
 _PAUSE = 10.0
+_QUICK = 1.0
 _SMALL = 1_000_000
 
 
@@ -47,6 +48,8 @@ class PlainDisplay:
                 return f"#{event.id} [{event.number}/{event.total}] {_one_line(event.name)}"
             case Step(state="cached"):
                 return f"#{event.id} CACHED"
+            case Step() if event.state == "done" and event.seconds < _QUICK:
+                return None
             case Step():
                 return f"#{event.id} {event.state} {seconds(event.seconds)}"
             case Log(source, line):

@@ -21,7 +21,7 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence
     from rich.table import Table
     from rich.text import Text
 
-    made = Table(box=None, padding=(0, 2), pad_edge=False, header_style="bold", show_header=any(columns))
+    made = Table(box=None, padding=(0, 2, 0, 0), header_style="bold", show_header=any(columns))
     for column in columns:
         made.add_column(column, justify="right" if column in right else "left", overflow="fold")
     for row in rows:

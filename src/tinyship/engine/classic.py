@@ -24,11 +24,12 @@ from tinyship.events import Events, Log, Notice, Step, Transfer
 
 _STEP = re.compile(r"STEP (\d+)/(\d+) ?: (.*)", re.I)
 _BOOKKEEPING = re.compile(
-    r" ?---> (Using cache|Running in [0-9a-f]{12}|[0-9a-f]{12})$"
+    r" ?---> (Using cache|Running in [0-9a-f]{12}|[0-9a-f]{12}|)$"
     r"|Removing intermediate container [0-9a-f]{12}$|Removed intermediate container [0-9a-f]{12}$"
 )
 _BUILT = re.compile(r"Successfully built ([0-9a-f]{12,64})$")
 _TAGGED = re.compile(r"Successfully tagged ")
+_WARNING = re.compile(r"(?: ?---> )?\[Warning\] (.+)")
 _TAIL = 20
 _HUB_KEY = "https://index.docker.io/v1/"
 
@@ -120,6 +121,7 @@ class _Log:
         self._hit = False
         self._ran = False
         self._rest = ""
+        self._warned: set[str] = set()
 
     def read(self, frame: dict[str, Any]) -> None:
         """Take one object of the stream."""
@@ -172,8 +174,10 @@ class _Log:
             self._hit = self._hit or match[1] == "Using cache"
         elif match := _BUILT.match(line):
             self.image_id = self.image_id or match[1]
-        elif line.startswith("[Warning]"):
-            self.events(Notice(line.removeprefix("[Warning]").strip(), "warning"))
+        elif match := _WARNING.match(line):
+            if match[1] not in self._warned:
+                self._warned.add(match[1])
+                self.events(Notice(f"the engine warns: {match[1]}", "warning"))
         elif line.strip() and not _TAGGED.match(line):
             self.tail.append(line)
             self.events(Log(self.step.id if self.step else "build", line))

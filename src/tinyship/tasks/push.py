@@ -34,7 +34,7 @@ def send(session: Session, allow_dirty: bool = False, json: bool = False) -> Non
         session.console.table(("pushed", "digest"), [(one.reference, one.digest) for one in pushed])
         for delivery in done:
             pull = f", pull size {size(delivery.pull)}" if delivery.pull is not None else ""
-            layers = f"{delivery.sent} layers sent, {delivery.present} already there"
+            layers = f"{delivery.sent} layer{'' if delivery.sent == 1 else 's'} sent, {delivery.present} already there"
             session.console.say(f"{delivery.release.image}: {layers}{pull}")
         session.console.result(record.read(session.project.root).as_json())
 

@@ -1,0 +1,5 @@
+"""Ship foo: `invoke --list` shows how."""
+
+import tinyship
+
+ns = tinyship.collection()
