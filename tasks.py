@@ -25,12 +25,13 @@ def types(c: Context) -> None:
 
 
 @task(
+    name="test",
     help={
         "fast": "Leave out the tests that need an engine.",
         "k": "Only the tests whose names match this expression of pytest's, without ruff and mypy.",
-    }
+    },
 )
-def test(c: Context, fast: bool = False, k: str = "") -> None:
+def run_tests(c: Context, fast: bool = False, k: str = "") -> None:
     """Check style and types, and run all tests."""
     if not k:
         lint(c)
@@ -92,5 +93,5 @@ def _same_terminal(module: str, *words: str) -> None:
         raise SystemExit(code)
 
 
-ns = Collection(lint, types, test, stress, bench, release, picture)
+ns = Collection(lint, types, run_tests, stress, bench, release, picture)
 ns.add_collection(Collection("engine", up=up, down=down, status=status))

@@ -13,6 +13,7 @@ import struct
 import subprocess
 import sys
 import termios
+from itertools import groupby
 from pathlib import Path
 
 import pyte
@@ -54,10 +55,10 @@ def lines(screen: pyte.Screen) -> list[Text]:
     shown = []
     for number in range(screen.lines):
         text = Text()
-        for column in range(screen.columns):
-            cell = screen.buffer[number][column]
-            color = None if cell.fg == "default" else Color.parse("yellow" if cell.fg == "brown" else cell.fg)
-            text.append(cell.data, Style(color=color, bold=cell.bold))
+        cells = [screen.buffer[number][column] for column in range(screen.columns)]
+        for (name, bold), run in groupby(cells, key=lambda cell: (cell.fg, cell.bold)):
+            color = None if name == "default" else Color.parse("yellow" if name == "brown" else name)
+            text.append("".join(cell.data for cell in run), Style(color=color, bold=bold))
         text.rstrip()
         shown.append(text)
     while shown and not shown[-1].plain:

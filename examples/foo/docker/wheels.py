@@ -22,20 +22,9 @@ def wheel(package: str) -> Iterator[ZipFile]:
     with tempfile.TemporaryDirectory() as folder:
         wanted = Path(folder, "wanted.txt")
         wanted.write_text(f"{pin}\n")
-        command = [sys.executable, "-m", "pip", "download", "-qq", "--no-deps", "--only-binary=:all:"]
-        subprocess.run(
-            [
-                *command,
-                "--disable-pip-version-check",
-                "--require-hashes",
-                "--requirement",
-                str(wanted),
-                "--dest",
-                folder,
-            ],
-            check=True,
-            stdout=sys.stderr,
-        )
+        command = [sys.executable, "-m", "pip", "download", "-qq", "--disable-pip-version-check", "--no-deps"]
+        command += ["--only-binary=:all:", "--require-hashes", "--requirement", str(wanted), "--dest", folder]
+        subprocess.run(command, check=True, stdout=sys.stderr)
         with ZipFile(next(Path(folder).glob("*.whl"))) as opened:
             yield opened
 

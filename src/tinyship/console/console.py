@@ -93,9 +93,13 @@ class Console:
         """The size table."""
         if not self._json and rows:
             made, notes = tables.sizes(rows)
+            if self._display:
+                self._out.line("")
             self._print(made)
             for note in notes:
                 self._out.line(note)
+            if self._display:
+                self._out.line("")
 
     def plan(self, plan: Plan) -> None:
         """What would be done."""

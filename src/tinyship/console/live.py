@@ -121,8 +121,8 @@ class LiveDisplay:
         self._terminal.print(text, soft_wrap=True)
 
     def _render(self) -> RenderableType:
-        with self._lock:
-            return Group(*(part for work in self._works.values() for part in _parts(work)))
+        # Without the lock: rich holds its own here, and whoever prints takes the two the other way round.
+        return Group(*(part for work in list(self._works.values()) for part in _parts(work)))
 
 
 def _parts(work: _Work) -> list[RenderableType]:
@@ -133,10 +133,10 @@ def _parts(work: _Work) -> list[RenderableType]:
     parts: list[RenderableType] = [work.spinner]
     for step, began in list(work.steps.values())[-_STEPS:]:
         parts.append(_step_line(step, now - began if step.state == "running" else step.seconds))
-    moving = [transfer for transfer in work.transfers.values() if not transfer.done]
+    moving = [transfer for transfer in list(work.transfers.values()) if not transfer.done]
     if moving:
         parts.append(_transfers(moving))
-    parts += [_cut(Text(f"      {line}", style="dim")) for line in work.tail]
+    parts += [_cut(Text(f"      {line}", style="dim")) for line in list(work.tail)]
     return parts
 
 

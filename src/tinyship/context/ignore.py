@@ -124,7 +124,9 @@ def translate(pattern: str) -> str:
                 continue
             index += 1
             index += pattern[index : index + 1] == "/"
-            out += ".*" if index == end else "(?:.*/)?"
+            # Moby compares ends where `**` leads and the rest is literal: `**.log` matches `a.log`.
+            ends = index == 2 and not re.search(r"[*?\[\]\\]", pattern[index:])
+            out += ".*" if index == end or ends else "(?:.*/)?"
         elif character == "?":
             out += "[^/]"
         elif character == "\\":

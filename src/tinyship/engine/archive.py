@@ -63,16 +63,41 @@ def unpack(stream: IO[bytes], name: str, into: Path) -> None:
         OSError: it cannot be written.
     """
     folders: list[tuple[Path, int]] = []
+    links: list[tarfile.TarInfo] = []
     try:
-        with tarfile.open(fileobj=stream, mode="r|") as tar:
+        with tarfile.open(fileobj=stream, mode="r|", tarinfo=_Member) as tar:
             for member in tar:
                 _unpack(tar, member, name, into, folders)
+                if member.issym():
+                    links.append(member)
+        _check_links(links, name, into)
         for path, mode in reversed(folders):
             path.chmod(mode)
-    except (tarfile.TarError, EOFError) as error:
+    except (tarfile.TarError, EOFError, ValueError) as error:
         raise ArtifactError(f"the archive of {name} is damaged: {error}", hint=_UNTRUSTED) from error
     if not os.path.lexists(into / name):
         raise ArtifactError(f"the archive of {name} does not hold it", hint=_UNTRUSTED)
+
+
+class _Member(tarfile.TarInfo):
+    """A member; tarfile takes a header that is cut or damaged for the end, unless it is the first."""
+
+    @classmethod
+    def fromtarfile(cls, tarfile_: tarfile.TarFile) -> _Member:
+        try:
+            return super().fromtarfile(tarfile_)
+        except tarfile.EOFHeaderError:
+            raise
+        except tarfile.HeaderError as error:
+            raise tarfile.ReadError(str(error)) from error
+
+
+def _check_links(links: list[tarfile.TarInfo], name: str, into: Path) -> None:
+    """Follow the links, which one by one look harmless and lead out together."""
+    inside = Path(os.path.realpath(into)) / name
+    for link in links:
+        if not Path(os.path.realpath(into / _clean(link.name))).is_relative_to(inside):
+            raise _refused(link, f"links to {link.linkname}, which leads out")
 
 
 def _unpack(

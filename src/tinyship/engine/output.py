@@ -27,7 +27,7 @@ def demultiplexed(response: requests.Response) -> Iterator[tuple[Stream, bytes]]
     """
     # A hijacked connection has no body for urllib3, what comes behind its headers is read below it; a log is chunked.
     raw: Any = response.raw if response.raw.chunked else response.raw._fp.fp  # type: ignore[union-attr]
-    while header := _exactly(raw, _HEADER.size):
+    while len(header := _exactly(raw, _HEADER.size)) == _HEADER.size:
         stream, length = _HEADER.unpack(header)
         data = _exactly(raw, length)
         if data:

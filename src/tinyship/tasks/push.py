@@ -30,9 +30,13 @@ def send(session: Session, allow_dirty: bool = False, json: bool = False) -> Non
     from tinyship.stages.push import Delivery
 
     def show(done: list[Delivery]) -> None:
-        pushed = [pushed for delivery in done for pushed in delivery.release.pushed]
-        session.console.table(("pushed", "digest"), [(one.reference, one.digest) for one in pushed])
         for delivery in done:
+            pushed = delivery.release.pushed
+            for digest in dict.fromkeys(one.digest for one in pushed):
+                session.console.say(digest)
+                for one in pushed:
+                    if one.digest == digest:
+                        session.console.say(f"  {one.reference}")
             pull = f", pull size {size(delivery.pull)}" if delivery.pull is not None else ""
             layers = f"{delivery.sent} layer{'' if delivery.sent == 1 else 's'} sent, {delivery.present} already there"
             session.console.say(f"{delivery.release.image}: {layers}{pull}")
