@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, is_dataclass
 from datetime import datetime
 from types import TracebackType
@@ -17,13 +17,8 @@ from tinyship.console.stream import Stream
 from tinyship.events import Event
 
 if TYPE_CHECKING:
-    from rich.console import Console as Terminal
-    from rich.table import Table
-
     from tinyship.plan import Plan
     from tinyship.sizes.table import Row
-
-_WIDE = 10_000
 
 
 class Display(Protocol):
@@ -86,62 +81,42 @@ class Console:
 
     def table(self, columns: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[str] = ()) -> None:
         """A table of the result; nothing where it has no rows."""
-        if not self._json and rows:
-            self._print(tables.table(columns, rows, right))
+        if rows:
+            self._lines(tables.table(columns, rows, right))
 
     def sizes(self, rows: Sequence[Row]) -> None:
-        """The size table."""
-        if not self._json and rows:
-            made, notes = tables.sizes(rows)
-            if self._display:
-                self._out.line("")
-            self._print(made)
-            for note in notes:
-                self._out.line(note)
-            if self._display:
-                self._out.line("")
+        """The size table; apart from the progress, where there was any."""
+        if rows:
+            space = ("",) if self._display else ()
+            self._lines((*space, *tables.sizes(rows), *space))
 
     def plan(self, plan: Plan) -> None:
         """What would be done."""
-        if not self._json:
-            heading, made, notices = tables.plan(plan)
-            self._out.line(heading)
-            self._print(made)
-            for notice in notices:
-                self._out.line(f"note: {notice}")
+        self._lines(tables.plan(plan))
 
     def result(self, data: Any) -> None:
         """What came of it, as one line of JSON, where that is asked for."""
         if self._json:
             self._out.line(json.dumps(data, default=_plain))
 
-    def _print(self, table: Table) -> None:
-        """A table on standard output, without spaces at the ends of its lines; in a pipe as wide as it needs."""
-        terminal = _terminal(self._out, live=self._live)
-        with terminal.capture() as captured:
-            terminal.print(table)
-        for line in captured.get().splitlines():
-            self._out.line(line.rstrip())
+    def _lines(self, lines: Iterable[str]) -> None:
+        for line in () if self._json else lines:
+            self._out.line(line)
 
     def _make_display(self) -> Display:
         if not self._live:
             return PlainDisplay(self._err)
+        from rich.console import Console as Terminal
+
         from tinyship.console.live import LiveDisplay
 
-        return LiveDisplay(_terminal(self._err, live=True))
+        file: Any = self._err
+        return LiveDisplay(Terminal(file=file, markup=False, highlight=False, emoji=False))
 
 
 def _is_terminal(*streams: Stream) -> bool:
     plain = os.environ.get("NO_COLOR") or os.environ.get("CI") or os.environ.get("TERM") == "dumb"
     return not plain and all(stream.isatty() for stream in streams)
-
-
-def _terminal(stream: Stream, *, live: bool) -> Terminal:
-    from rich.console import Console as Terminal
-
-    options: dict[str, Any] = {} if live else {"width": _WIDE, "color_system": None, "force_terminal": False}
-    file: Any = stream
-    return Terminal(file=file, markup=False, highlight=False, emoji=False, **options)
 
 
 def _plain(value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Tables of text: the size table, plans, and whatever else has columns."""
+"""Tables as lines of text: the size table, plans, and whatever else has columns."""
 
 from __future__ import annotations
 
@@ -8,29 +8,30 @@ from typing import TYPE_CHECKING
 from tinyship.console.units import change, known, size
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from tinyship.plan import Plan
     from tinyship.sizes.table import Row
 
 _COLUMNS = ("stage", "image", "unpacked", "pull", "unique", "layers", "change")
 
 
-def table(columns: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[str] = ()) -> Table:
-    """A table with a line of headings; ``right`` names the columns that are flush right."""
-    from rich.table import Table
-    from rich.text import Text
+def table(columns: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[str] = ()) -> tuple[str, ...]:
+    """Lines with a heading, two spaces between columns; ``right`` names those that are flush right.
 
-    made = Table(box=None, padding=(0, 2, 0, 0), header_style="bold", show_header=any(columns))
-    for column in columns:
-        made.add_column(column, justify="right" if column in right else "left", overflow="fold")
-    for row in rows:
-        made.add_row(*(Text(cell) for cell in row))
-    return made
+    Written out here, because a library that could do it costs every release the time of a build step.
+    """
+    lines = [columns, *rows] if any(columns) else [*rows]
+    widths = [max(len(line[number]) for line in lines) for number in range(len(columns))]
+    return tuple(
+        "  ".join(
+            cell.rjust(width) if column in right else cell.ljust(width)
+            for column, cell, width in zip(columns, line, widths, strict=True)
+        ).rstrip()
+        for line in lines
+    )
 
 
-def sizes(rows: Sequence[Row]) -> tuple[Table, tuple[str, ...]]:
-    """The size table, and the lines below it: what is worth saying of a row."""
+def sizes(rows: Sequence[Row]) -> tuple[str, ...]:
+    """The size table, and below it a line for each row of which more is worth saying."""
     cells = [
         (
             row.stage,
@@ -43,13 +44,16 @@ def sizes(rows: Sequence[Row]) -> tuple[Table, tuple[str, ...]]:
         )
         for row in rows
     ]
-    notes = tuple(f"{row.image}: {row.note}" for row in rows if row.note)
-    return table(_COLUMNS, cells, right=_COLUMNS[2:]), notes
+    notes = (f"{row.image}: {row.note}" for row in rows if row.note)
+    return (*table(_COLUMNS, cells, right=_COLUMNS[2:]), *notes)
 
 
-def plan(plan: Plan) -> tuple[str, Table, tuple[str, ...]]:
+def plan(plan: Plan) -> tuple[str, ...]:
     """A plan: its heading, its actions, and its notices."""
     commit = f", commit {plan.commit[:7]}" if plan.commit else ""
-    heading = f"{plan.task} of {plan.image} {plan.version}{commit} would"
     rows = [(f"  {action.verb}", action.target, action.detail) for action in plan.actions]
-    return heading, table(("", "", ""), rows or [("  do nothing", "", "")]), plan.notices
+    return (
+        f"{plan.task} of {plan.image} {plan.version}{commit} would",
+        *table(("", "", ""), rows or [("  do nothing", "", "")]),
+        *(f"note: {notice}" for notice in plan.notices),
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,7 +73,8 @@ class Context:
             entries = (entry for entry in self.entries() if entry.path != _IGNORE)
             yield from tar.stream(entries, extra=extra, on_bytes=on_bytes)
             return
-        always = (f"!{self.dockerfile_name}", f"!{_IGNORE}") if self.patterns else ()
+        name = re.sub(r"[*?\[\\]", r"\\\g<0>", self.dockerfile_name)
+        always = (f"!{name}", f"!{_IGNORE}") if self.patterns else ()
         yield from tar.stream(walk(self.root, Matcher((*self.patterns, *always))), on_bytes=on_bytes)
 
 
@@ -93,12 +95,12 @@ def _patterns(root: Path, dockerfile: Path) -> tuple[str, ...]:
 
 
 def _check_dockerfile(dockerfile: Path) -> None:
-    if not dockerfile.is_file():
-        kind = "a folder" if dockerfile.is_dir() else "missing"
-        near = _near(dockerfile)
-        hint = f"There is {near}." if near else "`dockerfile` is relative to the project's root."
-        raise ContextError(f"the Dockerfile {dockerfile} is {kind}", hint=hint)
     try:
+        if not dockerfile.is_file():
+            kind = "a folder" if dockerfile.is_dir() else "missing"
+            near = _near(dockerfile)
+            hint = f"There is {near}." if near else "`dockerfile` is relative to the project's root."
+            raise ContextError(f"the Dockerfile {dockerfile} is {kind}", hint=hint)
         text = dockerfile.read_bytes()
     except OSError as error:
         raise ContextError(f"the Dockerfile {dockerfile} cannot be read: {error.strerror}") from error

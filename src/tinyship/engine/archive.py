@@ -86,7 +86,7 @@ class _Member(tarfile.TarInfo):
     def fromtarfile(cls, tarfile_: tarfile.TarFile) -> _Member:
         try:
             return super().fromtarfile(tarfile_)
-        except tarfile.EOFHeaderError:
+        except tarfile.EOFHeaderError:  # type: ignore[attr-defined]
             raise
         except tarfile.HeaderError as error:
             raise tarfile.ReadError(str(error)) from error

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from tinyship.errors import EngineUnreachable
@@ -26,30 +27,27 @@ class Engine:
         client: docker-py's client; safe to use from several threads.
         address: where it listens, like ``unix:///var/run/docker.sock``.
         chosen_by: what led there: ``DOCKER_HOST``, ``context NAME``, or ``the default``.
-        version: of the engine.
         api_version: that is spoken with it.
-        os: of its containers.
-        arch: of its containers, as Go names it.
-        storage: the name of its image store's driver.
-        containerd_store: images lie in containerd's store, not in a graph driver's.
-        podman: it is Podman, speaking Docker's API.
     """
 
     client: docker.DockerClient
     address: str
     chosen_by: str
-    version: str
     api_version: str
-    os: str
-    arch: str
-    storage: str
-    containerd_store: bool
-    podman: bool
 
     @property
     def api(self) -> Any:
         """docker-py's low-level client; untyped, because its annotations leave out what streams need."""
         return self.client.api
+
+    @cached_property
+    def containerd_store(self) -> bool:
+        """Whether images lie in containerd's store, not in a graph driver's."""
+        from tinyship.engine.faults import translated
+
+        with translated("asking the engine for its image store"):
+            status = self.client.info().get("DriverStatus") or []
+        return _SNAPSHOTTER in [value for _, value in status]
 
     def close(self) -> None:
         """Close the client's connections."""
@@ -72,26 +70,15 @@ def connect(*, timeout: float = 60.0) -> Engine:
     try:
         _probe(address)
         client = docker.from_env(timeout=timeout)  # type: ignore[arg-type]  # the stubs want whole seconds
-        try:
-            version, info = client.version(), client.info()
-        except BaseException:
-            client.close()
-            raise
+    except docker.errors.InvalidVersion as error:
+        raise _too_old(address, "an older one") from error
     except Exception as error:
         raise _unreachable(error, address, chosen_by) from error
-    _refuse_old(version, address)
-    return Engine(
-        client=client,
-        address=address,
-        chosen_by=chosen_by,
-        version=str(version.get("Version", "")),
-        api_version=str(client.api.api_version),
-        os=str(version.get("Os", "linux")),
-        arch=str(version.get("Arch", "")),
-        storage=str(info.get("Driver", "")),
-        containerd_store=_SNAPSHOTTER in [value for _, value in info.get("DriverStatus") or []],
-        podman=any("podman" in part.get("Name", "").lower() for part in version.get("Components") or []),
-    )
+    api = str(client.api.api_version)
+    if tuple(int(part) for part in api.split(".") if part.isdigit()) < MINIMUM_API:
+        client.close()
+        raise _too_old(address, api)
+    return Engine(client, address, chosen_by, api)
 
 
 def _choice() -> tuple[str, str]:
@@ -138,15 +125,12 @@ def _refuse_unknown_context(chosen_by: str) -> None:
         )
 
 
-def _refuse_old(version: dict[str, Any], address: str) -> None:
-    api = str(version.get("ApiVersion", ""))
-    if tuple(int(part) for part in api.split(".") if part.isdigit()) < MINIMUM_API:
-        minimum = ".".join(str(part) for part in MINIMUM_API)
-        raise EngineUnreachable(
-            f"the engine at {address} is too old: version {version.get('Version', '?')} speaks API {api or '?'}, "
-            f"tinyship needs {minimum}",
-            hint="Docker Engine 20.10 or newer is needed.",
-        )
+def _too_old(address: str, api: str) -> EngineUnreachable:
+    minimum = ".".join(str(part) for part in MINIMUM_API)
+    return EngineUnreachable(
+        f"the engine at {address} is too old: tinyship needs API {minimum}, it speaks {api}",
+        hint="Docker Engine 20.10 or newer is needed.",
+    )
 
 
 def _unreachable(error: Exception, address: str, chosen_by: str) -> EngineUnreachable:

@@ -1,0 +1,75 @@
+"""Peak memory of a process that sends a context of 2 GB to the builder.
+
+    python benchmarks/context_memory.py [GIGABYTES]
+
+Bar: below 100 MB. The engine's own memory does not count; the peer is docker-py's `images.build`, which first writes
+the context to a temporary file.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+OURS = """
+import sys
+from pathlib import Path
+from tinyship.context.source import Context
+from tinyship.engine.builder import BuildRequest, choose
+from tinyship.engine.connect import connect
+from tinyship.events import ignore
+root = Path(sys.argv[1])
+engine = connect()
+context = Context.open(root, root / "Dockerfile")
+choose(engine, "classic").build(BuildRequest(context=context, tags=("tinyship-benchmark:context",)), ignore)
+engine.close()
+"""
+PEER = """
+import sys, docker
+client = docker.from_env(timeout=600)
+client.images.build(path=sys.argv[1], tag="tinyship-benchmark:context", rm=True)
+"""
+
+
+def measure(script: str, folder: Path) -> tuple[float, float]:
+    """Peak resident memory in MB and wall seconds of a Python process."""
+    begun = time.monotonic()
+    process = subprocess.Popen([sys.executable, "-c", script, str(folder)], stdout=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise SystemExit(f"exit code {process.returncode}")
+    return usage.ru_maxrss / 1000, time.monotonic() - begun
+
+
+def main() -> None:
+    """Measure both."""
+    gigabytes = float(sys.argv[1]) if len(sys.argv) > 1 else 2.0
+    with tempfile.TemporaryDirectory(dir=os.environ.get("TMPDIR", "/var/tmp")) as temporary:
+        folder = Path(temporary)
+        (folder / "Dockerfile").write_text("FROM scratch\nCOPY Dockerfile /\n")
+        block = os.urandom(1 << 20)
+        for number in range(4):
+            with (folder / f"large-{number}").open("wb") as file:
+                for _ in range(round(gigabytes * 1000 / 4)):
+                    file.write(block)
+        ours = measure(OURS, folder)
+        peer = measure(PEER, folder)
+    import docker
+
+    client = docker.from_env()
+    client.images.remove("tinyship-benchmark:context", force=True)
+    print(f"a context of {gigabytes:g} GB, sent to the classic builder")
+    print(f"  docker-py images.build  {peer[0]:6.0f} MB peak  {peer[1]:6.1f} s")
+    ratio = ours[1] / peer[1]
+    print(f"  tinyship                {ours[0]:6.0f} MB peak  {ours[1]:6.1f} s   ratio of times {ratio:.2f}")
+    print("  bar                        100 MB")
+    sys.exit(ours[0] >= 100)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,83 @@
+"""A second release with nothing changed: tinyship against `make` doing the same builds and tags with the docker CLI.
+
+    python benchmarks/noop_release.py [PAIRS]
+
+Both use the classic builder, the same Dockerfiles, labels and tags. The bar, at most 1.5 times make's wall time at the
+median of interleaved pairs, is that of the article's pipeline (`examples/foo`: build image, compile in a container,
+release image). `examples/multistage`, which compiles in a layer, shows what is left where all is cached.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from tools import demo
+
+MAKEFILE = """\
+IMAGE   := lacion/{name}
+VERSION := $(shell git describe --tags --abbrev=0 | sed s/^v//)
+COMMIT  := $(shell git rev-parse HEAD)
+DATE    := $(shell git log -1 --format=%cI)
+DIRTY   := $(shell git status --porcelain)
+BUILD   := docker build -q --network none --build-arg VERSION=$(VERSION) --build-arg GIT_COMMIT=$(COMMIT)
+LABELS  := --label GIT_COMMIT=$(COMMIT) --label VERSION=$(VERSION) \\
+\t--label org.opencontainers.image.created=$(DATE) --label org.opencontainers.image.ref.name=v$(VERSION) \\
+\t--label org.opencontainers.image.revision=$(COMMIT) --label org.opencontainers.image.title=foo \\
+\t--label org.opencontainers.image.version=$(VERSION) --label project=$(IMAGE) --label stage=release
+
+release: compile
+\t$(BUILD) $(LABELS) -f Dockerfile -t $(IMAGE):local ../foo
+\tdocker tag $(IMAGE):local $(IMAGE):$(VERSION)
+\tdocker tag $(IMAGE):local $(IMAGE):$(COMMIT)
+\tdocker images $(IMAGE)
+
+compile:
+\t$(BUILD) --label project=$(IMAGE) --label stage=build -t $(IMAGE):build {build}
+"""
+COMPILE = "\tdocker run --rm --network none -v $(CURDIR):/gopath/src/github.com/lacion/foo $(IMAGE):build\n"
+
+
+def seconds(command: list[str], folder: Path) -> float:
+    """Wall seconds of a command."""
+    environment = {**os.environ, "DOCKER_BUILDKIT": "0"}
+    begun = time.monotonic()
+    subprocess.run(command, cwd=folder, env=environment, check=True, capture_output=True)
+    return time.monotonic() - begun
+
+
+def measure(example: str, makefile: str, pairs: int) -> float:
+    """Print one comparison, and return its ratio."""
+    make, ours = ["make", "-s", "release"], [sys.executable, "-m", "invoke", "release"]
+    with demo.repository() as root:
+        folder = root / example
+        (root / ".git" / "info" / "exclude").write_text("Makefile\n")
+        (folder / "Makefile").write_text(makefile)
+        for command in (ours, make, ours, make):
+            seconds(command, folder)
+        times = [(seconds(make, folder), seconds(ours, folder)) for _ in range(pairs)]
+    without, with_ = (statistics.median(column) for column in zip(*times, strict=True))
+    ratio = statistics.median(with_ / without for without, with_ in times)
+    print(f"  {example:<11} make and docker CLI {1000 * without:6.0f} ms")
+    print(f"  {'':<11} invoke release      {1000 * with_:6.0f} ms   ratio {ratio:.2f}", flush=True)
+    return ratio
+
+
+def main() -> None:
+    """Measure both examples."""
+    pairs = int(sys.argv[1]) if len(sys.argv) > 1 else 11
+    print(f"a second release with nothing changed, wall time, median of {pairs} interleaved pairs; bar for foo: 1.5")
+    ratio = measure("foo", MAKEFILE.format(name="foo", build="-f Dockerfile.build .") + COMPILE, pairs)
+    multistage = "-f Dockerfile --target build-stage ../foo"
+    measure("multistage", MAKEFILE.format(name="foo-multistage", build=multistage), pairs)
+    sys.exit(ratio > 1.5)
+
+
+if __name__ == "__main__":
+    main()
