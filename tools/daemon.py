@@ -9,30 +9,34 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from tools.packages import run_as_root
+from tools.packages import as_root, run_as_root
 
 _PROGRAMS = ("dockerd", "containerd", "docker-registry", "docker-proxy", "sudo")
 
 
-def start(command: Sequence[str], log: Path) -> subprocess.Popen[bytes]:
-    """Start a program that outlives this one; what it writes goes to the end of ``log``."""
+def start(command: Sequence[str], log: Path, *, root: bool = False) -> None:
+    """Start a program in a session of its own, so that it outlives this one; its output goes to the end of ``log``."""
+    words = ["setsid", "--fork", *command]
     with log.open("ab") as file:
-        return subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=file, stderr=file, start_new_session=True, cwd="/"
+        subprocess.run(
+            as_root(*words) if root else words, stdin=subprocess.DEVNULL, stdout=file, stderr=file, cwd="/", check=True
         )
 
 
-def await_ready(ready: Callable[[], bool], process: subprocess.Popen[bytes], log: Path, *, seconds: float) -> bool:
-    """Wait until a program that was just started is ready; False where it ended instead.
+def await_ready(ready: Callable[[], bool], word: str, log: Path, *, seconds: float) -> bool:
+    """Wait until a daemon that was just started is ready; False where it ended instead.
+
+    Args:
+        word: a word of its command line.
 
     Raises:
         SystemExit: it is neither ready nor at its end after that many seconds; shows the end of its log.
     """
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
+    begun = time.monotonic()
+    while (waited := time.monotonic() - begun) < seconds:
         if ready():
             return True
-        if process.poll() is not None:
+        if waited > 1 and not find(word):
             return False
         time.sleep(0.05)
     raise SystemExit(f"{tail(log)}\ndev: not ready after {seconds:g} s; the log is {log}")

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tools import bridge, daemon
-from tools.packages import as_root, ensure, run_as_root
+from tools.packages import ensure, find, run_as_root
 
 
 @dataclass(frozen=True)
@@ -87,8 +87,8 @@ class PrivateEngine:
         self.runtime.mkdir(mode=0o755, parents=True, exist_ok=True)
         bridge.up(self.bridge)
         print(f"dev: starting a private engine, {self.host}", file=sys.stderr, flush=True)
-        process = daemon.start(self._command(), self.log)
-        if not daemon.await_ready(self.answers, process, self.log, seconds=60):
+        daemon.start(self._command(), self.log, root=True)
+        if not daemon.await_ready(self.answers, str(self.runtime), self.log, seconds=60):
             raise SystemExit(f"{daemon.tail(self.log)}\ndev: dockerd ended; its log is {self.log}")
 
     def down(self) -> bool:
@@ -106,8 +106,8 @@ class PrivateEngine:
             run_as_root("rm", "-rf", str(self.runtime))
 
     def _command(self) -> list[str]:
-        return as_root(
-            "dockerd",
+        return [
+            find("dockerd") or "dockerd",
             *("--data-root", str(self.state / "data")),
             *("--exec-root", str(self.runtime / "exec")),
             *("--pidfile", str(self.runtime / "docker.pid")),
@@ -117,4 +117,4 @@ class PrivateEngine:
             "--iptables=false",
             "--ip6tables=false",
             "--ip-forward=false",
-        )
+        ]

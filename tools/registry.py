@@ -79,8 +79,8 @@ class PrivateRegistry:
             self.config.write_text(_CONFIG.format(data=self.state / "registry", port=port))
             print(f"dev: starting a private registry, {self.host}", file=sys.stderr, flush=True)
             program = find("docker-registry") or "docker-registry"
-            process = daemon.start([program, "serve", str(self.config)], self.log)
-            if daemon.await_ready(self.answers, process, self.log, seconds=30):
+            daemon.start([program, "serve", str(self.config)], self.log)
+            if daemon.await_ready(self.answers, str(self.config), self.log, seconds=30):
                 return
         raise SystemExit(f"{daemon.tail(self.log)}\ndev: docker-registry does not start; its log is {self.log}")
 

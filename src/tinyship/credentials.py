@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -43,8 +44,10 @@ def find(host: str) -> Credential | None:
     config = auth.load_config()
     helper = config.get_credential_store(host)
     try:
-        found = config.resolve_authconfig(host)
-    except errors.DockerException as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # docker-py warns of a missing helper, and then raises too
+            found = config.resolve_authconfig(host)
+    except (errors.DockerException, ValueError, KeyError) as error:
         raise RegistryError(
             f"the credential helper docker-credential-{helper} failed for {host}: {_reason(error)}",
             host=host,
@@ -96,5 +99,9 @@ def _file() -> str:
 
 
 def _reason(error: Exception) -> str:
-    """What a helper's failure says, in one line; docker-py quotes the helper's output, never its input."""
-    return str(error).strip().partition("\n")[0][:200]
+    """What a helper's failure says, in one line: what docker-py quotes of it, and nothing of an answer."""
+    from docker.errors import DockerException
+
+    if not isinstance(error, DockerException):
+        return "its answer is not what a helper answers"
+    return str(error.__cause__ or error).strip().partition("\n")[0][:200]

@@ -52,7 +52,7 @@ def parse(text: str) -> Dockerfile:
                 name, equals, value = word.partition("=")
                 names.add(name)
                 if not stages and equals:
-                    defaults[name] = value.strip("'\"")
+                    defaults[name] = _substitute(value.strip("'\""), defaults)
         elif keyword == "FROM" and (match := _FROM.match(rest)):
             stages.append(Stage(match[2] or "", _substitute(match[1], defaults), number))
     return Dockerfile(frozenset(names), tuple(stages), tuple(_bases(stages)))
@@ -76,7 +76,7 @@ def instructions(text: str) -> Iterator[tuple[int, str, str]]:
                 whole += line
                 break
             whole += line[:-1] + " "
-        keyword, _, rest = whole.strip().partition(" ")
+        keyword, rest = (*whole.split(None, 1), "", "")[:2]
         if not keyword:
             continue
         if keyword.upper() in _TAKE_HEREDOCS:

@@ -51,12 +51,12 @@ def make_bases(scope: Scope, *, force: bool = False) -> tuple[Made, ...]:
     return base.make(scope, force=force)
 
 
-def make_build(scope: Scope, *, only_image: bool = False) -> Made | None:
+def make_build(scope: Scope, *, only_image: bool = False, force: bool = False) -> Made | None:
     """Bring the base images up to date, then build; see ``stages.build``."""
     base.check(scope)
     build.check(scope)
     base.make(scope)
-    return build.make(scope, only_image=only_image)
+    return build.make(scope, only_image=only_image, force=force)
 
 
 def make_release(scope: Scope, *, only: bool = False) -> Released:

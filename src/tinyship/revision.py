@@ -256,6 +256,7 @@ def _version(
     pattern = (glob or "v*").replace("*", "[0-9]*", 1)
     prefix = pattern.partition("[0-9]*")[0] if "*" in (glob or "v*") else ""
     here = [tag for tag in tags if fnmatchcase(tag, pattern)]
+    here.sort(key=lambda tag: _order(tag.removeprefix(prefix)), reverse=True)
     if here:
         several = (
             f"HEAD has {len(here)} version tags, {', '.join(here)}: the first is the highest and is the version",

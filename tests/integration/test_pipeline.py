@@ -380,3 +380,20 @@ def ship_images(ship: Ship) -> list[dict[str, object]]:
 
     entries: list[dict[str, object]] = json.loads((ship.root / ".tinyship" / "release.json").read_text())["images"]
     return entries
+
+
+def test_compile_is_not_repeated(ship: Ship) -> None:
+    """What decides the artifacts is compared by content; a changed artifact, a changed source and --force compile."""
+    ship.invoke("build")
+    artifact = ship.root / "bin" / "foo"
+    os.utime(ship.root / "compile.sh")
+    assert "bin/foo up to date" in ship.invoke("build").err
+    assert "made bin/foo" in ship.invoke("build", "--force").err
+    artifact.write_text("tampered with")
+    assert "made bin/foo" in ship.invoke("build").err
+    assert "1.0.0" in artifact.read_text()
+    (ship.root / "src" / "main.txt").write_text("sourcf\n")
+    assert "made bin/foo" in ship.invoke("build").err
+    assert "bin/foo up to date" in ship.invoke("build").err
+    artifact.chmod(0o644)
+    assert "made bin/foo" in ship.invoke("build").err

@@ -65,7 +65,7 @@ class LiveDisplay:
                 case Transfer() if self._last:
                     self._last.transfers[f"{event.action} {event.id}"] = event
                 case Notice(text, level):
-                    self._print(Text(f"! {text}", style="yellow" if level == "warning" else "dim"))
+                    self._print(Text(f"! {without_codes(text)}", style="yellow" if level == "warning" else "dim"))
 
     def failed(self) -> None:
         """Keep a line for what was running."""
@@ -129,7 +129,7 @@ def _parts(work: _Work) -> list[RenderableType]:
     now = time.monotonic()
     head = Text.assemble((work.stage, "bold"), f" {work.image} ", (f"{work.action} {seconds(now - work.began)}", "dim"))
     head.no_wrap, head.overflow = True, "ellipsis"
-    work.spinner.update(text=head)
+    work.spinner.update(text=Group(head))  # a Text itself would lose that it is cut
     parts: list[RenderableType] = [work.spinner]
     for step, began in list(work.steps.values())[-_STEPS:]:
         parts.append(_step_line(step, now - began if step.state == "running" else step.seconds))

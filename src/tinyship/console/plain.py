@@ -45,7 +45,8 @@ class PlainDisplay:
                 return f"{stage} {image}: {outcome} ({seconds(took)})"
             case Step(state="running"):
                 self._steps.add(event.id)
-                return f"#{event.id} [{event.number}/{event.total}] {_one_line(event.name)}"
+                count = f"[{event.number}/{event.total}] " if event.total else ""
+                return f"#{event.id} {count}{_one_line(event.name)}"
             case Step(state="cached"):
                 return f"#{event.id} CACHED"
             case Step() if event.state == "done" and event.seconds < _QUICK:
@@ -58,7 +59,7 @@ class PlainDisplay:
             case Transfer():
                 return self._transfer(event)
             case Notice(text, level):
-                return f"{'warning' if level == 'warning' else 'note'}: {text}"
+                return f"{'warning' if level == 'warning' else 'note'}: {_one_line(text)}"
 
     def _transfer(self, event: Transfer) -> str | None:
         """What moves is told of every ten seconds, and at its end where it was large."""

@@ -26,6 +26,7 @@ def known(count: int | None) -> str:
 
 def seconds(duration: float) -> str:
     """A duration: "0.4 s", "12 s", "2 min 05 s"."""
-    if duration >= 60:
-        return f"{int(duration) // 60} min {int(duration) % 60:02} s"
-    return f"{duration:.1f} s" if duration < 10 else f"{duration:.0f} s"
+    if round(duration, 1) < 10:
+        return f"{duration:.1f} s"
+    minutes, rest = divmod(round(duration), 60)
+    return f"{minutes} min {rest:02} s" if minutes else f"{rest} s"

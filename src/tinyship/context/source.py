@@ -42,8 +42,11 @@ class Context:
         Raises:
             ContextError: one of them is missing, unreadable, of the wrong kind, or empty.
         """
-        if not root.is_dir():
-            kind = "no folder" if root.exists() else "missing"
+        try:
+            kind = "" if root.is_dir() else "no folder" if root.exists() else "missing"
+        except OSError as error:
+            kind = f"out of reach: {error.strerror}"
+        if kind:
             raise ContextError(f"the context {root} is {kind}", hint="`context` is a folder, relative to the project.")
         _check_dockerfile(dockerfile)
         patterns = _patterns(root, dockerfile)

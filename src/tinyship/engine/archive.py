@@ -136,7 +136,7 @@ def _checked(member: tarfile.TarInfo, name: str, into: Path) -> Path:
     path = into / inside
     if any(parent.is_symlink() for parent in path.parents if parent.is_relative_to(into)):
         raise _refused(member, "goes through a link")
-    if os.path.lexists(path) and not (member.isdir() and path.is_dir()):
+    if os.path.lexists(path) and not (member.isdir() and path.is_dir() and not path.is_symlink()):
         raise _refused(member, "is there twice")
     if not path.parent.is_dir():
         raise _refused(member, "comes before its folder")
@@ -250,14 +250,16 @@ def _place(root: Path, below: str) -> Path:
 @contextmanager
 def _incoming(root: Path) -> Iterator[Path]:
     """A private folder below ``.tinyship``, gone afterwards; what a crash left there before is removed."""
-    state = folder(root)
-    for left in state.glob(f"{_INCOMING}*"):
-        if not _alive(left):
-            shutil.rmtree(left, ignore_errors=True)
     try:
+        state = folder(root)
+        for left in state.glob(f"{_INCOMING}*"):
+            if not _alive(left):
+                shutil.rmtree(left, ignore_errors=True)
         path = Path(tempfile.mkdtemp(prefix=f"{_INCOMING}{os.getpid()}-", dir=state))
     except OSError as error:
-        raise ArtifactError(f"{state} cannot be written: {error.strerror}", hint="Nothing was replaced.") from error
+        raise ArtifactError(
+            f"{root / '.tinyship'} cannot be written: {error.strerror}", hint="Nothing was replaced."
+        ) from error
     try:
         yield path
     finally:

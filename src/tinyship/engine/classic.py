@@ -30,6 +30,8 @@ _BOOKKEEPING = re.compile(
 _BUILT = re.compile(r"Successfully built ([0-9a-f]{12,64})$")
 _TAGGED = re.compile(r"Successfully tagged ")
 _WARNING = re.compile(r"(?: ?---> )?\[Warning\] (.+)")
+_COLOUR = re.compile(r"\x1b\[(91|0)m")
+"""What the engine puts around all that a step writes to its standard error."""
 _TAIL = 20
 _HUB_KEY = "https://index.docker.io/v1/"
 
@@ -163,6 +165,7 @@ class _Log:
         return BuildFailed(message, tail=tuple(self.tail), hint=_hint(step.name, error.words))
 
     def _line(self, line: str) -> None:
+        line = _COLOUR.sub("", line)
         if match := _STEP.fullmatch(line):
             self.end("done")
             number, total = int(match[1]), int(match[2])

@@ -166,7 +166,8 @@ def _unreachable(error: Exception, address: str, chosen_by: str) -> EngineUnreac
             f"no TLS connection to the engine at {where}: {_innermost(causes)}",
             hint="Check DOCKER_TLS_VERIFY and the certificates in DOCKER_CERT_PATH.",
         )
-    if "Invalid bind address" in texts or "Unrecognized" in texts or "scheme" in texts.lower():
+    signs = ("invalid bind address", "unrecognized", "port could not be cast", "scheme")
+    if any(sign in texts.lower() for sign in signs):
         return EngineUnreachable(
             f"{where} is no address of an engine",
             hint="It is like unix:///var/run/docker.sock, tcp://host:2376 or ssh://user@host.",

@@ -38,6 +38,8 @@ def frames(response: requests.Response, *, what: str) -> Iterator[dict[str, Any]
             _raise_for_status(response)
         for line in _lines(response):
             frame = json.loads(line)
+            if not isinstance(frame, dict):
+                raise ValueError("no object")
             if detail := frame.get("errorDetail") or frame.get("error"):
                 message = detail.get("message", "") if isinstance(detail, dict) else str(detail)
                 raise StreamError(message or "the engine gave no reason", what=what, detail=detail)

@@ -13,7 +13,7 @@ from tinyship.settings.schema import Settings
 
 def values(settings: Settings) -> tuple[tuple[str, Any], ...]:
     """Every setting by its dotted key, as plain data; lists are one setting."""
-    return tuple(_flat(msgspec.to_builtins(settings), ""))
+    return tuple(_flat(msgspec.json.decode(msgspec.json.encode(settings)), ""))
 
 
 def text(value: Any) -> str:

@@ -229,6 +229,8 @@ def _is_private(dotted: str) -> bool:
 
 
 def _shown(value: object) -> str:
+    if isinstance(value, Mapping | list | tuple):  # a secret may stand in it
+        return "a section" if isinstance(value, Mapping) else "a list"
     text = json.dumps(value, default=str, ensure_ascii=False)
     return f"`{text if len(text) <= 60 else text[:57] + '...'}`"
 

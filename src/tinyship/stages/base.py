@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tinyship import credentials, labels
+from tinyship import credentials, inputs, labels
 from tinyship.engine import images
 from tinyship.plan import Action
 from tinyship.stages import rootfs
@@ -72,7 +72,7 @@ def _build(scope: Scope, base: Base, force: bool) -> tuple[str, str]:
 def _import(scope: Scope, base: Base, force: bool) -> tuple[str, str]:
     recipe = rootfs.recipe(scope.root, base)
     present = images.find(scope.engine, base.name)
-    if present and not force and rootfs.remembered(scope.root, base.name, present.id) == recipe:
+    if present and not force and inputs.remembered(scope.root, base.name, present.id) == recipe:
         return present.id, "up to date"
     own = [f"LABEL {key}={value}" for key, value in labels.own(scope.settings, "base").items()]
     image_id = images.import_rootfs(
@@ -82,7 +82,7 @@ def _import(scope: Scope, base: Base, force: bool) -> tuple[str, str]:
         changes=[*base.changes, *own],
         events=scope.events,
     )
-    rootfs.remember(scope.root, base.name, image_id, recipe)
+    inputs.remember(scope.root, base.name, image_id, recipe)
     return image_id, "imported"
 
 

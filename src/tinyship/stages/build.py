@@ -7,14 +7,14 @@ from contextlib import contextmanager
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from tinyship import labels
+from tinyship import inputs, labels
 from tinyship.context import tar
 from tinyship.context.source import Context
 from tinyship.context.walk import Entry
 from tinyship.engine import archive, containers, images, shell
 from tinyship.engine.containers import ContainerRequest, Finished
 from tinyship.engine.images import Image
-from tinyship.errors import CommandFailed, ConfigError, EngineError
+from tinyship.errors import CommandFailed, ConfigError, ContextError, EngineError
 from tinyship.plan import Action
 from tinyship.stages.scope import Made, Scope
 
@@ -46,11 +46,12 @@ def check(scope: Scope) -> None:
         _context(scope)
 
 
-def make(scope: Scope, *, only_image: bool = False) -> Made | None:
+def make(scope: Scope, *, only_image: bool = False, force: bool = False) -> Made | None:
     """Build the build image and, where artifacts are named, compile in it and copy them back.
 
     Args:
         only_image: leave the compile out.
+        force: compile even where nothing that decides the artifacts changed.
 
     Returns:
         the build image; None where the project has no build stage.
@@ -69,7 +70,7 @@ def make(scope: Scope, *, only_image: bool = False) -> Made | None:
         result = scope.build_image("build", context, name, target=build.target, more_labels={})
         outcome.word = "up to date" if result.cached else "built"
     if build.artifacts and not only_image:
-        _compile(scope, build, context)
+        _compile(scope, build, context, force=force)
     return Made("build", name, result.image_id, outcome.word, outcome.seconds, _made_from(build))
 
 
@@ -118,15 +119,37 @@ def _context(scope: Scope) -> Context:
     return scope.context("build", build.context, build.dockerfile)
 
 
-def _compile(scope: Scope, build: Build, context: Context) -> None:
+def _compile(scope: Scope, build: Build, context: Context, *, force: bool) -> None:
     command = " ".join(_words(build.command)) or "its command"
-    with scope.stage("build", reference(scope), f"running {command}") as outcome:
+    name, image_id = reference(scope), _image(scope).id
+    made = ", ".join(build.artifacts)
+    with scope.stage("build", name, f"running {command}") as outcome:
+        source = _inputs(scope, build, context)
+        known = inputs.remembered(scope.root, name, image_id)
+        if known and not force and known == inputs.combined(source, inputs.of_paths(scope.root, build.artifacts)):
+            outcome.word = f"{made} up to date"
+            return
         with _container(scope, _words(build.command)) as (container, workdir):
             finished = containers.run(scope.engine, container, scope.events, source="build")
             _must_succeed(finished, command, "the compile")
             inside = {str(workdir / artifact): artifact for artifact in build.artifacts}
             archive.copy_out(scope.engine, container, inside, scope.root)
-        outcome.word = f"made {', '.join(build.artifacts)}"
+        after = inputs.of_paths(scope.root, build.artifacts)
+        inputs.remember(scope.root, name, image_id, inputs.combined(source, after))
+        outcome.word = f"made {made}"
+
+
+def _inputs(scope: Scope, build: Build, context: Context) -> str:
+    """A digest of all that decides the artifacts, beside the build image."""
+    # A folder that only artifacts lie in comes with the first compile, and is no input of the second.
+    above = {str(parent) for artifact in build.artifacts for parent in PurePosixPath(artifact).parents}
+    try:
+        files = inputs.of_entries(entry for entry in _source(build, context) if entry.path not in above)
+    except OSError as error:
+        raise ContextError(f"{error.filename} cannot be read: {error.strerror}") from error
+    facts = labels.arguments(scope.settings, scope.revision, labels.AUTOMATIC)
+    how = (build.command, build.workdir, build.env, build.artifacts, scope.settings.network)
+    return inputs.combined(files, how, facts)
 
 
 def _must_succeed(finished: Finished, command: str, what: str) -> Finished:

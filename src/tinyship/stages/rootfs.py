@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import subprocess
 import threading
@@ -12,9 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
+from tinyship import inputs
 from tinyship.errors import CommandFailed, ContextError
 from tinyship.events import Events, Log
-from tinyship.state import folder
 
 if TYPE_CHECKING:
     from tinyship.settings.schema import Base, Rootfs
@@ -59,35 +57,9 @@ def recipe(root: Path, base: Base) -> str:
     Of a tar file its content; of a command its words, and the content of the files of the project that it names.
     """
     assert base.rootfs
-    digest = hashlib.sha256(json.dumps([_argv(base.rootfs), base.rootfs.tar, base.changes]).encode())
-    for name in (base.rootfs.tar, *_argv(base.rootfs)):
-        if name and (root / name).is_file():
-            with (root / name).open("rb") as file:
-                digest.update(hashlib.file_digest(file, "sha256").digest())
-    return digest.hexdigest()
-
-
-def remembered(root: Path, name: str, image_id: str) -> str:
-    """The recipe that the image with this name and id was imported from; empty where that is not known."""
-    entry = _read(root).get(name, {})
-    return entry.get(image_id, "") if isinstance(entry, dict) else ""
-
-
-def remember(root: Path, name: str, image_id: str, recipe: str) -> None:
-    """Keep the recipe of an image that was just imported."""
-    known = {**_read(root), name: {image_id: recipe}}
-    file = folder(root) / "rootfs.json"
-    fresh = file.with_name(f"rootfs.json.{os.getpid()}")
-    fresh.write_text(json.dumps(known, indent=2) + "\n")
-    fresh.replace(file)
-
-
-def _read(root: Path) -> dict[str, dict[str, str]]:
-    try:
-        known = json.loads((root / ".tinyship" / "rootfs.json").read_bytes())
-    except (OSError, ValueError):
-        return {}  # not knowing only costs another import
-    return known if isinstance(known, dict) else {}
+    names = [name for name in (base.rootfs.tar, *_argv(base.rootfs)) if name and (root / name).is_file()]
+    files = [inputs.of_file(root / name) for name in names]
+    return inputs.combined(_argv(base.rootfs), base.rootfs.tar, base.changes, files)
 
 
 def _argv(rootfs: Rootfs) -> tuple[str, ...]:

@@ -10,8 +10,15 @@ if TYPE_CHECKING:
     from tinyship.tasks.session import Session
 
 
-@task("make", default=True, help={"only_image": "Build the image, and leave out the compile."})
-def make(session: Session, only_image: bool = False, json: bool = False) -> None:
+@task(
+    "make",
+    default=True,
+    help={
+        "only_image": "Build the image, and leave out the compile.",
+        "force": "Compile even where nothing that decides the artifacts changed.",
+    },
+)
+def make(session: Session, only_image: bool = False, force: bool = False, json: bool = False) -> None:
     """Compile in a container, copy the artifacts back.
 
     First the base images are brought up to date and the build image is built,
@@ -20,7 +27,8 @@ def make(session: Session, only_image: bool = False, json: bool = False) -> None
     command is `build.command`, or the image's CMD; its output is shown as it
     comes. Each of `build.artifacts` then replaces the file or folder of the
     same path here, in one move: owned by you, modes kept, nothing else touched.
-    Without artifacts only the image is built.
+    Without artifacts only the image is built. The command is not run again
+    while image, source, settings and artifacts are those of last time.
     """
     from tinyship import pipeline
     from tinyship.stages.scope import Made
@@ -34,7 +42,7 @@ def make(session: Session, only_image: bool = False, json: bool = False) -> None
 
     session.run(
         pipeline.plan_build,
-        lambda scope: pipeline.make_build(scope, only_image=only_image),
+        lambda scope: pipeline.make_build(scope, only_image=only_image, force=force),
         show,
     )
 

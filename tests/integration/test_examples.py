@@ -1,0 +1,118 @@
+"""The examples, released and pushed as their users would: what they weigh, and whether they serve."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tools import demo
+
+from tinyship.credentials import find, host_of
+from tinyship.engine import containers, images
+from tinyship.engine.connect import Engine
+from tinyship.engine.containers import ContainerRequest
+from tinyship.events import ignore
+
+pytestmark = pytest.mark.engine
+
+
+@pytest.fixture(scope="module")
+def released(engine: Engine, registry: str) -> Iterator[Path]:
+    """A repository with both examples, each released and pushed."""
+    environment = {**os.environ, "TINYSHIP_PUSH_TO": registry}
+    with demo.repository() as root:
+        for example in ("foo", "multistage"):
+            words = [sys.executable, "-m", "invoke", "release", "push"]
+            path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+            done = subprocess.run(
+                words, cwd=root / example, env={**environment, "PATH": path}, capture_output=True, text=True
+            )
+            assert done.returncode == 0, done.stdout + done.stderr
+        yield root
+
+
+def record(root: Path) -> dict[str, Any]:
+    """The only entry of a project's record."""
+    (entry,) = json.loads((root / ".tinyship" / "release.json").read_text())["images"]
+    assert isinstance(entry, dict)
+    return entry
+
+
+def unpacked(entry: dict[str, Any], stage: str, name: str = "") -> int:
+    """The unpacked size of a stage's image, in bytes."""
+    return next(
+        int(sizes["unpacked"]) for sizes in entry["sizes"] if sizes["stage"] == stage and name in sizes["image"]
+    )
+
+
+def test_foo_is_smaller_than_the_article(released: Path) -> None:
+    """Below the article's figures in each stage, and no more than 300 kB above the binary itself."""
+    entry = record(released / "foo")
+    assert unpacked(entry, "base", "gobuildimage") < 356_000_000
+    assert unpacked(entry, "build") < 422_000_000
+    assert unpacked(entry, "release") < 7_000_000
+    assert unpacked(entry, "release") - (released / "foo" / "bin" / "foo").stat().st_size <= 300_000
+
+
+def test_multistage_is_the_binary(released: Path, engine: Engine, tmp_path: Path) -> None:
+    """On an empty base the image is the binary and at most 4 kB."""
+    from tinyship.engine.archive import copy_out
+
+    entry = record(released / "multistage")
+    with containers.container(engine, ContainerRequest(image=entry["id"])) as container:
+        (binary,) = copy_out(engine, container, {"/foo": "foo"}, tmp_path)
+    assert 0 <= unpacked(entry, "release") - binary.stat().st_size <= 4_000
+
+
+@pytest.mark.parametrize("example", ["foo", "multistage"])
+def test_pulled_by_digest_it_serves(released: Path, engine: Engine, example: str) -> None:
+    """What the registry has is what was released: it answers, and knows version and commit."""
+    entry = record(released / example)
+    reference, digest = entry["pushed"][0]["reference"], entry["pushed"][0]["digest"]
+    repository = reference.rpartition(":")[0]
+    name = f"{repository}:pulled-by-digest"
+    image_id = images.pull(engine, name, digest, credential=find(host_of(repository)), events=ignore)
+    try:
+        with containers.container(engine, ContainerRequest(image=image_id, ports=("127.0.0.1::8080",))) as container:
+            containers.start(engine, container)
+            address = containers.published(engine, container)["8080/tcp"]
+            assert json.loads(get(f"http://{address}/version")) == {"version": "1.0.0", "commit": entry["commit"]}
+            assert get(f"http://{address}/healthz") == b"ok\n"
+            assert b"foo" in get(f"http://{address}/")
+    finally:
+        images.untag(engine, name)
+
+
+def test_tests_of_the_example(released: Path) -> None:
+    """`invoke build.test` runs Go's own tests in the build image."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(
+        [sys.executable, "-m", "invoke", "build.test"],
+        cwd=released / "foo",
+        env={**os.environ, "PATH": path},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "ok" in done.stderr
+
+
+def get(url: str) -> bytes:
+    """The body of a page of a server that was started a moment ago."""
+    import time
+
+    for _ in range(100):
+        try:
+            with urllib.request.urlopen(url, timeout=5) as answer:
+                return bytes(answer.read())
+        except (urllib.error.URLError, ConnectionError):
+            time.sleep(0.05)
+    raise AssertionError(f"{url} does not answer")

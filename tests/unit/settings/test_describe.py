@@ -1,0 +1,77 @@
+"""Settings as rows: every key once, values as one would write them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tinyship.settings import describe
+from tinyship.settings.load import Layer, load
+from tinyship.settings.schema import Settings
+
+
+def settings(**values: Any) -> Settings:
+    """Settings of an image, with these keys set."""
+    return load([Layer("invoke.yaml", {"image": "lacion/foo", **values})], environ={})[0].settings
+
+
+def test_rows_have_dotted_keys() -> None:
+    """Sections are spread to dotted keys, each of which stands once; the section itself has no row."""
+    keys = [key for key, _ in describe.values(settings())]
+    assert len(keys) == len(set(keys))
+    assert {"image", "release.dockerfile", "release.run.ports", "push.to", "clean.keep"} <= set(keys)
+    assert not {"release", "release.run", "push"} & set(keys)
+
+
+def test_section_without_values_is_one_row() -> None:
+    """An image without a build stage has one row that says so, and one with it a row for each key."""
+    assert dict(describe.values(settings()))["build"] is None
+    rows = dict(describe.values(settings(build={})))
+    assert "build" not in rows
+    assert rows["build.dockerfile"] == "Dockerfile.build"
+
+
+def test_rows_have_what_was_set() -> None:
+    """Values are those in force: set ones and defaults."""
+    rows = dict(describe.values(settings(push={"to": ["localhost:5000"], "smoke": True})))
+    assert list(rows["push.to"]) == ["localhost:5000"]
+    assert rows["push.smoke"] is True
+    assert rows["clean.keep"] == 3
+
+
+def shown(key: str, **values: Any) -> str:
+    """How a setting is shown."""
+    return describe.text(dict(describe.values(settings(**values)))[key])
+
+
+@pytest.mark.parametrize(
+    ("key", "values", "text"),
+    [
+        ("image", {}, "lacion/foo"),
+        ("network", {}, "-"),
+        ("build", {}, "-"),
+        ("base", {}, "-"),
+        ("push.to", {}, "-"),
+        ("push.to", {"push": {"to": ["a.example", "b.example"]}}, "a.example, b.example"),
+        ("push.smoke", {}, "no"),
+        ("push.smoke", {"push": {"smoke": True}}, "yes"),
+        ("clean.keep", {"clean": {"keep": 5}}, "5"),
+        ("push.timeout", {}, "300.0"),
+        ("build.command", {"build": {"command": "make all"}}, "make all"),
+        ("build.command", {"build": {"command": ["make", "all"]}}, "make, all"),
+        ("size.budgets", {"size": {"budgets": [{"growth": "5%"}]}}, '[{"stage": "release", "growth": "5%"}]'),
+    ],
+)
+def test_text(key: str, values: dict[str, Any], text: str) -> None:
+    """Nothing is a dash, lists have commas, booleans are words, and maps leave out what is empty."""
+    assert shown(key, **values) == text
+
+
+def test_text_of_nested_maps_leaves_out_what_is_empty() -> None:
+    """A base shows what was set for it, in one line."""
+    text = shown("base", base=[{"name": "lacion/alpine", "rootfs": {"tar": "wurzel-ü.tar"}}])
+    assert '"name": "lacion/alpine"' in text
+    assert '"rootfs": {"tar": "wurzel-ü.tar"}' in text
+    assert "pull" not in text
+    assert "\n" not in text
