@@ -290,7 +290,7 @@ def _source(repository: Any) -> str:
     if not remote:
         return ""
     try:
-        return public_url(next(iter(remote.config_reader.get_values("url")), ""))
+        return public_url(str(remote.config_reader.get("url")))
     except Exception:  # a remote without a URL; only a label is at stake
         return ""
 

@@ -27,8 +27,8 @@ class Display(Protocol):
     def event(self, event: Event) -> None:
         """Show one event."""
 
-    def failed(self) -> None:
-        """Keep what was running visible."""
+    def failed(self, word: str = "failed") -> None:
+        """Keep what was running visible, as what a word says."""
 
     def close(self) -> None:
         """Show no more."""
@@ -60,7 +60,7 @@ class Console:
     ) -> None:
         if self._display:
             if kind:
-                self._display.failed()
+                self._display.failed("interrupted" if issubclass(kind, KeyboardInterrupt) else "failed")
             self._display.close()
 
     def event(self, event: Event) -> None:

@@ -67,15 +67,15 @@ class LiveDisplay:
                 case Notice(text, level):
                     self._print(Text(f"! {without_codes(text)}", style="yellow" if level == "warning" else "dim"))
 
-    def failed(self) -> None:
-        """Keep a line for what was running."""
+    def failed(self, word: str = "failed") -> None:
+        """Keep a line for what was running, and for the step that it was at."""
         with self._lock:
+            now = time.monotonic()
             for work in self._works.values():
-                running = [step for step, _ in work.steps.values() if step.state in {"running", "failed"}]
-                for step in running:
-                    self._print(_step_line(step, step.seconds))
-                took = time.monotonic() - work.began
-                self._print(_ended("✗", "red", work.stage, work.image, "failed", took))
+                for step, began in work.steps.values():
+                    if step.state in {"running", "failed"}:
+                        self._print(_step_line(step, step.seconds or now - began))
+                self._print(_ended("✗", "red", work.stage, work.image, word, now - work.began))
             self._works.clear()
             self.close()
 

@@ -30,7 +30,7 @@ class PlainDisplay:
         if line is not None:
             self._stream.line(line)
 
-    def failed(self) -> None:
+    def failed(self, word: str = "failed") -> None:
         """Nothing more to say: every line is out."""
 
     def close(self) -> None:

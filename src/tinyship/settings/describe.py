@@ -16,15 +16,29 @@ def values(settings: Settings) -> tuple[tuple[str, Any], ...]:
     return tuple(_flat(msgspec.json.decode(msgspec.json.encode(settings)), ""))
 
 
+def rows(settings: Settings, origins: Mapping[str, str], *, all: bool) -> tuple[tuple[str, str, str], ...]:
+    """Every setting with where it is from, as text; a map in a list has a row for each of its keys: `base[0].name`.
+
+    Args:
+        all: those at their defaults too.
+    """
+    return tuple(
+        (name, origins.get(key, "default"), text(inner))
+        for key, value in values(settings)
+        if all or key in origins
+        for name, inner in _spread(key, value)
+    )
+
+
 def text(value: Any) -> str:
-    """A setting's value as one would write it in YAML, in one line; what is empty in a list of maps is left out."""
+    """A setting's value as one would write it in YAML, in one line."""
     if value is None or value == "" or value == []:
         return "-"
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, list) and all(isinstance(entry, str) for entry in value):
         return ", ".join(value)
-    return value if isinstance(value, str) else json.dumps(_short(value), ensure_ascii=False)
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def _flat(section: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
@@ -35,7 +49,12 @@ def _flat(section: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
             yield f"{prefix}{key}", value
 
 
-def _short(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _short(inner) for key, inner in value.items() if inner not in (None, "", [], 0)}
-    return [_short(inner) for inner in value] if isinstance(value, list) else value
+def _spread(key: str, value: Any) -> Iterator[tuple[str, Any]]:
+    """A list of maps as one pair for each key that is set, all else as it is."""
+    if not isinstance(value, list) or not any(isinstance(entry, Mapping) for entry in value):
+        yield key, value
+        return
+    for number, entry in enumerate(value):
+        for name, inner in _flat(entry, f"{key}[{number}]."):
+            if inner not in (None, "", [], 0):
+                yield name, inner

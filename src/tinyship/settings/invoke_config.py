@@ -27,13 +27,13 @@ _FILES = ("invoke.yaml", "invoke.yml", "invoke.json", "invoke.py", "tasks.py")
 
 def layers(config: Config) -> tuple[Layer, ...]:
     """The sources that Invoke found, the weakest first."""
-    if not all(isinstance(getattr(config, f"_{level}", None), Mapping) for level in _LEVELS):
+    if not all(isinstance(getattr(config, f"_{level}", 0), Mapping | None) for level in _LEVELS):
         merged = dict(config)
         return (Layer("the config", _plain(merged.get(SECTION))),)
     return tuple(
         Layer(_source(config, level), _plain(values[SECTION]), level in {"overrides", "modifications"})
         for level in _LEVELS
-        if SECTION in (values := getattr(config, f"_{level}")) and values[SECTION] is not None
+        if SECTION in (values := getattr(config, f"_{level}") or {}) and values[SECTION] is not None
     )
 
 
@@ -73,7 +73,11 @@ def of_project(root: Path) -> tuple[Layer, ...]:
 
 def _source(config: Config, level: str) -> str:
     path = getattr(config, f"_{level}_path", None)
-    return str(path) if path else _NAMES.get(level, level)
+    if not path:
+        return _NAMES.get(level, level)
+    root, here = project_root(config), Path.cwd()
+    # Whoever stands in the project knows the file by its name.
+    return Path(path).name if Path(path).parent == root and here.is_relative_to(root) else str(path)
 
 
 def _plain(value: Any) -> Any:

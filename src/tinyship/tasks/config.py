@@ -20,10 +20,8 @@ def config(session: Session, all: bool = False, json: bool = False) -> None:
 
     shown: list[dict[str, Any]] = []
     for loaded in session.project.images:
-        rows = [(key, value, loaded.origins.get(key, "default")) for key, value in describe.values(loaded.settings)]
-        rows = [row for row in rows if all or row[2] != "default"]
-        session.console.table(
-            ("setting", "value", "from"), [(key, describe.text(value), at) for key, value, at in rows]
-        )
-        shown.append({key: {"value": value, "from": at} for key, value, at in rows})
+        origins = loaded.origins
+        session.console.table(("setting", "from", "value"), describe.rows(loaded.settings, origins, all=all))
+        values = [entry for entry in describe.values(loaded.settings) if all or entry[0] in origins]
+        shown.append({key: {"value": value, "from": origins.get(key, "default")} for key, value in values})
     session.console.result({"images": shown})

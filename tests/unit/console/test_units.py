@@ -59,7 +59,16 @@ def test_known(count: int | None, text: str) -> None:
 
 @pytest.mark.parametrize(
     ("duration", "text"),
-    [(0.0, "0.0 s"), (0.44, "0.4 s"), (9.94, "9.9 s"), (12.4, "12 s"), (60.0, "1 min 00 s"), (125.9, "2 min 05 s")],
+    [
+        (0.0, "0.0 s"),
+        (0.44, "0.4 s"),
+        (9.94, "9.9 s"),
+        (12.4, "12 s"),
+        (60.0, "1 min 00 s"),
+        (125.9, "2 min 06 s"),
+        (59.7, "1 min 00 s"),
+        (9.96, "10 s"),
+    ],
 )
 def test_seconds(duration: float, text: str) -> None:
     """Tenths where it is short, minutes where it is long."""

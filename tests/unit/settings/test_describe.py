@@ -60,18 +60,22 @@ def shown(key: str, **values: Any) -> str:
         ("push.timeout", {}, "300.0"),
         ("build.command", {"build": {"command": "make all"}}, "make all"),
         ("build.command", {"build": {"command": ["make", "all"]}}, "make, all"),
-        ("size.budgets", {"size": {"budgets": [{"growth": "5%"}]}}, '[{"stage": "release", "growth": "5%"}]'),
     ],
 )
 def test_text(key: str, values: dict[str, Any], text: str) -> None:
-    """Nothing is a dash, lists have commas, booleans are words, and maps leave out what is empty."""
+    """Nothing is a dash, lists have commas, booleans are words."""
     assert shown(key, **values) == text
 
 
-def test_text_of_nested_maps_leaves_out_what_is_empty() -> None:
-    """A base shows what was set for it, in one line."""
-    text = shown("base", base=[{"name": "lacion/alpine", "rootfs": {"tar": "wurzel-ü.tar"}}])
-    assert '"name": "lacion/alpine"' in text
-    assert '"rootfs": {"tar": "wurzel-ü.tar"}' in text
-    assert "pull" not in text
-    assert "\n" not in text
+def test_rows_of_maps_in_lists() -> None:
+    """A base has a row for each key that is set, with the source of the list."""
+    base = [{"name": "lacion/alpine", "rootfs": {"tar": "wurzel-ü.tar"}}]
+    loaded = load([Layer("invoke.yaml", {"image": "lacion/foo", "base": base})], environ={})[0]
+    assert describe.rows(loaded.settings, loaded.origins, all=False) == (
+        ("image", "invoke.yaml", "lacion/foo"),
+        ("base[0].name", "invoke.yaml", "lacion/alpine"),
+        ("base[0].context", "invoke.yaml", "."),
+        ("base[0].rootfs.tar", "invoke.yaml", "wurzel-ü.tar"),
+    )
+    every = {key: source for key, source, _ in describe.rows(loaded.settings, loaded.origins, all=True)}
+    assert every["clean.keep"] == "default"

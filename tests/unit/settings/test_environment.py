@@ -46,8 +46,10 @@ def test_values(name: str, text: str, key: str, value: Any) -> None:
 
 @pytest.mark.parametrize(
     ("text", "value"),
-    [("true", True), ("YES", True), ("on", True), ("1", True), ("false", False), ("No", False), ("off", False)]
-    + [("0", False)],
+    [
+        *(("true", True), ("YES", True), ("on", True), ("1", True)),
+        *(("false", False), ("No", False), ("off", False), ("0", False)),
+    ],
 )
 def test_booleans(text: str, value: bool) -> None:
     """Booleans are what people write, in any case."""

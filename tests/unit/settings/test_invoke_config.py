@@ -85,7 +85,7 @@ def test_files_without_a_section(tmp_path: Path, text: str) -> None:
 def test_broken_files(tmp_path: Path, name: str, text: str) -> None:
     """A file that cannot be read is an error in one line, not a traceback."""
     (tmp_path / name).write_text(text)
-    with pytest.raises(ConfigError, match="cannot be read: .") as caught:
+    with pytest.raises(ConfigError, match=r"cannot be read: .") as caught:
         invoke_config.of_project(tmp_path)
     assert str(tmp_path) in str(caught.value)
     assert "\n" not in str(caught.value)
@@ -179,7 +179,7 @@ def test_tasks_see_the_config_from_a_folder_below(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     (image,) = json.loads(done.stdout)["images"]
     assert image["image"]["value"] == "lacion/yaml"
-    assert Path(image["image"]["from"]).resolve() == (tmp_path / "invoke.yaml").resolve()
+    assert image["image"]["from"] == "invoke.yaml"
 
 
 def test_two_mounts_see_their_own_image(tmp_path: Path) -> None:

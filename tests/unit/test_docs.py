@@ -1,0 +1,83 @@
+"""What the documents say is what the code does."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import tinyship
+from tinyship.settings import invoke_config
+from tinyship.settings.load import load
+
+ROOT = Path(__file__).resolve().parents[2]
+README = (ROOT / "README.md").read_text()
+MAKE = (ROOT / "docs" / "from-make.md").read_text()
+
+
+def test_readme_lists_every_task() -> None:
+    """The table has each task, by the name that one types, and no other."""
+    table = re.findall(r"^\| (`.*?) \|", README, re.M)
+    named = {name for row in table for name in re.findall(r"`([^`]+)`", row)}
+    ours = tinyship.collection()
+    typed = {name.rpartition(".")[0] if ours[name].is_default and "." in name else name for name in ours.task_names}
+    assert named == typed
+
+
+@pytest.mark.parametrize("text", [README, MAKE], ids=["README", "from-make"])
+def test_config_blocks_are_valid(text: str, tmp_path: Path) -> None:
+    """Every block of YAML in the documents is a config that loads."""
+    blocks = re.findall(r"```yaml\n(.*?)```", text, re.S)
+    assert blocks
+    for block in blocks:
+        (tmp_path / "invoke.yaml").write_text(block)
+        (loaded,) = load(invoke_config.of_project(tmp_path), environ={})
+        assert loaded.settings.image == "lacion/foo"
+
+
+@pytest.mark.parametrize("text", [README, MAKE], ids=["README", "from-make"])
+def test_links_lead_somewhere(text: str) -> None:
+    """Links to files of the repository are links to files that are there."""
+    for link in re.findall(r"\]\((?!https?:)([^)#]+)", text):
+        assert (ROOT / link).exists() or (ROOT / "docs" / link).exists(), link
+
+
+def test_tasks_py_of_the_readme_works(tmp_path: Path) -> None:
+    """The three lines of README are a tasks.py."""
+    block = re.search(r"```python\n(\"\"\"Ship foo.*?)```", README, re.S)
+    assert block
+    assert len(block[1].splitlines()) == 3
+    (tmp_path / "tasks.py").write_text(block[1])
+    words = [sys.executable, "-m", "invoke", "--list", "--list-format", "json"]
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert {part["name"] for part in json.loads(done.stdout)["collections"]} >= {"base", "build", "release", "push"}
+
+
+@pytest.mark.parametrize("name", re.findall(r"`invoke ([a-z.]+)", README + MAKE))
+def test_named_tasks_exist(name: str) -> None:
+    """A task that a document names can be run."""
+    assert tinyship.collection()[name]
+
+
+def test_tasks_of_this_project_are_listed() -> None:
+    """CONTRIBUTING names the tasks of `./dev`, and only such."""
+    import tasks
+
+    named = set(re.findall(r"`\./dev ([a-z.]+)", (ROOT / "CONTRIBUTING.md").read_text()))
+    assert named
+    assert named <= set(tasks.ns.task_names)
+
+
+def test_version_is_one() -> None:
+    """The package, its metadata and the changelog agree."""
+    assert f'version = "{tinyship.__version__}"' in (ROOT / "pyproject.toml").read_text()
+    assert "## Unreleased" in (ROOT / "CHANGELOG.md").read_text()
+
+
+def test_package_is_typed() -> None:
+    """The marker for type checkers is there."""
+    assert (Path(tinyship.__file__).parent / "py.typed").exists()
