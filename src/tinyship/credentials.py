@@ -53,7 +53,8 @@ def find(host: str) -> Credential | None:
             host=host,
             hint="Repair it, or take it out of `credHelpers` and `credsStore` in the Docker config.",
         ) from error
-    return _credential(found, helper) if found else None
+    by_helper = found and "ServerAddress" in found  # which docker-py writes so for what a helper answers only
+    return _credential(found, helper if by_helper else None) if found else None
 
 
 def host_of(reference: str) -> str:

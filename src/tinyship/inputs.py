@@ -9,8 +9,8 @@ import stat
 from collections.abc import Iterable
 from pathlib import Path
 
+from tinyship import state
 from tinyship.context.walk import Entry, walk
-from tinyship.state import folder
 
 
 def combined(*parts: object) -> str:
@@ -64,10 +64,7 @@ def remembered(root: Path, reference: str, image_id: str) -> str:
 def remember(root: Path, reference: str, image_id: str, digest: str) -> None:
     """Keep a digest for an image; what was kept for another image of that name is forgotten."""
     known = {**_read(root), reference: {image_id: digest}}
-    file = folder(root) / "inputs.json"
-    fresh = file.with_name(f"{file.name}.{os.getpid()}")
-    fresh.write_text(json.dumps(known, indent=2) + "\n")
-    fresh.replace(file)
+    state.write(root, "inputs.json", json.dumps(known, indent=2) + "\n")
 
 
 def _read(root: Path) -> dict[str, dict[str, str]]:

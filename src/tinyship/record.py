@@ -6,15 +6,14 @@ The file is ``{"schema": 1, "images": [...]}``, one entry an image, sizes in byt
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from tinyship import state
 from tinyship.errors import TinyshipError
 from tinyship.sizes.table import Row
-from tinyship.state import folder
 
 SCHEMA = 1
 
@@ -148,10 +147,7 @@ def read(root: Path) -> Record:
 def update(root: Path, release: Release) -> Record:
     """Put ``release`` into the project's record, beside the other images', and write it."""
     record = read(root).with_release(release)
-    file = folder(root) / "release.json"
-    fresh = file.with_name(f"release.json.{os.getpid()}")
-    fresh.write_text(json.dumps(record.as_json(), indent=2) + "\n")
-    fresh.replace(file)
+    state.write(root, "release.json", json.dumps(record.as_json(), indent=2) + "\n")
     return record
 
 

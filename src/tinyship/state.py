@@ -2,14 +2,47 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+
+from tinyship.errors import TinyshipError
 
 
 def folder(root: Path) -> Path:
-    """The folder, made with a ``.gitignore`` that ignores all of it where it is not there yet."""
+    """The folder, made with a ``.gitignore`` that ignores all of it where it is not there yet.
+
+    Raises:
+        TinyshipError: it cannot be made.
+    """
     path = root / ".tinyship"
-    path.mkdir(exist_ok=True)
-    ignore = path / ".gitignore"
-    if not ignore.exists():
-        ignore.write_text("*\n")
+    try:
+        path.mkdir(exist_ok=True)
+        ignore = path / ".gitignore"
+        if not ignore.exists():
+            ignore.write_text("*\n")
+    except OSError as error:
+        raise _unwritable(path, error) from error
     return path
+
+
+def write(root: Path, name: str, text: str) -> None:
+    """Replace a file of the folder, atomically: whoever reads it has the old or the new text.
+
+    Raises:
+        TinyshipError: it cannot be written; the old file is as it was.
+    """
+    file = folder(root) / name
+    fresh = file.with_name(f"{name}.{os.getpid()}")
+    try:
+        fresh.write_text(text)
+        fresh.replace(file)
+    except OSError as error:
+        fresh.unlink(missing_ok=True)
+        raise _unwritable(file, error) from error
+
+
+def _unwritable(path: Path, error: OSError) -> TinyshipError:
+    return TinyshipError(
+        f"{path} cannot be written: {error.strerror}",
+        hint="Make room or give this user the permission; then run it again.",
+    )

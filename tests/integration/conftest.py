@@ -9,6 +9,7 @@ import shutil
 import stat
 import tarfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -76,15 +77,23 @@ def namespace(engine: Engine) -> Iterator[str]:
     for container in api.containers(all=True):
         labels = container.get("Labels") or {}
         if str(labels.get("tinyship.project", "")).startswith(name) or f"{name}/" in container.get("Image", ""):
-            api.remove_container(container["Id"], force=True, v=True)
+            with _already_going():
+                api.remove_container(container["Id"], force=True, v=True)
     for image in api.images():
         for tag in image.get("RepoTags") or ():
             if f"{name}/" in tag or f"{name}-" in tag:
-                try:
+                with _already_going():
                     api.remove_image(tag, force=True)
-                except APIError as error:
-                    if error.response is None or error.response.status_code != 404:
-                        raise
+
+
+@contextmanager
+def _already_going() -> Iterator[None]:
+    """Let a removal fail where what is to be removed is gone, or on its way."""
+    try:
+        yield
+    except APIError as error:
+        if error.response is None or error.response.status_code not in {404, 409}:
+            raise
 
 
 @pytest.fixture(scope="session")

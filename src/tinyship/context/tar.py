@@ -41,7 +41,8 @@ def stream(
 
     Args:
         entries: what goes in, in this order.
-        prefix: a folder inside the tar that everything goes below; its own folders are entries too.
+        prefix: a folder inside the tar that everything goes below. It is an entry itself where ``owner`` is not root, so
+            that it becomes the owner's; what is above it is left as it is.
         owner: user and group id of every entry.
         extra: small files beside the entries, by name; mode 0644.
         on_bytes: gets the length of each piece.
@@ -59,9 +60,8 @@ def _pieces(
     entries: Iterable[Entry], prefix: str, owner: tuple[int, int], extra: Mapping[str, bytes]
 ) -> Iterator[bytes]:
     buffer = bytearray()
-    parts = prefix.split("/") if prefix else []
-    for depth in range(len(parts)):
-        folder = tarfile.TarInfo("/".join(parts[: depth + 1]))
+    if prefix and owner != (0, 0):
+        folder = tarfile.TarInfo(prefix)
         folder.type, folder.mode = tarfile.DIRTYPE, 0o755
         buffer += _header(folder, owner)
     inside = f"{prefix}/" if prefix else ""

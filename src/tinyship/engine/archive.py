@@ -9,7 +9,7 @@ import stat
 import tarfile
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path, PurePosixPath
 from typing import IO
 
@@ -281,25 +281,42 @@ def _alive(left: Path) -> bool:
 def _replace_all(arrived: list[tuple[Path, Path]], incoming: Path) -> tuple[Path, ...]:
     """Move everything into place; when one cannot be moved, those before it go back."""
     done: list[tuple[Path, Path | None]] = []
-    try:
-        for number, (fresh, place) in enumerate(arrived):
-            place.parent.mkdir(parents=True, exist_ok=True)
-            old = incoming / f"old-{number}"
-            if os.path.lexists(place) and (place.is_dir() or fresh.is_dir() or place.is_symlink()):
-                place.rename(old)
-                done.append((place, old))
-                fresh.rename(place)
-            else:
-                if os.path.lexists(place):
-                    os.link(place, old)
-                done.append((place, old if os.path.lexists(old) else None))
-                fresh.replace(place)
-    except OSError as error:
-        _put_back(done)
-        raise ArtifactError(
-            f"{error.filename2 or error.filename} cannot be written: {error.strerror}", hint="Nothing was replaced."
-        ) from error
+    with ExitStack() as stack:
+        try:
+            near = [stack.enter_context(_near(fresh, place, incoming)) for fresh, place in arrived]
+            for number, (fresh, place) in enumerate(near):
+                old = fresh.parent / f"old-{number}"
+                if os.path.lexists(place) and (place.is_dir() or fresh.is_dir() or place.is_symlink()):
+                    place.rename(old)
+                    done.append((place, old))
+                    fresh.rename(place)
+                else:
+                    if os.path.lexists(place):
+                        os.link(place, old)
+                    done.append((place, old if os.path.lexists(old) else None))
+                    fresh.replace(place)
+        except OSError as error:
+            _put_back(done)
+            raise ArtifactError(
+                f"{error.filename2 or error.filename} cannot be written: {error.strerror}", hint="Nothing was replaced."
+            ) from error
     return tuple(place for _, place in arrived)
+
+
+@contextmanager
+def _near(fresh: Path, place: Path, incoming: Path) -> Iterator[tuple[Path, Path]]:
+    """What arrived on the disk that its place is on, so that it can be moved there: a copy where it is on another."""
+    place.parent.mkdir(parents=True, exist_ok=True)
+    if incoming.stat().st_dev == place.parent.stat().st_dev:
+        yield fresh, place
+        return
+    with tempfile.TemporaryDirectory(prefix=".tinyship-", dir=place.parent) as folder:
+        copy = Path(folder, fresh.name)
+        if fresh.is_dir() and not fresh.is_symlink():
+            shutil.copytree(fresh, copy, symlinks=True)
+        else:
+            shutil.copy2(fresh, copy, follow_symlinks=False)
+        yield copy, place
 
 
 def _put_back(done: list[tuple[Path, Path | None]]) -> None:

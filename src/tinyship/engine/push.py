@@ -94,9 +94,12 @@ def _tell(frame: dict[str, Any], layers: dict[str, str], events: Events) -> None
         layers[layer] = status
         if status == "Pushed":
             events(Transfer(layer, "pushing", 0, 0, done=True))
-    elif status.startswith("Retrying"):
-        events(Log(layer, status, "stderr"))
+    elif status.startswith("Retrying"):  # once a second, counting down
+        if not layers.get(layer, "").startswith("Retrying"):
+            events(Log(layer, status, "stderr"))
+        layers[layer] = status
     elif current := (frame.get("progressDetail") or {}).get("current"):
+        layers.pop(layer, None)
         events(Transfer(layer, "pushing", int(current), int(frame["progressDetail"].get("total") or 0)))
 
 

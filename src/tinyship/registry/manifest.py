@@ -6,6 +6,7 @@ Source of the protocol: the OCI distribution and image specifications; python-dx
 from __future__ import annotations
 
 import json
+from base64 import b64encode
 from typing import TYPE_CHECKING, Any
 
 from tinyship.errors import RegistryError
@@ -35,6 +36,12 @@ def pull_size(reference: str, digest: str, *, credential: Credential | None, tim
     host, repository = _split(reference)
 
     def authenticate(dxf: Any, response: Any) -> None:
+        basic = response.headers.get("www-authenticate", "").lower().startswith("basic")
+        if credential and basic and _is_loopback(host):
+            # Over plain HTTP python-dxf sends credentials to nobody; engines send them to the loopback address.
+            pair = f"{credential.username}:{credential.secret}".encode()
+            dxf._headers = {"Authorization": f"Basic {b64encode(pair).decode()}"}
+            return
         name = credential.username if credential else None
         dxf.authenticate(name, credential.secret if credential else None, response=response)
 

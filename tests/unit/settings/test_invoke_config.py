@@ -94,7 +94,7 @@ def test_broken_files(tmp_path: Path, name: str, text: str) -> None:
 def test_levels_of_a_config(tmp_path: Path) -> None:
     """The levels come weakest first; what code sets is told apart from what files say."""
     write(tmp_path, invoke_yaml=YAML)
-    config = Config(project_location=str(tmp_path), overrides={"tinyship": {"network": "override"}})
+    config = Config(project_location=tmp_path, overrides={"tinyship": {"network": "override"}})
     config.load_project()
     config.load_collection({"tinyship": {"image": "lacion/collection"}})
     config.tinyship.builder = "classic"
@@ -140,7 +140,7 @@ def test_find_root_without_one(tmp_path: Path) -> None:
 
 def test_project_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The project is where Invoke says, or here."""
-    assert invoke_config.project_root(Config(project_location=str(tmp_path))) == tmp_path
+    assert invoke_config.project_root(Config(project_location=tmp_path)) == tmp_path
     monkeypatch.chdir(tmp_path)
     assert invoke_config.project_root(Config()) == tmp_path
 

@@ -1,0 +1,236 @@
+"""The engine layer by itself, on a real engine."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tinyship.engine import archive, containers, images, push
+from tinyship.engine.connect import MINIMUM_API, Engine, connect
+from tinyship.engine.containers import ContainerRequest
+from tinyship.errors import ArtifactError, ConfigError, EngineError, RegistryError
+from tinyship.events import Event, Log, ignore
+
+pytestmark = pytest.mark.engine
+
+
+def _request(image: str, namespace: str, script: str, *, ports: tuple[str, ...] = ()) -> ContainerRequest:
+    return ContainerRequest(
+        image=image,
+        command=("sh", "-c", script),
+        labels={"tinyship.project": f"{namespace}/foo"},
+        ports=ports,
+    )
+
+
+@pytest.fixture
+def container(engine: Engine, busybox: str, namespace: str) -> Iterator[str]:
+    """A container that runs for a minute."""
+    with containers.container(engine, _request(busybox, namespace, "mkdir -p /work; sleep 60")) as made:
+        containers.start(engine, made)
+        yield made
+
+
+def _tar(**files: bytes) -> bytes:
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as tar:
+        for name, content in files.items():
+            entry = tarfile.TarInfo(name)
+            entry.size = len(content)
+            tar.addfile(entry, io.BytesIO(content))
+    return packed.getvalue()
+
+
+def test_connect(engine: Engine) -> None:
+    """What is known of an engine."""
+    assert engine.address
+    assert tuple(int(part) for part in engine.api_version.split(".")) >= MINIMUM_API
+    assert engine.chosen_by
+    assert engine.containerd_store in {True, False}
+    other = connect()
+    other.close()
+
+
+def test_output_in_order(engine: Engine, busybox: str, namespace: str) -> None:
+    """Every line arrives, in the order of its stream, and the last 20 are kept."""
+    events: list[Event] = []
+    script = "i=0; while test $i -lt 5000; do echo line $i; i=$((i + 1)); done; echo oops >&2; echo -n no end; exit 3"
+    with containers.container(engine, _request(busybox, namespace, script)) as made:
+        done = containers.run(engine, made, events.append, source="test")
+    logs = [event for event in events if isinstance(event, Log)]
+    assert [log.line for log in logs if log.stream == "stdout"] == [*(f"line {i}" for i in range(5000)), "no end"]
+    assert [log.line for log in logs if log.stream == "stderr"] == ["oops"]
+    assert done.exit_code == 3
+    assert len(done.tail) == 20
+
+
+def test_signal_is_128_and_its_number(engine: Engine, busybox: str, namespace: str) -> None:
+    """A command that a signal ends."""
+    with containers.container(engine, _request(busybox, namespace, "kill -9 $$; sleep 5")) as made:
+        containers.start(engine, made)
+        timer = threading.Timer(0.5, lambda: engine.api.kill(made))
+        timer.start()
+        assert containers.logs(engine, made, ignore, source="test").exit_code == 137
+        timer.join()
+
+
+def test_command_that_is_missing(engine: Engine, busybox: str, namespace: str) -> None:
+    """A container whose program does not exist is an error, and leaves no container."""
+    request = ContainerRequest(
+        image=busybox, command=("no-such-program",), labels={"tinyship.project": f"{namespace}/foo"}
+    )
+    with (
+        pytest.raises(EngineError, match="no-such-program"),
+        containers.container(engine, request) as made,
+    ):
+        containers.run(engine, made, ignore, source="test")
+    assert containers.listing(engine, project=f"{namespace}/foo") == ()
+
+
+def test_container_goes_whatever_happens(engine: Engine, busybox: str, namespace: str) -> None:
+    """A running container is gone after an exception."""
+    ids: list[str] = []
+
+    def fail() -> None:
+        with containers.container(engine, _request(busybox, namespace, "sleep 60")) as made:
+            ids.append(made)
+            containers.start(engine, made)
+            assert containers.ended(engine, made) is None
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
+    assert containers.listing(engine, project=f"{namespace}/foo") == ()
+    assert not containers.remove(engine, ids[0])
+
+
+def test_image_that_is_missing(engine: Engine) -> None:
+    """A container of no image names it."""
+    with (
+        pytest.raises(EngineError, match="no-such-image"),
+        containers.container(engine, ContainerRequest(image="no-such-image:1")),
+    ):
+        pass
+
+
+def test_execute(engine: Engine, container: str) -> None:
+    """Exit codes of commands in a running container."""
+    assert containers.execute(engine, container, ("sh", "-c", "echo hello; exit 5")).exit_code == 5
+    assert containers.execute(engine, container, ("sh", "-c", "echo hello")).tail == ("hello",)
+    assert containers.execute(engine, container, ("no-such-program",)).exit_code in {126, 127}
+
+
+def test_ports(engine: Engine, busybox: str, namespace: str) -> None:
+    """A port is published on the loopback address; what is none is refused."""
+    request = _request(busybox, namespace, "sleep 60", ports=("127.0.0.1::8080",))
+    with containers.container(engine, request) as made:
+        containers.start(engine, made)
+        address = containers.published(engine, made)["8080/tcp"]
+    assert address.startswith("127.0.0.1:")
+    with (
+        pytest.raises(ConfigError, match="`http` is no port"),
+        containers.container(engine, _request(busybox, namespace, "true", ports=("http",))),
+    ):
+        pass
+
+
+def test_copy_in_and_out(engine: Engine, container: str, tmp_path: Path) -> None:
+    """Megabytes in, the same megabytes out."""
+    content = bytes(range(256)) * 20_000
+    containers.copy_in(engine, container, iter([_tar(**{"work/file": content})]))
+    assert archive.copy_out(engine, container, {"/work/file": "here/file"}, tmp_path) == (tmp_path / "here" / "file",)
+    assert (tmp_path / "here" / "file").read_bytes() == content
+
+
+def test_copy_in_of_what_is_no_tar(engine: Engine, container: str) -> None:
+    """The engine's refusal is an error."""
+    with pytest.raises(EngineError, match="copying the source"):
+        containers.copy_in(engine, container, iter([b"this is no tar" * 100]))
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "ln -s /etc/passwd /work/out/link",
+        "ln -s ../../etc /work/out/link",
+        "ln -s ../x /work/out/link",
+        "mkfifo /work/out/pipe",
+    ],
+)
+def test_copy_out_refuses(engine: Engine, container: str, tmp_path: Path, script: str) -> None:
+    """What leads out, or is no file, is refused whole, and what was there stays."""
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "old").write_text("old")
+    made = f"mkdir -p /work/out; {script.replace('mkfifo', '/bin/busybox mkfifo')}"
+    assert containers.execute(engine, container, ("sh", "-c", made)).exit_code == 0
+    with pytest.raises(ArtifactError, match="Nothing was written"):
+        archive.copy_out(engine, container, {"/work/out": "out"}, tmp_path)
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["old"]
+    assert list((tmp_path / ".tinyship").glob("incoming-*")) == []
+
+
+def test_copy_out_is_all_or_nothing(engine: Engine, container: str, tmp_path: Path) -> None:
+    """One artifact that is missing, and the other is not written either."""
+    assert containers.execute(engine, container, ("sh", "-c", "echo a > /work/a")).exit_code == 0
+    with pytest.raises(ArtifactError, match="did not make b"):
+        archive.copy_out(engine, container, {"/work/a": "a", "/work/b": "b"}, tmp_path)
+    assert not (tmp_path / "a").exists()
+
+
+def test_copy_out_puts_back(engine: Engine, container: str, tmp_path: Path) -> None:
+    """Where the second cannot be moved into its place, the first goes back."""
+    script = "echo new > /work/a; echo new > /work/b"
+    assert containers.execute(engine, container, ("sh", "-c", script)).exit_code == 0
+    (tmp_path / "a").write_text("old")
+    (tmp_path / "file").write_text("not a folder")
+    with pytest.raises(ArtifactError, match="Nothing was replaced"):
+        archive.copy_out(engine, container, {"/work/a": "a", "/work/b": "file/b"}, tmp_path)
+    assert (tmp_path / "a").read_text() == "old"
+    assert (tmp_path / "file").read_text() == "not a folder"
+
+
+def test_images(engine: Engine, busybox: str, namespace: str) -> None:
+    """Found, named, and unnamed again."""
+    name = f"{namespace}/named:1"
+    found = images.find(engine, busybox)
+    assert found
+    assert images.find(engine, name) is None
+    images.tag(engine, found.id, name)
+    tagged = images.find(engine, name)
+    assert tagged
+    assert tagged.id == found.id
+    assert images.untag(engine, name)
+    assert images.untag(engine, name)
+    assert images.find(engine, name) is None
+
+
+def test_import_of_what_is_no_tar(engine: Engine, namespace: str) -> None:
+    """What is no tar makes no image."""
+    name = f"{namespace}/rootfs:1"
+    with pytest.raises(EngineError, match="importing"):
+        images.import_rootfs(engine, iter([b"this is no tar" * 100]), name=name, changes=[], events=ignore)
+    assert images.find(engine, name) is None
+
+
+def test_import_that_breaks_off(engine: Engine, namespace: str) -> None:
+    """What the chunks raise comes out, and there is no image of their half."""
+    name = f"{namespace}/rootfs:1"
+
+    def chunks() -> Iterator[bytes]:
+        yield _tar(a=b"a" * 10_000)[:5000]
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        images.import_rootfs(engine, chunks(), name=name, changes=[], events=ignore)
+    assert images.find(engine, name) is None
+
+
+def test_push_of_no_image(engine: Engine, registry: str, namespace: str) -> None:
+    """A name that the engine does not have."""
+    with pytest.raises(RegistryError, match="does not exist"):
+        push.push(engine, f"{registry}/{namespace}/none:1", credential=None, timeout=10, events=ignore)
