@@ -41,7 +41,14 @@ def find(host: str) -> Credential | None:
     """
     from docker import auth, errors
 
-    config = auth.load_config()
+    try:
+        config = auth.load_config()
+    except (errors.DockerException, ValueError, AttributeError) as error:
+        raise RegistryError(
+            f"the Docker config {_file()} cannot be read: {_reason(error)}",
+            host=host,
+            hint="Repair it; credentials for the registry are looked for there.",
+        ) from error
     helper = config.get_credential_store(host)
     try:
         with warnings.catch_warnings():

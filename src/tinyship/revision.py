@@ -253,8 +253,7 @@ def _version(
     """The version, the tag on HEAD that it is, and what should be said of it."""
     from fnmatch import fnmatchcase
 
-    pattern = (glob or "v*").replace("*", "[0-9]*", 1)
-    prefix = pattern.partition("[0-9]*")[0] if "*" in (glob or "v*") else ""
+    pattern, prefix = _pattern(glob or "v*")
     here = [tag for tag in tags if fnmatchcase(tag, pattern)]
     here.sort(key=lambda tag: _order(tag.removeprefix(prefix)), reverse=True)
     if here:
@@ -272,7 +271,19 @@ def _version(
     match = _DESCRIBED.fullmatch(described)
     if not match:
         raise GitError(f"`git describe` says `{described}`, which cannot be understood")
-    return f"{match[1].removeprefix(prefix)}-{match[2]}-g{match[3][:SHORT]}", "", cut
+    # Of several tags on that commit, git describe takes any.
+    there = _run(repository, "tag", "--points-at", f"refs/tags/{match[1]}^{{}}", "--list", pattern).split()
+    highest = max(there, key=lambda tag: _order(tag.removeprefix(prefix)), default=match[1])
+    return f"{highest.removeprefix(prefix)}-{match[2]}-g{match[3][:SHORT]}", "", cut
+
+
+def _pattern(glob: str) -> tuple[str, str]:
+    """The glob with a digit behind what stands before its first wildcard, and that beginning."""
+    wildcard = re.search(r"[*?\[]", glob)
+    if not wildcard:
+        return glob, ""
+    beginning, rest = glob[: wildcard.start()], glob[wildcard.start() :]
+    return (f"{beginning}[0-9]{rest}" if rest.startswith("*") else glob), beginning
 
 
 def _order(tag: str) -> tuple[Any, ...]:
@@ -280,7 +291,9 @@ def _order(tag: str) -> tuple[Any, ...]:
     numbers, rest = re.match(r"\D*([\d.]*)(.*)", tag, re.S).groups()  # type: ignore[union-attr]  # matches anything
     parts = [int(part) for part in numbers.split(".") if part]
     pieces = [(0, int(piece), "") if piece.isdigit() else (1, 0, piece) for piece in re.findall(r"\d+|[^\d.+-]+", rest)]
-    return (parts, not rest.strip(".") or rest.startswith("+"), pieces)
+    after = rest.lstrip("._-").startswith("post")
+    final = not rest.strip(".") or rest.startswith("+") or after
+    return (parts, final, after, pieces)
 
 
 def _source(repository: Any) -> str:

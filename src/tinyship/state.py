@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from tinyship.errors import TinyshipError
@@ -37,12 +38,10 @@ def write(root: Path, name: str, text: str) -> None:
         fresh.write_text(text)
         fresh.replace(file)
     except OSError as error:
-        fresh.unlink(missing_ok=True)
+        with suppress(OSError):
+            fresh.unlink(missing_ok=True)
         raise _unwritable(file, error) from error
 
 
 def _unwritable(path: Path, error: OSError) -> TinyshipError:
-    return TinyshipError(
-        f"{path} cannot be written: {error.strerror}",
-        hint="Make room or give this user the permission; then run it again.",
-    )
+    return TinyshipError(f"{path} cannot be written: {error.strerror}", hint="Is it this user's, and is there room?")

@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import UTC
 from string import Formatter
 
 from tinyship.revision import Revision
 from tinyship.settings.grammar import TAG_LENGTH
 
-_FINAL = re.compile(r"\d+(?:\.\d+)*(?:[._-]?post\d+)?(?:\+[\w.-]+)?", re.I)
-_NUMBERS = re.compile(r"(\d+)(?:\.(\d+))?(?:\.(\d+))?")
+_FINAL = re.compile(r"v?\d+(?:\.\d+)*(?:[._-]?post\d+)?(?:\+[\w.-]+)?", re.I)
+_NUMBERS = re.compile(r"v?(\d+)(?:\.(\d+))?(?:\.(\d+))?")
 _FIXED = {"version", "commit", "short_commit", "date"}
 
 
@@ -85,7 +86,7 @@ def _values(revision: Revision) -> dict[str, str]:
         "commit": revision.commit,
         "short_commit": revision.short_commit,
         "branch": revision.branch,
-        "date": revision.date.strftime("%Y%m%d") if revision.date else "",
+        "date": revision.date.astimezone(UTC).strftime("%Y%m%d") if revision.date else "",
     }
 
 

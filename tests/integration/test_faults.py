@@ -416,7 +416,6 @@ def test_registry_refuses_connections(released: Ship, engine: Engine) -> None:
     released.invoke("push")
 
 
-@pytest.mark.slow  # the engine itself tries five times
 def test_registry_fails(released: Ship, engine: Engine, serve: Serve) -> None:
     """A registry that answers 500 to everything."""
     host = serve(lambda path: (200, {}, b"{}") if path == "/v2/" else (500, {}, b"out of order"))

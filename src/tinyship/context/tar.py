@@ -41,8 +41,8 @@ def stream(
 
     Args:
         entries: what goes in, in this order.
-        prefix: a folder inside the tar that everything goes below. It is an entry itself where ``owner`` is not root, so
-            that it becomes the owner's; what is above it is left as it is.
+        prefix: a folder inside the tar that everything goes below. It is an entry itself where ``owner`` is not root,
+            so that it becomes the owner's; what is above it is left as it is.
         owner: user and group id of every entry.
         extra: small files beside the entries, by name; mode 0644.
         on_bytes: gets the length of each piece.

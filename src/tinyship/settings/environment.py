@@ -75,7 +75,9 @@ def _value(name: str, text: str, kind: Any) -> Any:
         except ValueError:
             raise ConfigError(f"{name} is `{text}`, but a number is expected") from None
     is_list = getattr(kind, "__origin__", None) is tuple
-    if (is_list or kind == Words) and text.lstrip().startswith("["):
+    if is_list and text.lstrip().startswith("["):
+        return _json(name, text)
+    if kind == Words and text.lstrip().startswith('["'):  # `[ -f x ]` is a command too
         return _json(name, text)
     if is_list and get_args(kind)[0] is not str:
         return _json(name, text)

@@ -6,6 +6,7 @@ Source: the reference grammar of the CNCF distribution (``reference/regexp.go``)
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from string import Formatter
@@ -46,6 +47,21 @@ def check_reference(name: str) -> None:
         repository, tag = name, "latest"
     if not _REPOSITORY.fullmatch(repository) or not _TAG.fullmatch(tag):
         raise ValueError(f"`{name}` is no image name (like `lacion/alpine:latest`)")
+
+
+def check_command(command: str | tuple[str, ...]) -> None:
+    """Raise ValueError unless ``command`` can be split as a shell would split it."""
+    if isinstance(command, str):
+        try:
+            shlex.split(command)
+        except ValueError as error:
+            raise ValueError(f"it is no command: {error}") from None
+
+
+def check_seconds(seconds: float) -> None:
+    """Raise ValueError unless ``seconds`` is a time that one can wait."""
+    if not 0 < seconds < 1e9:
+        raise ValueError("it is a number of seconds, above 0")
 
 
 def check_tag(tag: str) -> None:

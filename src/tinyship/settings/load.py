@@ -209,8 +209,8 @@ def _explained(message: str, merged: _Merged) -> str:
     value = _at(merged.values, path)
     where = f"{merged.source_of(dotted)}: `{SECTION}.{path}`" if path else f"{merged.source_of('')}: `{SECTION}`"
     if dotted == "version" and not isinstance(value, Mapping):
-        literal = value if isinstance(value, str) else "1.10"
-        return f'{where} is {_shown(value)}, but a section is expected: `{{literal: "{literal}"}}`, quoted'
+        literal = value if isinstance(value, str | int | float | date) else "1.2.3"
+        return f'{where} is {_shown(value)}, but a section is expected: `{{literal: "{literal}"}}`, and quote it'
     if expected := _EXPECTED.fullmatch(problem):
         wanted = _WORDS.get(expected[1], expected[1])
         what = _shown(value) if not _is_private(dotted) else _WORDS.get(expected[2], expected[2])
@@ -250,7 +250,9 @@ def _nearest(dotted: str, key: str) -> str:
     if not dotted:
         here.append("images")
     elsewhere = {name.rpartition(".")[2]: name for name in _keys(Settings, "")}
-    if key not in elsewhere and (near := difflib.get_close_matches(key, here, n=1, cutoff=0.6)):
+    # A close key of the same section before an equal one of another, and that before a distant one.
+    cutoff = 0.8 if key in elsewhere else 0.6
+    if near := difflib.get_close_matches(key, here, n=1, cutoff=cutoff):
         return f"the nearest is `{near[0]}`"
     if near := difflib.get_close_matches(key, elsewhere, n=1, cutoff=0.8):
         return f"the nearest is `{SECTION}.{elsewhere[near[0]]}`"

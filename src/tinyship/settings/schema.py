@@ -16,10 +16,12 @@ from tinyship.settings.grammar import (
     about,
     check_artifact,
     check_assignments,
+    check_command,
     check_digest,
     check_reference,
     check_registry,
     check_repository,
+    check_seconds,
     check_tag,
     check_template,
 )
@@ -78,6 +80,8 @@ class Rootfs(_Section, frozen=True):
     def __post_init__(self) -> None:
         if bool(self.tar) == bool(self.command):
             raise ValueError("needs either `tar` or `command`")
+        with about("command"):
+            check_command(self.command)
 
 
 class Base(_Section, frozen=True):
@@ -130,6 +134,9 @@ class Build(_Section, frozen=True):
             check_tag(self.tag)
         with about("env"):
             check_assignments(self.env)
+        for key in ("command", "test", "shell"):
+            with about(key):
+                check_command(getattr(self, key))
         with about("artifacts"):
             for artifact in self.artifacts:
                 check_artifact(artifact)
@@ -143,6 +150,12 @@ class Smoke(_Section, frozen=True):
     timeout: float = 30.0
     """Seconds."""
 
+    def __post_init__(self) -> None:
+        with about("command"):
+            check_command(self.command)
+        with about("timeout"):
+            check_seconds(self.timeout)
+
 
 class Run(_Section, frozen=True):
     """How to run the released image."""
@@ -155,6 +168,8 @@ class Run(_Section, frozen=True):
     def __post_init__(self) -> None:
         with about("env"):
             check_assignments(self.env)
+        with about("command"):
+            check_command(self.command)
 
 
 class Release(_Section, frozen=True):
@@ -179,6 +194,8 @@ class Push(_Section, frozen=True):
     """Seconds without a sign of life from the engine or the registry before a push is given up."""
 
     def __post_init__(self) -> None:
+        with about("timeout"):
+            check_seconds(self.timeout)
         with about("to"):
             for registry in self.to:
                 check_registry(registry)

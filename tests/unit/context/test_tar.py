@@ -81,14 +81,15 @@ def test_nothing_is_a_tar_too() -> None:
 
 
 def test_prefix_and_owner(tmp_path: Path) -> None:
-    """Everything goes below the prefix, whose folders come first; the owner is of all of them."""
+    """Everything goes below the prefix, which becomes the owner's; what is above it is no entry."""
     (tmp_path / "file").write_text("text")
     found = read(tar.stream(walk(tmp_path), prefix="/go/src/", owner=(1000, 100), extra={"more": b"of it"}))
-    assert list(found) == ["go", "go/src", "go/src/more", "go/src/file"]
-    assert [info.isdir() for info, _ in found.values()] == [True, True, False, False]
+    assert list(found) == ["go/src", "go/src/more", "go/src/file"]
+    assert [info.isdir() for info, _ in found.values()] == [True, False, False]
     assert {(info.uid, info.gid) for info, _ in found.values()} == {(1000, 100)}
     assert (found["go/src/more"][1], found["go/src/more"][0].mode) == (b"of it", 0o644)
-    assert found["go"][0].mode == 0o755
+    assert found["go/src"][0].mode == 0o755
+    assert list(read(tar.stream(walk(tmp_path), prefix="/go/src/"))) == ["go/src/file"], "root's folders stay"
 
 
 @pytest.mark.parametrize("size", [0, 1, 511, 512, 513, 1 << 17, (1 << 17) + 1])

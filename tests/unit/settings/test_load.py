@@ -271,10 +271,10 @@ def test_numbers_for_text(section: Any, key: str, shown: str) -> None:
     assert error(section) == f"0.yaml: `tinyship.{key}` is `{shown}`, but text is expected: quote it"
 
 
-@pytest.mark.parametrize(("value", "shown"), [(1.10, "1.1"), ("1.10", '"1.10"')])
+@pytest.mark.parametrize(("value", "shown"), [(1.5, "1.5"), ("1.5", '"1.5"')])
 def test_version_as_a_number(value: Any, shown: str) -> None:
-    """`version: 1.10` gets told to write the section, with the version quoted."""
-    expected = 'but a section is expected: `{literal: "1.10"}`, quoted'
+    """`version: 1.5` gets told to write the section, with the version quoted."""
+    expected = 'but a section is expected: `{literal: "1.5"}`, and quote it'
     assert error({"version": value}) == f"0.yaml: `tinyship.version` is `{shown}`, {expected}"
 
 
