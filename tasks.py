@@ -55,6 +55,13 @@ def bench(c: Context) -> None:
 
 
 @task
+def protos(c: Context) -> None:
+    """Generate the messages of BuildKit's API from their .proto files."""
+    folder = "src/tinyship/engine/buildkit/proto"
+    c.run(f"{_PYTHON} -m grpc_tools.protoc -I{folder} --python_out={folder} --pyi_out={folder} {folder}/*.proto")
+
+
+@task
 def release(c: Context) -> None:
     """Show the main job: release and push examples/foo."""
     _same_terminal("tools.demo")
@@ -93,5 +100,5 @@ def _same_terminal(module: str, *words: str) -> None:
         raise SystemExit(code)
 
 
-ns = Collection(lint, types, run_tests, stress, bench, release, picture)
+ns = Collection(lint, types, run_tests, stress, bench, protos, release, picture)
 ns.add_collection(Collection("engine", up=up, down=down, status=status))

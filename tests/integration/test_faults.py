@@ -28,6 +28,7 @@ from tinyship.engine import containers, images
 from tinyship.engine.connect import Engine
 
 pytestmark = pytest.mark.engine
+both = pytest.mark.parametrize("builder", ["buildkit", "classic"])
 
 Answer = tuple[int, Mapping[str, str], bytes]
 Serve = Callable[[Callable[[str], Answer]], str]
@@ -371,28 +372,31 @@ def test_artifact_folder_with_a_link_out(ship: Ship) -> None:
     assert not (ship.root / "bin").exists()
 
 
-def test_failing_step(ship: Ship, engine: Engine) -> None:
+@both
+def test_failing_step(ship: Ship, engine: Engine, builder: str) -> None:
     """A step that fails: which one, its last lines, its exit code; no image, and the stages before it stay."""
     step = "RUN echo first; echo main.c:7: no such thing >&2; exit 9"
     (ship.root / "Dockerfile").write_text(f"FROM {ship.base}\n{step}\n")
-    failed = ship.invoke("release", code=1)
-    _failed(failed, f"release {ship.image}:local", "step 2/", "exit code 9", "  | main.c:7: no such thing")
+    failed = ship.invoke("release", code=1, TINYSHIP_BUILDER=builder)
+    _failed(failed, f"release {ship.image}:local", f"`{step}`", "exit code 9", "  | main.c:7: no such thing")
     assert images.find(engine, f"{ship.image}:local") is None
     assert images.find(engine, ship.base)
     assert not (ship.root / ".tinyship" / "release.json").exists()
 
 
-def test_base_that_is_not_there(ship: Ship, serve: Serve) -> None:
+@both
+def test_base_that_is_not_there(ship: Ship, builder: str) -> None:
     """A FROM that cannot be pulled names the image."""
     missing = f"{_free()}/nowhere:1"
     (ship.root / "docker" / "Dockerfile.base").write_text(f"FROM {missing}\n")
-    _failed(ship.invoke("base", code=1), missing, "refused", "invoke base")
+    _failed(ship.invoke("base", code=1, TINYSHIP_BUILDER=builder), missing, "refused", "invoke base")
 
 
-def test_copy_of_a_missing_file(ship: Ship) -> None:
+@both
+def test_copy_of_a_missing_file(ship: Ship, builder: str) -> None:
     """A COPY of what is not there says where to look."""
     (ship.root / "docker" / "Dockerfile.base").write_text("FROM scratch\nCOPY nothing.txt /\n")
-    _failed(ship.invoke("base", code=1), "COPY nothing.txt", ".dockerignore")
+    _failed(ship.invoke("base", code=1, TINYSHIP_BUILDER=builder), "COPY nothing.txt", ".dockerignore")
 
 
 def test_dockerfile_that_cannot_be_read(ship: Ship) -> None:

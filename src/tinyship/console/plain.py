@@ -45,10 +45,10 @@ class PlainDisplay:
                 return f"{stage} {image}: {outcome} ({seconds(took)})"
             case Step(state="running"):
                 self._steps.add(event.id)
-                count = f"[{event.number}/{event.total}] " if event.total else ""
-                return f"#{event.id} {count}{_one_line(event.name)}"
+                return f"#{event.id} {_counted(event)}"
             case Step(state="cached"):
-                return f"#{event.id} CACHED"
+                seen = event.id in self._steps
+                return f"#{event.id} CACHED" if seen else f"#{event.id} {_counted(event)} CACHED"
             case Step() if event.state == "done" and event.seconds < _QUICK:
                 return None
             case Step():
@@ -73,6 +73,11 @@ class PlainDisplay:
         self._told[name] = now
         of = f" of {size(event.total)}" if event.total else ""
         return f"{name}: {size(event.current)}{of}"
+
+
+def _counted(step: Step) -> str:
+    count = f"[{step.number}/{step.total}] " if step.total else ""
+    return f"{count}{_one_line(step.name)}"
 
 
 def _one_line(text: str) -> str:

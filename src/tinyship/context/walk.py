@@ -31,20 +31,20 @@ class Entry:
     stat: os.stat_result
 
 
-def walk(root: Path, matcher: Matcher | None = None) -> Iterator[Entry]:
+def walk(root: Path, *matchers: Matcher) -> Iterator[Entry]:
     """The entries below a folder that are not ignored, and the folders above them.
 
     What vanishes meanwhile is left out, and so are sockets, which no archive can hold.
 
     Args:
         root: the context's folder.
-        matcher: says what is ignored.
+        matchers: each says what is ignored.
 
     Raises:
         ContextError: a folder cannot be read; names it.
     """
     held: list[Entry] = []
-    for entry, ignored in _walk(str(root), "", matcher):
+    for entry, ignored in _walk(str(root), "", matchers):
         while held and not entry.path.startswith(f"{held[-1].path}/"):
             held.pop()
         if not ignored:
@@ -55,23 +55,23 @@ def walk(root: Path, matcher: Matcher | None = None) -> Iterator[Entry]:
             held.append(entry)
 
 
-def _walk(folder: str, prefix: str, matcher: Matcher | None) -> Iterator[tuple[Entry, bool]]:
+def _walk(folder: str, prefix: str, matchers: tuple[Matcher, ...]) -> Iterator[tuple[Entry, bool]]:
     """Entries, each with whether it is ignored; ignored files are not given, ignored folders only where it matters."""
     for found in _scan(folder, prefix):
         path = prefix + found.name
-        ignored = matcher is not None and matcher.ignores(path)
+        ignoring = [matcher for matcher in matchers if matcher.ignores(path)]
         try:
             is_folder = found.is_dir(follow_symlinks=False)
-            if ignored and not (is_folder and matcher and matcher.may_reopen(path)):
+            if ignoring and not (is_folder and all(matcher.may_reopen(path) for matcher in ignoring)):
                 continue
             status = found.stat(follow_symlinks=False)
         except FileNotFoundError:
             continue
         if stat.S_ISSOCK(status.st_mode):
             continue
-        yield Entry(path, found.path, status), ignored
+        yield Entry(path, found.path, status), bool(ignoring)
         if is_folder:
-            yield from _walk(found.path, f"{path}/", matcher)
+            yield from _walk(found.path, f"{path}/", matchers)
 
 
 def _scan(folder: str, prefix: str) -> list[os.DirEntry[str]]:

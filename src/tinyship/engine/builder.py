@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
@@ -78,8 +79,17 @@ def choose(engine: Engine, wanted: str) -> Builder:
     """The builder for an engine.
 
     Args:
-        wanted: ``auto`` or ``classic``; the setting ``builder``.
+        wanted: the setting ``builder``: ``buildkit``, ``classic``, or ``auto``, which is BuildKit where the engine has
+            it and the environment does not say ``DOCKER_BUILDKIT=0``.
     """
-    from tinyship.engine.classic import ClassicBuilder
+    if wanted == "classic" or (wanted == "auto" and not _prefers_buildkit(engine)):
+        from tinyship.engine.classic import ClassicBuilder
 
-    return ClassicBuilder(engine)
+        return ClassicBuilder(engine)
+    from tinyship.engine.buildkit.solve import BuildKitBuilder
+
+    return BuildKitBuilder(engine)
+
+
+def _prefers_buildkit(engine: Engine) -> bool:
+    return os.environ.get("DOCKER_BUILDKIT") != "0" and engine.has_buildkit

@@ -14,7 +14,7 @@ from typing import Any
 
 from tinyship import dockerfile
 from tinyship.credentials import HUB, as_mapping, host_of
-from tinyship.engine import images
+from tinyship.engine import advice, images
 from tinyship.engine.builder import BuildRequest, BuildResult
 from tinyship.engine.connect import Engine
 from tinyship.engine.faults import translated
@@ -162,7 +162,7 @@ class _Log:
         ran = step.name.upper().startswith("RUN")
         why = f"failed with {code}" if code and ran else f"failed: {error.words}"
         message = f"step {step.number}/{step.total} `{_short(step.name)}` {why}"
-        return BuildFailed(message, tail=tuple(self.tail), hint=_hint(step.name, error.words))
+        return BuildFailed(message, tail=tuple(self.tail), hint=advice.for_step(step.name, error.words))
 
     def _line(self, line: str) -> None:
         line = _COLOUR.sub("", line)
@@ -209,13 +209,3 @@ def _parameters(request: BuildRequest) -> dict[str, Any]:
 def _short(instruction: str) -> str:
     first = instruction.partition("\n")[0]
     return first if len(first) <= 100 else f"{first[:97]}..."
-
-
-def _hint(instruction: str, words: str) -> str:
-    if instruction.upper().startswith("FROM"):
-        return "Base images of this project are made by `invoke base`; others need a registry that can be reached."
-    if "no space left on device" in words:
-        return "The engine's disk is full: `invoke clean` and `docker system df` help."
-    if instruction.upper().startswith(("COPY", "ADD")):
-        return "Is the file in the context, and not ignored by .dockerignore?"
-    return ""

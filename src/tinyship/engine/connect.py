@@ -49,6 +49,15 @@ class Engine:
             status = self.client.info().get("DriverStatus") or []
         return _SNAPSHOTTER in [value for _, value in status]
 
+    @cached_property
+    def has_buildkit(self) -> bool:
+        """Whether it has BuildKit inside: Docker's engines for Linux do, Podman does not."""
+        from tinyship.engine.faults import translated
+
+        with translated("asking the engine what it is"):
+            headers = self.api._get(self.api._url("/_ping", versioned_api=False)).headers
+        return not any(name.lower().startswith("libpod-") for name in headers) and headers.get("OSType") == "linux"
+
     def close(self) -> None:
         """Close the client's connections."""
         self.client.close()

@@ -73,6 +73,7 @@ class Lines:
         for stream, rest in self._rest.items():
             if rest := rest + self._decoders[stream].decode(b"", final=True):
                 self._line(stream, rest)
+        self._rest = dict.fromkeys(self._rest, "")
 
     def _line(self, stream: Stream, line: str) -> None:
         line = line.rstrip("\r").rpartition("\r")[2]

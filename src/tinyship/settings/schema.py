@@ -253,7 +253,7 @@ class Settings(_Section, frozen=True):
     image: str
     """The repository's name, without a tag and without the registry of `push.to`."""
     version: Version = Version()
-    builder: Literal["auto", "classic"] = "auto"
+    builder: Literal["auto", "buildkit", "classic"] = "auto"
     args: tuple[str, ...] = ()
     """Build arguments, ``KEY=value``, for every Dockerfile that declares them."""
     labels: tuple[str, ...] = ()

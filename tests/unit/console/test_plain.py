@@ -31,7 +31,7 @@ RUNNING = Step("3", 1, 2, "FROM  scratch\n AS \x1b[1mx", "running")
         (StageStarted("build", "foo:build", "building from Dockerfile"), "build foo:build: building from Dockerfile"),
         (StageEnded("build", "foo:build", "built", 75.0), "build foo:build: built (1 min 15 s)"),
         (RUNNING, "#3 [1/2] FROM scratch AS x"),
-        (Step("3", 1, 2, "FROM scratch", "cached"), "#3 CACHED"),
+        (Step("3", 1, 2, "FROM scratch", "cached"), "#3 [1/2] FROM scratch CACHED"),
         (Step("3", 1, 2, "FROM scratch", "done", 1.25), "#3 done 1.2 s"),
         (Step("3", 1, 2, "FROM scratch", "failed", 12.0), "#3 failed 12 s"),
         (Log("app", "\x1b[31mred\x1b[0m\x07  "), "app | red"),

@@ -24,7 +24,7 @@ def make(root: Path, *names: str) -> None:
 
 def paths(root: Path, text: str | None = None) -> list[str]:
     """What the walk gives with an ignore file of this text."""
-    return [entry.path for entry in walk(root, None if text is None else Matcher(parse(text.encode())))]
+    return [entry.path for entry in walk(root, *([] if text is None else [Matcher(parse(text.encode()))]))]
 
 
 @pytest.fixture
