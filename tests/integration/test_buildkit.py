@@ -40,7 +40,8 @@ def folder(tmp_path: Path) -> Path:
     (tmp_path / "run.sh").chmod(0o755)
     (tmp_path / "link").symlink_to("sub/b.txt")
     (tmp_path / "empty").mkdir()
-    os.utime(tmp_path / "a.txt", (1_500_000_000, 1_500_000_000))
+    for path in tmp_path.rglob("*.*"):
+        os.utime(path, (1_500_000_000, 1_500_000_000))
     (tmp_path / ".dockerignore").write_text("**/*.log\n!keep.log\nDockerfile\n.dockerignore\n")
     return tmp_path
 
@@ -68,6 +69,8 @@ def files(engine: Engine, image: str) -> dict[str, tuple[int, int, int, int, byt
 
 def test_both_builders_make_the_same(engine: Engine, folder: Path, namespace: str) -> None:
     """The same files, modes, owners and times come out of both; the ignore file holds for both."""
+    (folder / "unique.txt").write_text(namespace)  # nothing of this comes from a cache
+    os.utime(folder / "unique.txt", (1_500_000_000, 1_500_000_000))
     made = []
     for kind in (BuildKitBuilder, ClassicBuilder):
         tag = f"{namespace}/{kind.__name__.lower()}:1"
@@ -105,6 +108,7 @@ def test_second_build_is_cached(
     engine: Engine, folder: Path, namespace: str, busybox: str, kind: type[BuildKitBuilder | ClassicBuilder]
 ) -> None:
     """Nothing changed: the same image, and it is said to be cached; a changed file is noticed."""
+    (folder / "a.txt").write_text(namespace)
     made = request(folder, f"{namespace}/cache:1", f"FROM {busybox}\nCOPY a.txt /\nRUN cat /a.txt\n")
     first = kind(engine).build(made, ignore)
     second = kind(engine).build(made, ignore)

@@ -120,7 +120,7 @@ def test_secrets_stay_secret(name: str, text: str) -> None:
 
 def test_checked_as_all_settings_are() -> None:
     """What only the settings know to be wrong names the variable as its source."""
-    with pytest.raises(ConfigError, match=r"TINYSHIP_BUILDER: `tinyship\.builder` .*auto, classic"):
+    with pytest.raises(ConfigError, match=r"TINYSHIP_BUILDER: `tinyship\.builder` .*auto, buildkit, classic"):
         loaded(TINYSHIP_BUILDER="kit")
 
 

@@ -24,6 +24,7 @@ _WINDOW = 1 << 24
 _CONNECTION_WINDOW = 1 << 26
 _LONGEST_HEADERS = 16 << 20
 _PIECE = 1 << 18
+_PRINTABLE = "".join(chr(code) for code in range(0x20, 0x7F) if chr(code) != "%")
 UNIMPLEMENTED, UNAVAILABLE, INTERNAL, NOT_FOUND = 12, 14, 13, 5
 
 Headers = Mapping[str, tuple[str, ...]]
@@ -277,7 +278,7 @@ class Channel:
         if message:
             from urllib.parse import quote
 
-            trailers.append(("grpc-message", quote(message, safe=" ")))
+            trailers.append(("grpc-message", quote(message, safe=_PRINTABLE)))
         with suppress(h2.exceptions.ProtocolError):  # the peer reset the stream meanwhile
             self._http.send_headers(number, trailers, end_stream=True)
 
