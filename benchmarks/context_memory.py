@@ -25,7 +25,7 @@ from tinyship.events import ignore
 root = Path(sys.argv[1])
 engine = connect()
 context = Context.open(root, root / "Dockerfile")
-choose(engine, "classic").build(BuildRequest(context=context, tags=("tinyship-benchmark:context",)), ignore)
+choose(engine, sys.argv[2]).build(BuildRequest(context=context, tags=("tinyship-benchmark:context",)), ignore)
 engine.close()
 """
 PEER = """
@@ -35,10 +35,10 @@ client.images.build(path=sys.argv[1], tag="tinyship-benchmark:context", rm=True)
 """
 
 
-def measure(script: str, folder: Path) -> tuple[float, float]:
+def measure(script: str, folder: Path, *words: str) -> tuple[float, float]:
     """Peak resident memory in MB and wall seconds of a Python process."""
     begun = time.monotonic()
-    process = subprocess.Popen([sys.executable, "-c", script, str(folder)], stdout=subprocess.DEVNULL)
+    process = subprocess.Popen([sys.executable, "-c", script, str(folder), *words], stdout=subprocess.DEVNULL)
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
@@ -51,24 +51,25 @@ def main() -> None:
     gigabytes = float(sys.argv[1]) if len(sys.argv) > 1 else 2.0
     with tempfile.TemporaryDirectory(dir=os.environ.get("TMPDIR", "/var/tmp")) as temporary:
         folder = Path(temporary)
-        (folder / "Dockerfile").write_text("FROM scratch\nCOPY Dockerfile /\n")
+        (folder / "Dockerfile").write_text("FROM scratch\nCOPY . /\n")
         block = os.urandom(1 << 20)
         for number in range(4):
             with (folder / f"large-{number}").open("wb") as file:
                 for _ in range(round(gigabytes * 1000 / 4)):
                     file.write(block)
-        ours = measure(OURS, folder)
+        ours = {builder: measure(OURS, folder, builder) for builder in ("classic", "buildkit")}
         peer = measure(PEER, folder)
     import docker
 
     client = docker.from_env()
     client.images.remove("tinyship-benchmark:context", force=True)
-    print(f"a context of {gigabytes:g} GB, sent to the classic builder")
+    print(f"a context of {gigabytes:g} GB, sent to the engine")
     print(f"  docker-py images.build  {peer[0]:6.0f} MB peak  {peer[1]:6.1f} s")
-    ratio = ours[1] / peer[1]
-    print(f"  tinyship                {ours[0]:6.0f} MB peak  {ours[1]:6.1f} s   ratio of times {ratio:.2f}")
+    for builder, (memory, seconds) in ours.items():
+        ratio = seconds / peer[1]
+        print(f"  tinyship, {builder:<12}  {memory:6.0f} MB peak  {seconds:6.1f} s   ratio of times {ratio:.2f}")
     print("  bar                        100 MB")
-    sys.exit(ours[0] >= 100)
+    sys.exit(max(memory for memory, _ in ours.values()) >= 100)
 
 
 if __name__ == "__main__":

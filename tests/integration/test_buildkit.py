@@ -245,6 +245,16 @@ def test_choice(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     assert builder.choose(engine, "buildkit").name == "buildkit"
 
 
+def test_choice_where_the_way_is_barred(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Behind a proxy that lets no upgrade through, `auto` is the classic builder."""
+
+    def barred(path: str) -> None:
+        raise EngineError(f"{path}: 403 Forbidden")
+
+    monkeypatch.setattr("tinyship.engine.buildkit.pipe.through", lambda _: barred)
+    assert builder.choose(engine, "auto").name == "classic"
+
+
 def test_pipe_to_nowhere(engine: Engine) -> None:
     """A path that the engine does not upgrade is an error that says what it answered."""
     with pytest.raises(EngineError, match="/nowhere"):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from tinyship.credentials import Credential
 from tinyship.engine.connect import Engine
+from tinyship.errors import EngineError
 from tinyship.events import Events
 
 if TYPE_CHECKING:
@@ -92,4 +93,13 @@ def choose(engine: Engine, wanted: str) -> Builder:
 
 
 def _prefers_buildkit(engine: Engine) -> bool:
-    return os.environ.get("DOCKER_BUILDKIT") != "0" and engine.has_buildkit
+    """Whether BuildKit is there, wanted, and let through by whatever stands between the engine and us."""
+    from tinyship.engine.buildkit import pipe
+
+    if os.environ.get("DOCKER_BUILDKIT") == "0" or not engine.has_buildkit:
+        return False
+    try:
+        pipe.through(engine)("/grpc").socket.close()
+    except EngineError:
+        return False
+    return True
