@@ -102,8 +102,17 @@ class PrivateEngine:
     def _clear(self) -> None:
         """Stop what still runs of it, and remove sockets and pid files: their numbers may be another's by now."""
         daemon.stop(str(self.runtime))
+        for mounted in self._mounts():
+            run_as_root("umount", "--lazy", mounted)
         if self.runtime.exists():
             run_as_root("rm", "-rf", str(self.runtime))
+
+    def _mounts(self) -> list[str]:
+        """What a killed engine left mounted, the innermost first."""
+        below = tuple(f"{folder}/" for folder in (self.state.resolve(), self.runtime))
+        lines = Path("/proc/self/mounts").read_text(errors="replace").splitlines()
+        paths = [line.split(" ")[1].encode().decode("unicode_escape") for line in lines]
+        return sorted((path for path in paths if path.startswith(below)), reverse=True)
 
     def _command(self) -> list[str]:
         return [

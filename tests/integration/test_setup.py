@@ -89,6 +89,7 @@ def test_down_leaves_nothing(running: PrivateEngine) -> None:
     """After `down` there is no process, no socket and no device; a second `down` is no error."""
     assert running.down()
     assert not running.runtime.exists()
+    assert str(running.state) not in Path("/proc/self/mounts").read_text()
     assert not daemon.find(str(running.runtime))
     assert subprocess.run(["ip", "link", "show", running.bridge], capture_output=True).returncode != 0
     assert not running.down()
