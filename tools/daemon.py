@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import os
 import signal
 import subprocess
@@ -40,6 +41,24 @@ def await_ready(ready: Callable[[], bool], word: str, log: Path, *, seconds: flo
             return False
         time.sleep(0.05)
     raise SystemExit(f"{tail(log)}\ndev: not ready after {seconds:g} s; the log is {log}")
+
+
+def answers(connection: http.client.HTTPConnection, path: str, connect: Callable[[], object] | None = None) -> bool:
+    """Whether a server says that all is well.
+
+    Args:
+        connection: closed afterwards.
+        connect: connects it, where it does not do that by itself.
+    """
+    try:
+        if connect:
+            connect()
+        connection.request("GET", path)
+        return connection.getresponse().status == 200
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
 
 
 def tail(log: Path) -> str:

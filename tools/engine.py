@@ -62,16 +62,9 @@ class PrivateEngine:
     def answers(self) -> bool:
         """Whether it runs and answers."""
         connection = http.client.HTTPConnection("engine", timeout=5)
-        try:
-            connection.sock = socket.socket(socket.AF_UNIX)
-            connection.sock.settimeout(5)
-            connection.sock.connect(str(self.socket))
-            connection.request("GET", "/_ping")
-            return connection.getresponse().status == 200
-        except (OSError, http.client.HTTPException):
-            return False
-        finally:
-            connection.close()
+        connection.sock = socket.socket(socket.AF_UNIX)
+        connection.sock.settimeout(5)
+        return daemon.answers(connection, "/_ping", lambda: connection.sock.connect(str(self.socket)))
 
     def up(self) -> None:
         """Have it running: what a crash left behind is cleared away first.

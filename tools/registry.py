@@ -54,14 +54,7 @@ class PrivateRegistry:
         """Whether it, and not another program at its port, answers."""
         if not self.port or not daemon.find(str(self.config)):
             return False
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
-        try:
-            connection.request("GET", "/v2/")
-            return connection.getresponse().status == 200
-        except (OSError, http.client.HTTPException):
-            return False
-        finally:
-            connection.close()
+        return daemon.answers(http.client.HTTPConnection("127.0.0.1", self.port, timeout=5), "/v2/")
 
     def up(self) -> None:
         """Have it running, on its port, or on another where a stranger has taken that.

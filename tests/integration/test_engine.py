@@ -31,7 +31,7 @@ def _request(image: str, namespace: str, script: str, *, ports: tuple[str, ...] 
 @pytest.fixture
 def container(engine: Engine, busybox: str, namespace: str) -> Iterator[str]:
     """A container that runs for a minute."""
-    with containers.container(engine, _request(busybox, namespace, "mkdir -p /work; sleep 60")) as made:
+    with containers.container(engine, _request(busybox, namespace, "mkdir -p /ship; sleep 60")) as made:
         containers.start(engine, made)
         yield made
 
@@ -143,7 +143,7 @@ def test_copy_in_and_out(engine: Engine, container: str, tmp_path: Path) -> None
     """Megabytes in, the same megabytes out."""
     content = bytes(range(256)) * 20_000
     containers.copy_in(engine, container, iter([_tar(**{"work/file": content})]))
-    assert archive.copy_out(engine, container, {"/work/file": "here/file"}, tmp_path) == (tmp_path / "here" / "file",)
+    assert archive.copy_out(engine, container, {"/ship/file": "here/file"}, tmp_path) == (tmp_path / "here" / "file",)
     assert (tmp_path / "here" / "file").read_bytes() == content
 
 
@@ -156,40 +156,40 @@ def test_copy_in_of_what_is_no_tar(engine: Engine, container: str) -> None:
 @pytest.mark.parametrize(
     "script",
     [
-        "ln -s /etc/passwd /work/out/link",
-        "ln -s ../../etc /work/out/link",
-        "ln -s ../x /work/out/link",
-        "mkfifo /work/out/pipe",
+        "ln -s /etc/passwd /ship/out/link",
+        "ln -s ../../etc /ship/out/link",
+        "ln -s ../x /ship/out/link",
+        "mkfifo /ship/out/pipe",
     ],
 )
 def test_copy_out_refuses(engine: Engine, container: str, tmp_path: Path, script: str) -> None:
     """What leads out, or is no file, is refused whole, and what was there stays."""
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "old").write_text("old")
-    made = f"mkdir -p /work/out; {script.replace('mkfifo', '/bin/busybox mkfifo')}"
+    made = f"mkdir -p /ship/out; {script.replace('mkfifo', '/bin/busybox mkfifo')}"
     assert containers.execute(engine, container, ("sh", "-c", made)).exit_code == 0
     with pytest.raises(ArtifactError, match="Nothing was written"):
-        archive.copy_out(engine, container, {"/work/out": "out"}, tmp_path)
+        archive.copy_out(engine, container, {"/ship/out": "out"}, tmp_path)
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["old"]
     assert list((tmp_path / ".tinyship").glob("incoming-*")) == []
 
 
 def test_copy_out_is_all_or_nothing(engine: Engine, container: str, tmp_path: Path) -> None:
     """One artifact that is missing, and the other is not written either."""
-    assert containers.execute(engine, container, ("sh", "-c", "echo a > /work/a")).exit_code == 0
+    assert containers.execute(engine, container, ("sh", "-c", "echo a > /ship/a")).exit_code == 0
     with pytest.raises(ArtifactError, match="did not make b"):
-        archive.copy_out(engine, container, {"/work/a": "a", "/work/b": "b"}, tmp_path)
+        archive.copy_out(engine, container, {"/ship/a": "a", "/ship/b": "b"}, tmp_path)
     assert not (tmp_path / "a").exists()
 
 
 def test_copy_out_puts_back(engine: Engine, container: str, tmp_path: Path) -> None:
     """Where the second cannot be moved into its place, the first goes back."""
-    script = "echo new > /work/a; echo new > /work/b"
+    script = "echo new > /ship/a; echo new > /ship/b"
     assert containers.execute(engine, container, ("sh", "-c", script)).exit_code == 0
     (tmp_path / "a").write_text("old")
     (tmp_path / "file").write_text("not a folder")
     with pytest.raises(ArtifactError, match="Nothing was replaced"):
-        archive.copy_out(engine, container, {"/work/a": "a", "/work/b": "file/b"}, tmp_path)
+        archive.copy_out(engine, container, {"/ship/a": "a", "/ship/b": "file/b"}, tmp_path)
     assert (tmp_path / "a").read_text() == "old"
     assert (tmp_path / "file").read_text() == "not a folder"
 
