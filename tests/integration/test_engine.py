@@ -142,7 +142,7 @@ def test_ports(engine: Engine, busybox: str, namespace: str) -> None:
 def test_copy_in_and_out(engine: Engine, container: str, tmp_path: Path) -> None:
     """Megabytes in, the same megabytes out."""
     content = bytes(range(256)) * 20_000
-    containers.copy_in(engine, container, iter([_tar(**{"work/file": content})]))
+    containers.copy_in(engine, container, iter([_tar(**{"ship/file": content})]))
     assert archive.copy_out(engine, container, {"/ship/file": "here/file"}, tmp_path) == (tmp_path / "here" / "file",)
     assert (tmp_path / "here" / "file").read_bytes() == content
 
