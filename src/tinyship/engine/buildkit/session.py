@@ -1,6 +1,6 @@
-"""What a build may ask of us while it runs: are we there, credentials, secrets, files.
+"""What a build may ask of us while it runs: are we there, credentials, files.
 
-Source: buildkit, ``session/`` (grpc.health.v1, moby.filesync.v1, moby.buildkit.secrets.v1).
+Source: buildkit, ``session/`` (grpc.health.v1, moby.filesync.v1).
 """
 
 from __future__ import annotations
@@ -10,12 +10,11 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 from tinyship.credentials import HUB, Credential
-from tinyship.engine.buildkit.channel import NOT_FOUND, Channel, Handler, RpcError, Stream, framed
+from tinyship.engine.buildkit.channel import Channel, Handler, Stream, framed
 from tinyship.engine.buildkit.pipe import Opener
 
 HEALTH = "/grpc.health.v1.Health/Check"
 CREDENTIALS = "/moby.filesync.v1.Auth/Credentials"
-SECRET = "/moby.buildkit.secrets.v1.Secrets/GetSecret"  # noqa: S105  a path
 FILES = "/moby.filesync.v1.FileSync/DiffCopy"
 _SERVING = b"\x08\x01"
 _HUB_HOSTS = {"registry-1.docker.io", "index.docker.io", "https://index.docker.io/v1/"}
@@ -62,20 +61,5 @@ def credentials(find: Callable[[str], Credential | None]) -> Handler:
         username = found.username if found and not found.identity_token else ""
         reply = CredentialsResponse(Username=username, Secret=found.secret if found else "")
         stream.send(framed(reply.SerializeToString()))
-
-    return answer
-
-
-def secret_values(find: Callable[[str], bytes | None]) -> Handler:
-    """Give one secret, when a ``RUN --mount=type=secret`` asks for it."""
-
-    def answer(stream: Stream) -> None:
-        from tinyship.engine.buildkit.proto.session_pb2 import GetSecretRequest, GetSecretResponse
-
-        name = GetSecretRequest.FromString(stream.receive() or b"").ID
-        value = find(name)
-        if value is None:
-            raise RpcError(NOT_FOUND, f"secret {name} is not known")
-        stream.send(framed(GetSecretResponse(data=value).SerializeToString()))
 
     return answer

@@ -15,7 +15,7 @@ from tinyship.engine.buildkit import filesync, pipe, session
 from tinyship.engine.buildkit.channel import Channel, Handler, RpcError, Stream, framed
 from tinyship.engine.buildkit.pipe import Pipe
 from tinyship.engine.buildkit.proto.fsutil_pb2 import Packet
-from tinyship.engine.buildkit.proto.session_pb2 import CredentialsRequest, CredentialsResponse, GetSecretRequest
+from tinyship.engine.buildkit.proto.session_pb2 import CredentialsRequest, CredentialsResponse
 from tinyship.errors import EngineError, TinyshipError
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
@@ -74,14 +74,6 @@ def test_credentials(
         reply = CredentialsResponse.FromString(answers[0])
         assert (reply.Username, reply.Secret) == (username, secret)
     assert asked == ["registry.example.com:5000", "docker.io"]
-
-
-def test_unknown_secret_is_not_found(ends: tuple[socket.socket, socket.socket]) -> None:
-    """A secret that nobody has is NOT_FOUND, with its name."""
-    peer = serve(ends, {session.SECRET: session.secret_values({"npm": b"t0ken"}.get)})
-    assert peer.call(session.SECRET, GetSecretRequest(ID="npm").SerializeToString())[0] == [b"\n\x05t0ken"]
-    trailers = peer.call(session.SECRET, GetSecretRequest(ID="other").SerializeToString())[1]
-    assert (trailers["grpc-status"], "other" in trailers["grpc-message"]) == ("5", True)
 
 
 def test_health_goes_on_while_streams_are_blocked(ends: tuple[socket.socket, socket.socket]) -> None:
