@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -231,3 +232,32 @@ def test_any_time(ship: Ship, engine: Engine, delay: float) -> None:
         assert code in {0, 130, -signal.SIGINT}, run.output
     nothing_left(ship, engine)
     ship.invoke("release")
+
+
+def test_while_the_engine_makes_a_container(
+    engine: Engine, namespace: str, busybox: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A container that the engine has not answered for yet is waited for, and removed."""
+    create = engine.api.create_container_from_config
+
+    def slowly(*arguments: Any) -> Any:
+        """As a slow engine does: it makes the container even when nobody waits for its answer any more."""
+        made: list[Any] = []
+
+        def make() -> None:
+            time.sleep(0.7)
+            made.append(create(*arguments))
+
+        at_work = threading.Thread(target=make)
+        at_work.start()
+        at_work.join()
+        return made[0]
+
+    monkeypatch.setattr(engine.api, "create_container_from_config", slowly)
+    request = containers.ContainerRequest(image=busybox, labels={"tinyship.project": namespace})
+    interrupt = threading.Timer(0.2, lambda: os.kill(os.getpid(), signal.SIGINT))
+    interrupt.start()
+    with pytest.raises(KeyboardInterrupt), containers.container(engine, request):
+        time.sleep(5)
+    time.sleep(1)
+    assert containers.listing(engine, project=namespace) == ()

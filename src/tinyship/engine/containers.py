@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -66,15 +67,21 @@ def container(engine: Engine, request: ContainerRequest) -> Iterator[str]:
         EngineError: the engine refused to make it.
     """
     name = f"tinyship-{secrets.token_hex(8)}"
-    api = engine.api
-    try:
-        with translated(f"creating a container of {request.image}"):
-            created = api.create_container_from_config(_config(request), name)
-        yield created["Id"]
-    finally:
-        # By name: an interrupt between the engine's answer and ours must not leave it behind.
-        with suppress(TinyshipError):
-            remove(engine, name)
+    with ThreadPoolExecutor(1) as maker:
+        # An engine goes on making what an interrupt no longer waits for: so that this one is not left behind, the
+        # request is made where no interrupt reaches it, and its end is waited for.
+        making = maker.submit(_create, engine, request, name)
+        try:
+            yield making.result()
+        finally:
+            wait([making])
+            with suppress(TinyshipError):
+                remove(engine, name)
+
+
+def _create(engine: Engine, request: ContainerRequest, name: str) -> str:
+    with translated(f"creating a container of {request.image}"):
+        return str(engine.api.create_container_from_config(_config(request), name)["Id"])
 
 
 def copy_in(engine: Engine, container_id: str, chunks: Iterable[bytes]) -> None:
