@@ -19,8 +19,9 @@ OURS = """
 import sys
 from pathlib import Path
 from tinyship.context.source import Context
-from tinyship.engine.builder import BuildRequest, choose
+from tinyship.engine.builder import choose
 from tinyship.engine.connect import connect
+from tinyship.engine.request import BuildRequest
 from tinyship.events import ignore
 root = Path(sys.argv[1])
 engine = connect()

@@ -17,12 +17,12 @@ import pytest
 from conftest import unavailable
 from tinyship.context.source import Context
 from tinyship.engine import builder, containers, images
-from tinyship.engine.builder import BuildRequest
 from tinyship.engine.buildkit.pipe import through
 from tinyship.engine.buildkit.solve import BuildKitBuilder
 from tinyship.engine.classic import ClassicBuilder
 from tinyship.engine.connect import Engine
 from tinyship.engine.containers import ContainerRequest
+from tinyship.engine.request import BuildRequest
 from tinyship.errors import BuildFailed, ConfigError, EngineError
 from tinyship.events import Event, Log, Step, Transfer, ignore
 

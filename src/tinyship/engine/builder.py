@@ -3,63 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
-from tinyship.credentials import Credential
 from tinyship.engine.connect import Engine
+from tinyship.engine.request import BuildRequest, BuildResult
 from tinyship.errors import EngineError
 from tinyship.events import Events
-
-if TYPE_CHECKING:
-    from tinyship.context.source import Context
-
-
-def no_credentials(host: str) -> None:
-    """Know no credentials for any host."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class BuildRequest:
-    """What is to be built.
-
-    Args:
-        context: the files, and the Dockerfile among them.
-        tags: the references that the image gets.
-        target: the stage to stop at; the last one where empty.
-        args: build arguments; only such as the Dockerfile declares.
-        labels: of the image.
-        network: of RUN instructions, as ``docker build --network`` takes it.
-        extra_hosts: ``name:address``.
-        no_cache: build every step again.
-        platform: ``os/architecture``; the engine's own where empty.
-        credentials: finds those of a registry's host, when an image has to be pulled from it.
-    """
-
-    context: Context
-    tags: tuple[str, ...]
-    target: str = ""
-    args: Mapping[str, str] = field(default_factory=dict)
-    labels: Mapping[str, str] = field(default_factory=dict)
-    network: str = ""
-    extra_hosts: tuple[str, ...] = ()
-    no_cache: bool = False
-    platform: str = ""
-    credentials: Callable[[str], Credential | None] = no_credentials
-
-
-@dataclass(frozen=True, slots=True)
-class BuildResult:
-    """What was built.
-
-    Args:
-        image_id: the engine's id of the image.
-        cached: every step came from the cache.
-    """
-
-    image_id: str
-    cached: bool
 
 
 class Builder(Protocol):

@@ -15,10 +15,10 @@ from typing import Any
 from tinyship import dockerfile
 from tinyship.credentials import HUB, as_mapping, host_of
 from tinyship.engine import advice, images
-from tinyship.engine.builder import BuildRequest, BuildResult
 from tinyship.engine.connect import Engine
 from tinyship.engine.faults import translated
 from tinyship.engine.frames import StreamError, frames
+from tinyship.engine.request import BuildRequest, BuildResult
 from tinyship.errors import BuildFailed, EngineError
 from tinyship.events import Events, Log, Notice, Step, Transfer
 
@@ -190,7 +190,7 @@ def _parameters(request: BuildRequest) -> dict[str, Any]:
     optional = {
         "target": request.target,
         "networkmode": request.network,
-        "platform": request.platform,
+        "platform": ",".join(request.platforms),
         "extrahosts": list(request.extra_hosts),
         "nocache": "1" if request.no_cache else "",
     }

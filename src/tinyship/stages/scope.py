@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 
 from tinyship import credentials, dockerfile, labels, revision
 from tinyship.context.source import Context
-from tinyship.engine.builder import BuildRequest, BuildResult, choose
+from tinyship.engine.builder import choose
 from tinyship.engine.connect import Engine, connect
+from tinyship.engine.request import BuildRequest, BuildResult
 from tinyship.errors import TinyshipError
 from tinyship.events import Events, StageEnded, StageStarted, ignore
 from tinyship.revision import Revision

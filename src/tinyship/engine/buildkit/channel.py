@@ -5,6 +5,7 @@ Source: https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md
 
 from __future__ import annotations
 
+import base64
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
@@ -37,12 +38,14 @@ class RpcError(Exception):
     Args:
         code: gRPC's status code.
         message: its text.
+        details: a serialised google.rpc.Status, where the peer sent one (``grpc-status-details-bin``).
     """
 
-    def __init__(self, code: int, message: str) -> None:
+    def __init__(self, code: int, message: str, details: bytes = b"") -> None:
         super().__init__(message)
         self.code = code
         self.message = message
+        self.details = details
 
 
 class Stream:
@@ -98,7 +101,8 @@ class Stream:
     def _raise_for_status(self) -> None:
         code = int(self._status.get("grpc-status", "0"))
         if code:
-            raise RpcError(code, unquote(self._status.get("grpc-message", "")))
+            details = self._status.get("grpc-status-details-bin", "")
+            raise RpcError(code, unquote(self._status.get("grpc-message", "")), _decoded(details))
 
 
 def framed(message: bytes) -> bytes:
@@ -281,6 +285,11 @@ class Channel:
             trailers.append(("grpc-message", quote(message, safe=_PRINTABLE)))
         with suppress(h2.exceptions.ProtocolError):  # the peer reset the stream meanwhile
             self._http.send_headers(number, trailers, end_stream=True)
+
+
+def _decoded(text: str) -> bytes:
+    """The value of a binary header: base64, with its padding or without."""
+    return base64.b64decode(text + "=" * (-len(text) % 4))
 
 
 def _texts(headers: Any) -> dict[str, str]:

@@ -15,12 +15,12 @@ from typing import Any
 
 from tinyship.credentials import Credential
 from tinyship.engine import images
-from tinyship.engine.builder import BuildRequest, BuildResult
 from tinyship.engine.buildkit import filesync, session
 from tinyship.engine.buildkit.channel import Channel, RpcError, Stream
 from tinyship.engine.buildkit.pipe import Opener, through
 from tinyship.engine.buildkit.progress import Progress
 from tinyship.engine.connect import Engine
+from tinyship.engine.request import BuildRequest, BuildResult
 from tinyship.errors import ConfigError, EngineError, TinyshipError
 from tinyship.events import Events, Transfer
 
@@ -104,7 +104,7 @@ def _request(request: BuildRequest, session_id: str) -> Any:
     attributes = {
         "filename": request.context.dockerfile.name,
         **({"target": request.target} if request.target else {}),
-        **({"platform": request.platform} if request.platform else {}),
+        **({"platform": ",".join(request.platforms)} if request.platforms else {}),
         **({"no-cache": ""} if request.no_cache else {}),
         **({"force-network-mode": network} if network else {}),
         **({"add-hosts": ",".join(_hosts(request.extra_hosts))} if request.extra_hosts else {}),
