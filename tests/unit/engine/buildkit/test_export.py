@@ -60,7 +60,7 @@ def test_owners_modes_and_kinds(tmp_path: Path) -> None:
     export.to_folder(dest)(
         pieces(
             member("/etc/file", content=b"one"),
-            member("dev/null", tarfile.CHRTYPE),
+            member("dev", tarfile.CHRTYPE),
             member("fifo", tarfile.FIFOTYPE),
             member("link", tarfile.SYMTYPE, "/etc/file"),
         )
@@ -68,8 +68,7 @@ def test_owners_modes_and_kinds(tmp_path: Path) -> None:
     file = dest / "etc" / "file"
     assert (file.read_text(), file.stat().st_uid, file.stat().st_mode & 0o7777) == ("one", os.getuid(), 0o755)
     assert (dest / "link").readlink() == Path("/etc/file")
-    assert not (dest / "fifo").exists()
-    assert not list((dest / "dev").iterdir()) if (dest / "dev").exists() else True
+    assert sorted(path.name for path in dest.iterdir()) == ["etc", "link"]
 
 
 def test_links_of_the_folder_are_not_followed(tmp_path: Path) -> None:
