@@ -273,11 +273,9 @@ class _SshServer(paramiko.ServerInterface):
 
 
 def _carry_one_way(source: Any, target: Any) -> None:
-    with contextlib.suppress(OSError, EOFError):
+    with contextlib.suppress(OSError, EOFError, paramiko.SSHException), source, target:
         while data := source.recv(1 << 16):
             target.sendall(data)
-    source.close()
-    target.close()
 
 
 def test_engine_behind_ssh(

@@ -6,6 +6,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
 from peer import Peer
@@ -17,10 +18,12 @@ from tinyship.engine.buildkit.pipe import Pipe
 @pytest.fixture
 def ends() -> Iterator[tuple[socket.socket, socket.socket]]:
     """A pair of connected sockets."""
-    ours, theirs = socket.socketpair()
-    yield ours, theirs
-    ours.close()
-    theirs.close()
+    pair = socket.socketpair()
+    yield pair
+    for end in pair:
+        with suppress(OSError):  # it is closed already
+            end.shutdown(socket.SHUT_RDWR)  # a reader in a thread does not notice that its end is closed
+        end.close()
 
 
 def until_answered(peer: Peer, number: int) -> list[bytes]:
