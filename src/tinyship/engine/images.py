@@ -122,12 +122,12 @@ def import_rootfs(engine: Engine, chunks: Iterable[bytes], *, name: str, changes
         EngineError: the engine refused it, or cannot read it as a tar.
     """
     api = engine.api
-    repository, label = _split(name)
     # The containerd store names an image before it reads it, so that what is no tar would take the name all the same.
-    incoming = f"{label[:100]}-incoming"
+    repository, label = _split(name)
+    incoming = f"{repository}:{label[:100]}-incoming"
     what = f"importing {name}"
     sent = _Counted(chunks, "rootfs", events)
-    params = {"fromSrc": "-", "repo": repository, "tag": incoming, "changes": list(changes)}
+    params = {"fromSrc": "-", "repo": incoming, "changes": list(changes)}  # Podman hears of no `tag` beside it
     try:
         with translated(what):
             response = api._post(
@@ -141,12 +141,12 @@ def import_rootfs(engine: Engine, chunks: Iterable[bytes], *, name: str, changes
         for _ in frames(response, what=what):
             pass
         events(Transfer("rootfs", "sending", sent.count, sent.count, done=True))
-        image = find(engine, f"{repository}:{incoming}")
+        image = find(engine, incoming)
         if not image:
             raise EngineError(f"{what}: the engine said that it worked, but has no such image")
         tag(engine, image.id, name)
     finally:
-        untag(engine, f"{repository}:{incoming}")
+        untag(engine, incoming)
     return image.id
 
 
