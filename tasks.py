@@ -94,8 +94,8 @@ def status(c: Context) -> None:
 @task(
     name="test",
     help={
-        "on": "Kinds of engine, like 20.10,26-containerd; all of them where it is left out.",
-        "smoke": "A dozen tests that every engine passes, instead of all.",
+        "on": "Kinds of engine, like 20.10,26-containerd,podman:smoke; all of them where it is left out.",
+        "smoke": "Only the smoke set; for a single kind, write :smoke behind its name.",
         "k": "Only the tests whose names match this expression of pytest's.",
     },
 )
@@ -124,9 +124,9 @@ def engines_list(c: Context) -> None:
 
 def _same_terminal(module: str, *words: str) -> None:
     """Run one of our modules on this very terminal, which Invoke's own runner would stand in front of."""
-    import subprocess
+    from tools.processes import on_this_terminal
 
-    code = subprocess.run([_PYTHON, "-m", module, *words]).returncode
+    code = on_this_terminal([_PYTHON, "-m", module, *words])
     if code:
         raise SystemExit(code)
 

@@ -38,16 +38,24 @@ KINDS = (
 """Those of the matrix. trixie and bookworm stand still, so that they go by their version; sid moves."""
 
 
-def choose(words: str) -> Sequence[Kind]:
-    """The kinds that a comma-separated list names, or ``all``, in the order of KINDS.
+def choose(words: str, *, smoke: bool = False) -> Sequence[tuple[Kind, bool]]:
+    """The kinds that a list names, in its order, each with whether the smoke set is enough there.
+
+    Args:
+        words: like ``20.10,26:smoke``, or ``all``.
+        smoke: the smoke set is enough everywhere.
 
     Raises:
         SystemExit: one of them is none; names those that are.
     """
-    names = [kind.name for kind in KINDS]
-    wanted = {word.strip() for word in words.split(",") if word.strip()}
-    unknown = sorted(wanted - {*names, "all"})
-    if unknown or not wanted:
-        said = f"there is no engine {', '.join(unknown)}" if unknown else "no engine is named"
-        raise SystemExit(f"dev: {said}\ndev: there are {', '.join(names)}, and all of them as `all`")
-    return [kind for kind in KINDS if kind.name in wanted or "all" in wanted]
+    known = {kind.name: kind for kind in KINDS}
+    wanted: dict[str, bool] = {}
+    for word in filter(None, (word.strip() for word in words.split(","))):
+        name, colon, which = word.partition(":")
+        if (name not in known and name != "all") or (colon and which != "smoke"):
+            raise SystemExit(f"dev: there is no engine {word}\ndev: there are {', '.join(known)}; `all` is all of them")
+        for each in known if name == "all" else (name,):
+            wanted[each] = smoke or bool(colon)
+    if not wanted:
+        raise SystemExit(f"dev: no engine is named\ndev: there are {', '.join(known)}; `all` is all of them")
+    return [(known[name], only_smoke) for name, only_smoke in wanted.items()]

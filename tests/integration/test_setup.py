@@ -57,6 +57,14 @@ def test_engine_starts_once(running: PrivateEngine) -> None:
     assert len(str(running.socket).encode()) < 108
 
 
+def test_containerd_is_its_own(running: PrivateEngine) -> None:
+    """Beside the engine runs a containerd of its own, so that it does not take the machine's."""
+    assert (running.runtime / "containerd.sock").is_socket()
+    assert (running.state / "containerd").is_dir()
+    pid = daemon.find(f"{running.runtime}/docker.pid")[0]
+    assert f"--containerd\0{running.runtime}/containerd.sock\0" in Path(f"/proc/{pid}/cmdline").read_text()
+
+
 def test_killed_engine_is_mended(running: PrivateEngine) -> None:
     """After a kill, with its socket, pid file, bridge and containerd left behind, it starts again."""
     for pid in daemon.find(f"{running.runtime}/docker.pid"):
