@@ -89,6 +89,27 @@ def find(word: str) -> tuple[int, ...]:
     return tuple(sorted(found))
 
 
+def contained(folder: Path) -> tuple[int, ...]:
+    """The processes in containers whose file systems lie below a folder."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
+        try:
+            mounts = (entry / "mountinfo").read_text(errors="replace").splitlines()
+        except OSError:
+            continue
+        roots = (line for line in mounts if line.split(" ")[4] == "/")
+        if any(f"upperdir={folder}/" in line.encode().decode("unicode_escape") for line in roots):
+            found.append(int(entry.name))
+    return tuple(found)
+
+
+def kill(pids: Sequence[int]) -> None:
+    """End these processes by force."""
+    _signal(pids, signal.SIGKILL)
+
+
 def stop(word: str, seconds: float = 15.0) -> int:
     """End all daemons whose command line contains a word, by force after that many seconds; returns their number."""
     pids = find(word)

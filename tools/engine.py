@@ -120,6 +120,7 @@ class PrivateEngine:
         if self.kind.program == "podman":
             podman.remove_containers(self)
         daemon.stop(str(self.runtime))
+        daemon.kill(daemon.contained(self.state.resolve()))  # they outlive an engine that was killed
         for mounted in self._mounts():
             run_as_root("umount", "--lazy", mounted)
         if self.runtime.exists():
