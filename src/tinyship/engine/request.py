@@ -18,23 +18,6 @@ def no_credentials(host: str) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Tls:
-    """The certificates for a builder at ``tcp://``, as PEM files, absolute.
-
-    Args:
-        ca: what the builder's certificate is checked against; the system's own where None.
-        cert: ours; None where the builder asks for none.
-        key: the private key of ``cert``.
-        server_name: the name in the builder's certificate; the host of its address where empty.
-    """
-
-    ca: Path | None = None
-    cert: Path | None = None
-    key: Path | None = None
-    server_name: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class Secret:
     """A value that only ``RUN --mount=type=secret`` sees; it is read when the build asks for it.
 

@@ -48,8 +48,7 @@ def make(scope: Scope, *, force: bool = False) -> tuple[Made, ...]:
 def made_from(base: Base) -> str:
     """What a base image is made of, in words."""
     if base.dockerfile:
-        target = f", target {base.target}" if base.target else ""
-        return f"from {base.dockerfile}, context {base.context}{target}{building.for_platforms(base.platforms)}"
+        return building.described(base, base.platforms)
     if base.rootfs:
         return f"from {rootfs.describe(base.rootfs)}"
     return f"by digest {base.pull[:19]}…"

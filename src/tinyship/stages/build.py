@@ -33,7 +33,7 @@ def plan(scope: Scope) -> tuple[Action, ...]:
     build = scope.settings.build
     if not build:
         return ()
-    actions = [Action("build", reference(scope), _made_from(build))]
+    actions = [Action("build", reference(scope), building.described(build))]
     actions += building.actions(build.outputs, build.cache_to)
     if build.artifacts:
         command = " ".join(_words(build.command)) or "the image's CMD"
@@ -67,13 +67,13 @@ def make(scope: Scope, *, only_image: bool = False, force: bool = False) -> Made
     if not build:
         return None
     name = reference(scope)
-    with scope.stage("build", name, f"building {_made_from(build)}") as outcome:
+    with scope.stage("build", name, f"building {building.described(build)}") as outcome:
         request = building.of_build(scope, build)
         result = building.build(scope, request)
         outcome.word = "up to date" if result.cached else "built"
     if build.artifacts and not only_image:
         _compile(scope, build, request.context, force=force)
-    return Made("build", name, result.image_id, outcome.word, outcome.seconds, _made_from(build))
+    return Made("build", name, result.image_id, outcome.word, outcome.seconds, building.described(build))
 
 
 def test(scope: Scope) -> Finished:
@@ -109,11 +109,6 @@ def _words(command: str | tuple[str, ...]) -> tuple[str, ...]:
     from tinyship.settings.schema import words
 
     return words(command)
-
-
-def _made_from(build: Build) -> str:
-    target = f", target {build.target}" if build.target else ""
-    return f"from {build.dockerfile}, context {build.context}{target}"
 
 
 def _context(scope: Scope) -> Context:

@@ -24,7 +24,12 @@ if TYPE_CHECKING:
 
 _ELSEWHERE = "build with a `builder` elsewhere (`tcp://host:port`)"
 _STORE = "Turn on the engine's containerd image store"
-_ARCHIVES = {"oci": "an OCI archive", "docker": "an archive for `docker load`"}
+_FORMS = {
+    "local": "the files of the image",
+    "tar": "the files of the image, as a tar",
+    "oci": "the image, as an OCI archive",
+    "docker": "the image, as an archive for `docker load`",
+}
 
 
 def of_base(scope: Scope, base: Base) -> BuildRequest:
@@ -66,15 +71,16 @@ def of_release(scope: Scope, reference: str) -> BuildRequest:
 
 def build(scope: Scope, request: BuildRequest) -> BuildResult:
     """Have the settings' builder build it into the engine; see ``engine.builder.Builder.build``."""
-    return choose(scope.engine, scope.settings.builder).build(request, scope.events)
+    return choose(scope.engine, scope.settings.builder, _tls(scope)).build(request, scope.events)
 
 
 def check(scope: Scope, request: BuildRequest, where: str) -> None:
-    """Raise ConfigError for what this engine cannot hold; the engine is asked only where something depends on it.
+    """Raise ConfigError for what cannot be had here; the engine is asked only where something depends on it.
 
     Args:
         where: the section that the request is of: ``release``, ``build``, ``base[0]``.
     """
+    _tls(scope)
     for key, what, way in _beyond_graph_drivers(scope, request):
         if not scope.engine.containerd_store:
             raise ConfigError(f"{_place(scope, where, key)}: this engine's image store cannot hold {what}", hint=way)
@@ -88,27 +94,12 @@ def actions(outputs: Sequence[str], cache_to: Sequence[str]) -> tuple[Action, ..
     )
 
 
-def for_platforms(platforms: Sequence[str]) -> str:
-    """The end of a sentence that names platforms; nothing where there are none."""
-    return f", for {' and '.join(platforms)}" if platforms else ""
-
-
-def tls(scope: Scope) -> Tls | None:
-    """The certificates for a builder elsewhere; None where the settings have none.
-
-    Raises:
-        ConfigError: one of them is not there.
-    """
-    settings = scope.settings.builder_tls
-    if not settings:
-        return None
-    found: dict[str, Path | None] = {}
-    for key in ("ca", "cert", "key"):
-        text = getattr(settings, key)
-        found[key] = _path(scope, text) if text else None
-        if (path := found[key]) and not path.is_file():
-            raise ConfigError(f"{_place(scope, 'builder_tls', key)}: there is no file {path}")
-    return Tls(found["ca"], found["cert"], found["key"], settings.server_name)
+def described(section: Base | Build | Release, platforms: Sequence[str] = (), attests: Sequence[str] = ()) -> str:
+    """What an image is built from, for which platforms, and what attests it, in words."""
+    target = f", target {section.target}" if section.target else ""
+    wanted = f", for {' and '.join(platforms)}" if platforms else ""
+    attested = f", attested by {' and '.join(options.attest(entry)[0] for entry in attests)}" if attests else ""
+    return f"from {section.dockerfile}, context {section.context}{target}{wanted}{attested}"
 
 
 def _request(
@@ -196,6 +187,24 @@ def _agent(scope: Scope, entry: str) -> tuple[str, Path]:
     return name, socket
 
 
+def _tls(scope: Scope) -> Tls | None:
+    """The certificates for a builder elsewhere; None where the settings have none.
+
+    Raises:
+        ConfigError: one of them is not there.
+    """
+    settings = scope.settings.builder_tls
+    if not settings:
+        return None
+    found: dict[str, Path | None] = {}
+    for key in ("ca", "cert", "key"):
+        text = getattr(settings, key)
+        found[key] = _path(scope, text) if text else None
+        if (path := found[key]) and not path.is_file():
+            raise ConfigError(f"{_place(scope, 'builder_tls', key)}: there is no file {path}")
+    return Tls(found["ca"], found["cert"], found["key"], settings.server_name)
+
+
 def _named_context(scope: Scope, name: str, value: str) -> tuple[str, Path | str]:
     return name, value if value.startswith(options.IMAGE) else _path(scope, value)
 
@@ -221,16 +230,10 @@ def _path(scope: Scope, text: str) -> Path:
 
 def _beyond_graph_drivers(scope: Scope, request: BuildRequest) -> Iterator[tuple[str, str, str]]:
     """What only the containerd image store can hold: the key that asks for it, what it is, and the way out."""
-    elsewhere = options.is_address(scope.settings.builder)
-    pushed = any(output.attributes.get("push") == "true" for output in request.outputs)
-    if len(request.platforms) > 1 and not (elsewhere and pushed):
-        yield (
-            "platforms",
-            f"{' and '.join(request.platforms)} in one image",
-            f'{_STORE}, name one platform, or {_ELSEWHERE} that pushes by itself (`outputs: ["type=registry,..."]`).',
-        )
-    if elsewhere:
+    if options.is_address(scope.settings.builder):
         return
+    if len(request.platforms) > 1:
+        yield "platforms", f"{' and '.join(request.platforms)} in one image", f"{_STORE}, or name one platform."
     if kinds := [entry.kind for entry in request.cache_to if entry.kind != "inline"]:
         yield "cache_to", f"what `type={kinds[0]}` puts elsewhere", f"{_STORE}, {_ELSEWHERE}, or take `type=inline`."
     if request.attests:
@@ -250,14 +253,13 @@ def _place(scope: Scope, where: str, key: str) -> str:
 def _output_action(option: options.OutputOption) -> Action:
     if option.kind == "image":
         pushed = option.attributes.get("push") == "true"
-        return Action("push" if pushed else "keep", option.attributes["name"], "from the builder")
-    files = "the files of the image"
-    what = {"local": files, "tar": f"{files}, as a tar"}.get(option.kind) or _ARCHIVES[option.kind]
-    return Action("write", option.dest, what)
+        name = option.attributes["name"]
+        return Action("push", name, "from the builder") if pushed else Action("keep", name, "in the builder")
+    return Action("write", option.dest, _FORMS[option.kind])
 
 
 def _cache_action(option: options.CacheOption) -> Action:
     if option.kind == "inline":
-        return Action("keep", "the cache", "in the image")
+        return Action("put", "the image", "the cache")
     place = option.attributes.get("ref") or option.attributes.get("dest", "")
-    return Action("keep", "the cache", f"in {place}, mode {option.attributes.get('mode', 'min')}")
+    return Action("put", place, f"the cache, mode {option.attributes.get('mode', 'min')}")

@@ -36,12 +36,11 @@ def local_tags(scope: Scope) -> tuple[str, ...]:
 def plan(scope: Scope) -> tuple[Action, ...]:
     """What ``make`` would do."""
     release = scope.settings.release
-    target = f", target {release.target}" if release.target else ""
-    platforms = building.for_platforms(scope.settings.platforms)
+    how = building.described(release, scope.settings.platforms, scope.settings.attests)
     first, *others = local_tags(scope)
     name = scope.settings.image
     return (
-        Action("build", f"{name}:{first}", f"from {release.dockerfile}, context {release.context}{target}{platforms}"),
+        Action("build", f"{name}:{first}", how),
         *building.actions(release.outputs, scope.settings.cache_to),
         *(Action("tag", f"{name}:{tag}") for tag in others),
         *(Action("check", budgets.describe(budget)) for budget in scope.settings.size.budgets),
