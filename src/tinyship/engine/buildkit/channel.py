@@ -174,10 +174,10 @@ class Channel:
             )
         )
         settings = h2.settings.SettingCodes
-        self._http.local_settings.update(
+        self._http.initiate_connection()
+        self._http.update_settings(
             {settings.INITIAL_WINDOW_SIZE: _WINDOW, settings.MAX_HEADER_LIST_SIZE: _LONGEST_HEADERS}
         )
-        self._http.initiate_connection()
         self._http.increment_flow_control_window(_CONNECTION_WINDOW)
         with suppress(RpcError):  # whoever calls hears of it
             self._flush()
