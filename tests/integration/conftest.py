@@ -40,6 +40,15 @@ _APPLETS = (
 _IN_CI = bool(os.environ.get("CI"))
 
 
+@pytest.fixture(autouse=True)
+def _needs(request: pytest.FixtureRequest) -> None:
+    """Skip what this engine cannot do: the only word is ``containerd``."""
+    if any("containerd" in marker.args for marker in request.node.iter_markers("needs")):
+        found: Engine = request.getfixturevalue("engine")
+        if not found.containerd_store:
+            pytest.skip("this engine has no containerd")
+
+
 def unavailable(why: str) -> None:
     """Skip a test that this machine has not the means for; fail it in CI."""
     if _IN_CI:
