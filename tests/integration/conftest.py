@@ -42,11 +42,12 @@ _IN_CI = bool(os.environ.get("CI"))
 
 @pytest.fixture(autouse=True)
 def _needs(request: pytest.FixtureRequest) -> None:
-    """Skip what this engine cannot do: the only word is ``containerd``."""
-    if any("containerd" in marker.args for marker in request.node.iter_markers("needs")):
+    """Skip what this engine cannot do: the words are ``containerd`` and ``graph-driver``, which are image stores."""
+    if needed := {word for marker in request.node.iter_markers("needs") for word in marker.args}:
         found: Engine = request.getfixturevalue("engine")
-        if not found.containerd_store:
-            pytest.skip("this engine has no containerd")
+        has = "containerd" if found.containerd_store else "graph-driver"
+        if missing := sorted(needed - {has}):
+            pytest.skip(f"this engine has no {missing[0]}")
 
 
 def unavailable(why: str) -> None:
