@@ -43,10 +43,15 @@ _IN_CI = bool(os.environ.get("CI"))
 def offers(engine: Engine) -> dict[str, bool]:
     """Whether an engine has what not every engine has: the words of the marker ``needs``."""
     docker = engine.has_buildkit  # Docker's engines have both builders, Podman has one of its own
-    since_23 = tuple(int(part) for part in engine.api_version.split(".")) >= (1, 42)
+    speaks = tuple(int(part) for part in engine.api_version.split("."))
+    since_23, since_24 = speaks >= (1, 42), speaks >= (1, 43)
     return {
         "buildkit": docker,
         "classic": docker,
+        "podman": not docker,
+        "buildkit of 20.10": docker and not since_23,
+        "buildkit of 23": docker and since_23,
+        "buildkit of 24": docker and since_24,
         "heredocs": docker and since_23,
         "copy --link": docker and since_23,
         "containerd": docker and engine.containerd_store,
@@ -153,9 +158,3 @@ def busybox(engine: Engine) -> str:
         engine, iter([packed.getvalue()]), name=name, changes=["ENV PATH=/bin", 'CMD ["sh"]'], events=ignore
     )
     return name
-
-
-def needs_containerd(engine: Engine) -> None:
-    """Skip a test on an engine without the containerd image store; those of another engine's run cover it."""
-    if not engine.containerd_store:
-        pytest.skip("needs the containerd image store")

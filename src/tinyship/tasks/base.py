@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tinyship.tasks.spec import task
+from tinyship.tasks.spec import BUILD_HELP, task
 
 if TYPE_CHECKING:
     from tinyship.tasks.session import Session
@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 @task(
     "make",
     default=True,
-    help={"force": "Import root filesystems and pull again, even where nothing says that they changed."},
+    help={"force": "Import root filesystems and pull again, even where nothing says that they changed.", **BUILD_HELP},
 )
-def make(session: Session, force: bool = False, json: bool = False) -> None:
+def make(session: Session, force: bool = False, no_cache: bool = False, pull: bool = False, json: bool = False) -> None:
     """Build, import or pull the base images.
 
     They are made in the order of `tinyship.base`. An entry is a Dockerfile, a
@@ -33,7 +33,7 @@ def make(session: Session, force: bool = False, json: bool = False) -> None:
         session.console.table(("image", "made", "id"), [(one.image, one.made_from, _short(one.id)) for one in made])
         session.console.result({"images": made})
 
-    session.run(
+    session.with_flags(no_cache=no_cache, pull=pull).run(
         lambda scope: pipeline.plan(scope, "base", base.plan(scope)),
         lambda scope: pipeline.make_bases(scope, force=force),
         show,
