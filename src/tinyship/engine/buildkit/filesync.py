@@ -10,11 +10,10 @@ import stat
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote_plus
 
-from tinyship.context.ignore import Matcher
-from tinyship.context.walk import Entry, walk
-from tinyship.engine.buildkit.channel import NOT_FOUND, Handler, Headers, RpcError, Stream
+from tinyship.context.walk import Entry
+from tinyship.engine.buildkit.channel import NOT_FOUND, Handler, RpcError, Stream
+from tinyship.engine.buildkit.selection import entries
 from tinyship.errors import ContextError, TinyshipError
 
 _BUFFER = 1 << 17
@@ -46,7 +45,7 @@ def sender(
             raise RpcError(NOT_FOUND, f"there is no folder {name}")
         transfer = _Transfer(stream, lambda count, done: sent(name, count, done))
         try:
-            transfer.run(_entries(folders[name], stream.headers))
+            transfer.run(entries(folders[name], stream.headers))
         except TinyshipError as error:
             failed(error)
             transfer.abort(error.message)
@@ -157,38 +156,3 @@ def _go_mode(mode: int) -> int:
     go |= 1 << 23 if mode & stat.S_ISUID else 0
     go |= 1 << 22 if mode & stat.S_ISGID else 0
     return go | (1 << 20 if mode & stat.S_ISVTX else 0)
-
-
-def _entries(root: Path, headers: Headers) -> Iterator[Entry]:
-    """The entries of a folder that BuildKit asks for: what it includes, with links followed, less what it excludes."""
-    excluded = Matcher(_patterns(headers, "exclude-patterns"))
-    wanted = (*_patterns(headers, "include-patterns"), *_followed(root, _patterns(headers, "followpaths")))
-    if not wanted or any(pattern.strip("/") in {"", "."} for pattern in wanted):
-        return walk(root, excluded)
-    return walk(root, Matcher(("**", *(f"!{pattern.lstrip('/')}" for pattern in wanted))), excluded)
-
-
-def _patterns(headers: Headers, name: str) -> tuple[str, ...]:
-    values = headers.get(name, ())
-    return tuple(unquote_plus(value) for value in values) if f"{name}-encoded" in headers else values
-
-
-def _followed(root: Path, paths: tuple[str, ...]) -> Iterator[str]:
-    """Paths, and what the links on their way lead to, as long as it is below the folder (fsutil: followlinks.go)."""
-    todo, seen = list(paths), set()
-    while todo:
-        path = os.path.normpath(todo.pop().strip("/") or ".")
-        if path in seen or path.startswith(".."):
-            continue
-        seen.add(path)
-        yield path
-        parts = path.split("/")
-        for depth in range(1, len(parts) + 1):
-            above = "/".join(parts[:depth])
-            full = root / above
-            if full.is_symlink():
-                target = os.readlink(full)  # noqa: PTH115
-                inside = target.lstrip("/") if target.startswith("/") else os.path.join(os.path.dirname(above), target)  # noqa: PTH118, PTH120
-                yield above
-                todo.append("/".join([inside, *parts[depth:]]))
-                break
