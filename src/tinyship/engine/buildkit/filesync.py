@@ -11,9 +11,10 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from tinyship.context.walk import Entry
+from tinyship.context.names import shown
+from tinyship.context.walk import Entry, open_file, read_link, unreadable
 from tinyship.engine.buildkit.channel import NOT_FOUND, Handler, RpcError, Stream
-from tinyship.engine.buildkit.selection import entries
+from tinyship.engine.buildkit.selection import entries, values
 from tinyship.errors import ContextError, TinyshipError
 
 _BUFFER = 1 << 17
@@ -40,7 +41,7 @@ def sender(
     """
 
     def answer(stream: Stream) -> None:
-        name = next(iter(stream.headers.get("dir-name", ())), "")
+        name = next(iter(values(stream.headers, "dir-name")), "")
         if name not in folders:
             raise RpcError(NOT_FOUND, f"there is no folder {name}")
         transfer = _Transfer(stream, lambda count, done: sent(name, count, done))
@@ -70,8 +71,10 @@ class _Transfer:
         packet = self._messages.Packet
         files = []
         for entry in entries:
-            files.append(entry)
-            self._put(packet(stat=self._stat(entry)))
+            found = self._stat(entry)
+            if found is not None:
+                files.append(entry)
+                self._put(packet(stat=found))
         self._put(packet())
         while True:
             if not self._stream.waiting():
@@ -93,41 +96,50 @@ class _Transfer:
     def abort(self, why: str) -> None:
         """Tell the other side that nothing more comes."""
         packet = self._messages.Packet
-        self._put(packet(type=packet.PACKET_ERR, data=why.encode()))
+        self._put(packet(type=packet.PACKET_ERR, data=why.encode("utf-8", "replace")))
         self._flush()
 
     def _stat(self, entry: Entry) -> Any:
-        mode = entry.stat.st_mode
-        try:
-            found = self._messages.Stat(path=entry.path, mode=_go_mode(mode), modTime=entry.stat.st_mtime_ns)
-        except (UnicodeEncodeError, ValueError) as error:
-            shown = os.fsencode(entry.path).decode(errors="replace")
+        """What BuildKit is told of an entry; None where a link is gone meanwhile."""
+        status = entry.stat
+        mode = status.st_mode
+        target = read_link(entry) if stat.S_ISLNK(mode) else ""
+        if target is None:
+            return None
+        if not _is_utf8(entry.path) or not _is_utf8(target):
+            what = "the name of" if _is_utf8(target) else "the target of the link"
             raise ContextError(
-                f"the name of {shown} is no UTF-8, which BuildKit cannot take",
+                f"{what} {shown(entry.path)} is no UTF-8, which BuildKit cannot take",
                 hint="Rename it, name it in .dockerignore, or set `builder: classic`.",
-            ) from error
-        if stat.S_ISLNK(mode):
-            found.linkname = _target(entry)
-        elif stat.S_ISREG(mode):
-            found.size = entry.stat.st_size
+            )
+        found = self._messages.Stat(path=entry.path, mode=_go_mode(mode), modTime=_bounded(status.st_mtime_ns))
+        if not stat.S_ISDIR(mode):
+            found.size = status.st_size
+        if target:
+            found.linkname = target
         elif stat.S_ISCHR(mode) or stat.S_ISBLK(mode):
-            found.devmajor, found.devminor = os.major(entry.stat.st_rdev), os.minor(entry.stat.st_rdev)
+            found.devmajor, found.devminor = os.major(status.st_rdev), os.minor(status.st_rdev)
         return found
 
     def _content(self, number: int, entry: Entry) -> None:
+        """The content, at most as much of it as BuildKit was told: a file that grows all the time has an end too."""
         packet = self._messages.Packet
-        try:
-            with open(entry.full, "rb", buffering=0) as file:  # noqa: PTH123  surrogates need no Path
-                while data := file.read(_CHUNK):
+        file = open_file(entry)
+        if file is None:
+            raise ContextError(
+                f"{shown(entry.path)} vanished while the context was sent",
+                hint="Build again; what comes and goes should be named in .dockerignore.",
+            )
+        left = entry.stat.st_size
+        with file:
+            try:
+                while left and (data := file.read(min(left, _CHUNK))):
+                    left -= len(data)
                     self._put(packet(type=packet.PACKET_DATA, ID=number, data=data))
                     self._count += len(data)
                     self._sent(self._count, False)
-        except FileNotFoundError:
-            pass  # it vanished: it arrives empty
-        except OSError as error:
-            raise ContextError(
-                f"{entry.path} cannot be read: {error.strerror}", hint="Make it readable, or name it in .dockerignore."
-            ) from error
+            except OSError as error:
+                raise unreadable(entry.path, error) from error
         self._put(packet(type=packet.PACKET_DATA, ID=number))
 
     def _put(self, packet: Any) -> None:
@@ -143,11 +155,13 @@ class _Transfer:
             self._buffer = bytearray()
 
 
-def _target(entry: Entry) -> str:
-    try:
-        return os.readlink(entry.full)  # noqa: PTH115  surrogates need no Path
-    except OSError as error:
-        raise ContextError(f"{entry.path} cannot be read: {error.strerror}") from error
+def _is_utf8(name: str) -> bool:
+    return name.isascii() or not any("\udc80" <= character <= "\udcff" for character in name)
+
+
+def _bounded(nanoseconds: int) -> int:
+    """A time as the protocol can hold it: 64 bits, from 1677 to 2262."""
+    return max(-(1 << 63), min(nanoseconds, (1 << 63) - 1))
 
 
 def _go_mode(mode: int) -> int:
