@@ -16,6 +16,7 @@ _PACKAGES = {
     "busybox": "busybox-static",
     "ip": "iproute2",
     "git": "git",
+    "ssh-agent": "openssh-client",
 }
 _POLICY = Path("/usr/sbin/policy-rc.d")
 

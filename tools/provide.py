@@ -32,7 +32,7 @@ def up(state: Path = STATE) -> dict[str, str]:
     with _alone(state):
         environment = {}
         private = not reachable()
-        ensure("git", "busybox", "docker-registry", *(("dockerd", "ip") if private else ()))
+        ensure("git", "busybox", "docker-registry", "ssh-agent", *(("dockerd", "ip") if private else ()))
         if private:
             engine = PrivateEngine(state)
             engine.up()

@@ -129,3 +129,9 @@ def busybox(engine: Engine) -> str:
         engine, iter([packed.getvalue()]), name=name, changes=["ENV PATH=/bin", 'CMD ["sh"]'], events=ignore
     )
     return name
+
+
+def needs_containerd(engine: Engine) -> None:
+    """Skip a test on an engine without the containerd image store; those of another engine's run cover it."""
+    if not engine.containerd_store:
+        pytest.skip("needs the containerd image store")

@@ -6,7 +6,7 @@ import os
 from typing import Protocol
 
 from tinyship.engine.connect import Engine
-from tinyship.engine.request import BuildRequest, BuildResult
+from tinyship.engine.request import BuildRequest, BuildResult, Tls
 from tinyship.errors import EngineError
 from tinyship.events import Events
 
@@ -25,30 +25,29 @@ class Builder(Protocol):
         """
 
 
-def choose(engine: Engine, wanted: str) -> Builder:
+def choose(engine: Engine, wanted: str, tls: Tls | None = None) -> Builder:
     """The builder for an engine.
 
     Args:
-        wanted: the setting ``builder``: ``buildkit``, ``classic``, or ``auto``, which is BuildKit where the engine has
-            it and the environment does not say ``DOCKER_BUILDKIT=0``.
+        wanted: the setting ``builder``: ``buildkit``, ``classic``, the address of a ``buildkitd``, or ``auto``, which
+            is BuildKit where the engine has it and the environment does not say ``DOCKER_BUILDKIT=0``.
+        tls: certificates for a ``buildkitd``.
+
+    Raises:
+        ConfigError: the address is none.
+        EngineError: BuildKit is asked for, and there is no way to it.
     """
-    if wanted == "classic" or (wanted == "auto" and not _prefers_buildkit(engine)):
-        from tinyship.engine.classic import ClassicBuilder
-
-        return ClassicBuilder(engine)
+    from tinyship.engine.buildkit import door
     from tinyship.engine.buildkit.solve import BuildKitBuilder
+    from tinyship.engine.classic import ClassicBuilder
 
-    return BuildKitBuilder(engine)
-
-
-def _prefers_buildkit(engine: Engine) -> bool:
-    """Whether BuildKit is there, wanted, and let through by whatever stands between the engine and us."""
-    from tinyship.engine.buildkit import pipe
-
-    if os.environ.get("DOCKER_BUILDKIT") == "0" or not engine.has_buildkit:
-        return False
-    try:
-        pipe.through(engine)("/grpc").socket.close()
-    except EngineError:
-        return False
-    return True
+    if "://" in wanted:
+        return BuildKitBuilder(engine, door.of_daemon(wanted, tls), elsewhere=True)
+    if wanted == "buildkit":
+        return BuildKitBuilder(engine)
+    if wanted == "auto" and os.environ.get("DOCKER_BUILDKIT") != "0" and engine.has_buildkit:
+        try:
+            return BuildKitBuilder(engine)
+        except EngineError:
+            pass  # whatever stands between the engine and us lets no upgrade through
+    return ClassicBuilder(engine)

@@ -200,6 +200,7 @@ def _causes(error: BaseException) -> list[BaseException]:
         if cause is None or cause in found:
             continue
         found.append(cause)
-        queue += [cause.__cause__, cause.__context__, getattr(cause, "reason", None)]
-        queue += [argument for argument in cause.args if isinstance(argument, BaseException)]
-    return [cause for cause in found if isinstance(cause, BaseException)]
+        queue += [cause.__cause__, cause.__context__]
+        inside = (getattr(cause, "reason", None), *cause.args)
+        queue += [argument for argument in inside if isinstance(argument, BaseException)]
+    return found

@@ -133,6 +133,29 @@ def import_rootfs(engine: Engine, chunks: Iterable[bytes], *, name: str, changes
     return image.id
 
 
+def load(engine: Engine, chunks: Iterable[bytes], *, events: Events) -> None:
+    """Take the images of a ``docker save`` archive into the engine, streamed.
+
+    Raises:
+        EngineError: the engine refused it.
+    """
+    api = engine.api
+    what = "loading the image into the engine"
+    loaded = _Counted(chunks, "image", events)
+    with translated(what):
+        response = api._post(
+            api._url("/images/load"),
+            data=iter(loaded),
+            params={"quiet": "1"},
+            headers={"Content-Type": "application/x-tar"},
+            timeout=None,
+            stream=True,
+        )
+    for _ in frames(response, what=what):
+        pass
+    events(Transfer("image", "sending", loaded.count, loaded.count, done=True))
+
+
 def pull(engine: Engine, name: str, digest: str, *, credential: Credential | None, events: Events) -> str:
     """Pull an image by its digest, and give it a name.
 
