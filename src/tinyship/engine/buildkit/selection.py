@@ -33,7 +33,7 @@ def entries(root: Path, headers: Headers) -> Iterator[Entry]:
     Raises:
         ContextError: a pattern is none, or a folder cannot be read; names it.
     """
-    filters: list[Matcher | _Included] = [Matcher(values(headers, "exclude-patterns"))]
+    filters: list[Matcher | _Included] = [Matcher(map(_unspoilt, values(headers, "exclude-patterns")))]
     included = list(values(headers, "include-patterns"))
     if paths := values(headers, "followpaths"):
         targets = followed(root, paths)
@@ -51,6 +51,11 @@ def values(headers: Headers, name: str) -> tuple[str, ...]:
     if next(iter(headers.get(f"{name}-encoded", ())), "0") not in {"1", "t", "T", "true", "TRUE", "True"}:
         return found
     return tuple(unquote_plus(value, errors="surrogateescape") for value in found)
+
+
+def _unspoilt(pattern: str) -> str:
+    """A pattern whose bytes that are no UTF-8 became replacement characters in the engine: as a class, they match."""
+    return pattern if "[" in pattern or "\\" in pattern else pattern.replace("\ufffd", "[\ufffd]")
 
 
 class _Included:
