@@ -135,11 +135,12 @@ class Channel:
                 normalize_outbound_headers=False,
             )
         )
+        self._http.initiate_connection()
         settings = h2.settings.SettingCodes
-        self._http.local_settings.update(
+        # Sent as a change: h2 would keep what is set before to itself, and never open the window again.
+        self._http.update_settings(
             {settings.INITIAL_WINDOW_SIZE: _WINDOW, settings.MAX_HEADER_LIST_SIZE: _LONGEST_HEADERS}
         )
-        self._http.initiate_connection()
         self._http.increment_flow_control_window(_CONNECTION_WINDOW)
         self._flush()
         threading.Thread(target=self._read, args=(pipe.first,), daemon=True, name="tinyship-buildkit").start()
