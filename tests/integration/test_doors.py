@@ -10,23 +10,25 @@ import ssl
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import paramiko
 import pytest
 import trustme
 from listeners import listening, to_buildkit, to_engine
+from paramiko.common import AUTH_SUCCESSFUL, OPEN_SUCCEEDED
 
-from conftest import needs_containerd
 from tinyship.context.source import Context
 from tinyship.engine import builder, images
 from tinyship.engine.buildkit import door
-from tinyship.engine.buildkit.pipe import Pipe, through
+from tinyship.engine.buildkit.pipe import Pipe, connection, through
 from tinyship.engine.buildkit.solve import BuildKitBuilder
 from tinyship.engine.connect import Engine, connect
 from tinyship.engine.request import BuildRequest, Secret, Tls
 from tinyship.errors import ConfigError, EngineError
 from tinyship.events import ignore
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.engine, pytest.mark.needs("buildkit")]
 
 
 @pytest.fixture
@@ -74,9 +76,9 @@ def test_over_tcp(engine: Engine, asked: BuildRequest) -> None:
     assert found.id == result.image_id
 
 
+@pytest.mark.needs("containerd")
 def test_image_comes_back(engine: Engine, asked: BuildRequest) -> None:
     """What a buildkitd built is loaded into the engine, under all its names."""
-    needs_containerd(engine)
     tags = (asked.tags[0], f"{asked.tags[0]}-too")
     request = BuildRequest(context=asked.context, tags=tags, labels={"a": "b"})
     with listening(to_buildkit(engine)) as port:
@@ -87,9 +89,9 @@ def test_image_comes_back(engine: Engine, asked: BuildRequest) -> None:
     assert (found.id, found.labels["a"]) == (result.image_id, "b")
 
 
+@pytest.mark.needs("containerd")
 def test_large_image_comes_back_in_little_memory(engine: Engine, tmp_path: Path, namespace: str) -> None:
     """300 MB pass through, and are not held."""
-    needs_containerd(engine)
     block = os.urandom(1 << 20)
     with (tmp_path / "large").open("wb") as file:
         for _ in range(300):
@@ -243,4 +245,60 @@ def test_engine_without_upgrades(engine: Engine, asked: BuildRequest, monkeypatc
             chosen = builder.choose(found, "auto")
             assert chosen.name == "buildkit"
             chosen.build(asked, ignore)
+    assert images.find(engine, asked.tags[0])
+
+
+class _SshServer(paramiko.ServerInterface):
+    """Lets one key in, and runs one command: the engine's socket on its standard input and output."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+
+    def check_auth_publickey(self, username: str, key: paramiko.PKey) -> int:
+        return AUTH_SUCCESSFUL
+
+    def get_allowed_auths(self, username: str) -> str:
+        return "publickey"
+
+    def check_channel_request(self, kind: str, chanid: int) -> int:
+        return OPEN_SUCCEEDED
+
+    def check_channel_exec_request(self, channel: paramiko.Channel, command: bytes) -> bool:
+        assert command == b"docker system dial-stdio"
+        far: Any = connection(self.engine)
+        for source, target in ((channel, far), (far, channel)):
+            threading.Thread(target=_carry_one_way, args=(source, target), daemon=True).start()
+        return True
+
+
+def _carry_one_way(source: Any, target: Any) -> None:
+    with contextlib.suppress(OSError, EOFError, paramiko.SSHException), source, target:
+        while data := source.recv(1 << 16):
+            target.sendall(data)
+
+
+def test_engine_behind_ssh(
+    engine: Engine, asked: BuildRequest, environment: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """docker-py's own SSH connections carry BuildKit too."""
+    folder = environment / ".ssh"
+    folder.mkdir(exist_ok=True)
+    host_key = paramiko.RSAKey.generate(2048)
+    paramiko.RSAKey.generate(2048).write_private_key_file(str(folder / "id_rsa"))
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        (folder / "known_hosts").write_text(f"[127.0.0.1]:{port} ssh-rsa {host_key.get_base64()}\n")
+
+        def accept() -> None:
+            with contextlib.suppress(OSError):
+                while True:
+                    transport = paramiko.Transport(server.accept()[0])
+                    transport.add_server_key(host_key)
+                    transport.start_server(server=_SshServer(engine))
+
+        threading.Thread(target=accept, daemon=True).start()
+        monkeypatch.setenv("DOCKER_HOST", f"ssh://someone@127.0.0.1:{port}")
+        monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
+        with contextlib.closing(connect()) as found:
+            BuildKitBuilder(found).build(asked, ignore)
     assert images.find(engine, asked.tags[0])

@@ -11,8 +11,7 @@ import stat
 import tarfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
-from tinyship.context.walk import Entry
-from tinyship.errors import ContextError
+from tinyship.context.walk import Entry, open_file, read_link, unreadable
 
 _CHUNK = 1 << 17
 _BLOCK = tarfile.BLOCKSIZE
@@ -83,12 +82,9 @@ def _pieces(
 
 def _file(entry: Entry, inside: str, owner: tuple[int, int], buffer: bytearray) -> Iterator[bytes]:
     """A regular file; small ones go into the buffer, the content of large ones passes through in pieces."""
-    try:
-        file = open(entry.full, "rb", buffering=0)  # noqa: SIM115, PTH123  closed below; surrogates need no Path
-    except FileNotFoundError:
+    file = open_file(entry)
+    if file is None:
         return
-    except OSError as error:
-        raise _unreadable(entry, error) from error
     with file:
         info = _info(entry, inside)
         left = info.size = entry.stat.st_size
@@ -101,7 +97,7 @@ def _file(entry: Entry, inside: str, owner: tuple[int, int], buffer: bytearray) 
                     yield bytes(buffer)
                     buffer.clear()
         except OSError as error:
-            raise _unreadable(entry, error) from error
+            raise unreadable(entry.path, error) from error
     while left:
         filling = min(left, _CHUNK)
         left -= filling
@@ -114,12 +110,10 @@ def _special(entry: Entry, inside: str, owner: tuple[int, int]) -> bytes:
     """A folder, a link, a pipe or a device: all header."""
     info = _info(entry, inside)
     if info.issym():
-        try:
-            info.linkname = os.readlink(entry.full)  # noqa: PTH115  surrogates need no Path
-        except FileNotFoundError:
+        target = read_link(entry)
+        if target is None:
             return b""
-        except OSError as error:
-            raise _unreadable(entry, error) from error
+        info.linkname = target
     if info.isdev() and not info.isfifo():
         info.devmajor, info.devminor = os.major(entry.stat.st_rdev), os.minor(entry.stat.st_rdev)
     return _header(info, owner)
@@ -136,10 +130,3 @@ def _info(entry: Entry, inside: str) -> tarfile.TarInfo:
 def _header(info: tarfile.TarInfo, owner: tuple[int, int]) -> bytes:
     info.uid, info.gid = owner
     return info.tobuf(tarfile.GNU_FORMAT, "utf-8", "surrogateescape")
-
-
-def _unreadable(entry: Entry, error: OSError) -> ContextError:
-    return ContextError(
-        f"{entry.path} cannot be read: {error.strerror}",
-        hint="Make it readable, or name it in .dockerignore.",
-    )

@@ -58,18 +58,19 @@ def list_(session: Session, json: bool = False) -> None:
     rows = []
     with session.project.scopes() as scopes:
         for scope in scopes:
-            rows += [(entry, images.find(scope.engine, entry.name)) for entry in scope.settings.base]
+            found = [(entry, images.find(scope.engine, entry.name)) for entry in scope.settings.base]
+            rows += [(entry, it, images.unpacked(scope.engine, it) if it else None) for entry, it in found]
     now = datetime.now(UTC)
     session.console.table(
         ("image", "unpacked", "age", "made"),
         [
             (
                 entry.name,
-                size(image.unpacked) if image else "missing",
+                "missing" if unpacked is None else size(unpacked),
                 naturaltime(now - image.created) if image and image.created else "-",
                 base.made_from(entry),
             )
-            for entry, image in rows
+            for entry, image, unpacked in rows
         ],
         right=("unpacked",),
     )
@@ -79,11 +80,11 @@ def list_(session: Session, json: bool = False) -> None:
                 {
                     "image": entry.name,
                     "id": image.id if image else None,
-                    "unpacked": image.unpacked if image else None,
+                    "unpacked": unpacked,
                     "created": image.created if image else None,
                     "made_from": base.made_from(entry),
                 }
-                for entry, image in rows
+                for entry, image, unpacked in rows
             ]
         }
     )

@@ -95,6 +95,8 @@ def _pieces(stream: Stream) -> Iterator[bytes]:
 def _harmless(member: tarfile.TarInfo, into: str) -> tarfile.TarInfo | None:
     if not (member.isreg() or member.isdir() or member.issym() or member.islnk()):
         return None
+    if member.islnk():
+        tarfile.data_filter(member, into)  # raises for a hard link to what lies outside; others may point anywhere
     kept = tarfile.tar_filter(member, into)
     return kept.replace(uid=os.getuid(), gid=os.getgid(), uname="", gname="", deep=False)
 
