@@ -14,7 +14,7 @@ from ships import Ship, launch
 from tinyship.engine import images
 from tinyship.engine.connect import Engine
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.engine, pytest.mark.needs("buildkit")]
 _INDEX = "application/vnd.oci.image.index.v1+json, application/vnd.docker.distribution.manifest.list.v2+json"
 
 
