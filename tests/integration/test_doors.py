@@ -18,7 +18,6 @@ import trustme
 from listeners import listening, to_buildkit, to_engine
 from paramiko.common import AUTH_SUCCESSFUL, OPEN_SUCCEEDED
 
-from conftest import needs_containerd
 from tinyship.context.source import Context
 from tinyship.engine import builder, images
 from tinyship.engine.buildkit import door
@@ -29,7 +28,7 @@ from tinyship.engine.request import BuildRequest, Secret, Tls
 from tinyship.errors import ConfigError, EngineError
 from tinyship.events import ignore
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.engine, pytest.mark.needs("buildkit")]
 
 
 @pytest.fixture
@@ -77,9 +76,9 @@ def test_over_tcp(engine: Engine, asked: BuildRequest) -> None:
     assert found.id == result.image_id
 
 
+@pytest.mark.needs("containerd")
 def test_image_comes_back(engine: Engine, asked: BuildRequest) -> None:
     """What a buildkitd built is loaded into the engine, under all its names."""
-    needs_containerd(engine)
     tags = (asked.tags[0], f"{asked.tags[0]}-too")
     request = BuildRequest(context=asked.context, tags=tags, labels={"a": "b"})
     with listening(to_buildkit(engine)) as port:
@@ -90,9 +89,9 @@ def test_image_comes_back(engine: Engine, asked: BuildRequest) -> None:
     assert (found.id, found.labels["a"]) == (result.image_id, "b")
 
 
+@pytest.mark.needs("containerd")
 def test_large_image_comes_back_in_little_memory(engine: Engine, tmp_path: Path, namespace: str) -> None:
     """300 MB pass through, and are not held."""
-    needs_containerd(engine)
     block = os.urandom(1 << 20)
     with (tmp_path / "large").open("wb") as file:
         for _ in range(300):
@@ -273,11 +272,9 @@ class _SshServer(paramiko.ServerInterface):
 
 
 def _carry_one_way(source: Any, target: Any) -> None:
-    with contextlib.suppress(OSError, EOFError):
+    with contextlib.suppress(OSError, EOFError, paramiko.SSHException), source, target:
         while data := source.recv(1 << 16):
             target.sendall(data)
-    source.close()
-    target.close()
 
 
 def test_engine_behind_ssh(

@@ -16,7 +16,6 @@ from typing import Any
 
 import pytest
 
-from conftest import needs_containerd
 from tinyship.context.source import Context
 from tinyship.engine import containers, images
 from tinyship.engine.buildkit.solve import BuildKitBuilder
@@ -26,19 +25,13 @@ from tinyship.engine.request import BuildRequest, CacheEntry, Output, Secret
 from tinyship.errors import ArtifactError, BuildFailed, ConfigError
 from tinyship.events import Event, Notice, Step, ignore
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.engine, pytest.mark.needs("buildkit")]
 
 
 def request(root: Path, tag: str, text: str, **more: Any) -> BuildRequest:
     """A build of a Dockerfile with this text."""
     (root / "Dockerfile").write_text(text)
     return BuildRequest(context=Context.open(root, root / "Dockerfile"), tags=(tag,), **more)
-
-
-def needs_api(engine: Engine, minor: int) -> None:
-    """Skip a test of what older engines' BuildKit does not know."""
-    if int(engine.api_version.split(".")[1]) < minor:
-        pytest.skip(f"needs an engine that speaks API 1.{minor}")
 
 
 def said(engine: Engine, image: str, *command: str) -> tuple[str, ...]:
@@ -179,9 +172,9 @@ def test_ssh_agent_that_is_not_there(engine: Engine, tmp_path: Path, namespace: 
     assert "`ssh`" in caught.value.hint
 
 
+@pytest.mark.needs("buildkit of 23")
 def test_named_contexts(engine: Engine, tmp_path: Path, namespace: str, busybox: str) -> None:
     """A folder and an image under names of their own; the folder's ignore file holds."""
-    needs_api(engine, 42)
     assets = tmp_path / "assets"
     assets.mkdir()
     (assets / "in.txt").write_text("in")
@@ -198,10 +191,9 @@ def test_named_contexts(engine: Engine, tmp_path: Path, namespace: str, busybox:
     assert said(engine, asked.tags[0], "ls", "/all") == ("in.txt",)
 
 
+@pytest.mark.needs("buildkit of 20.10")
 def test_what_an_old_engine_does_not_know(engine: Engine, tmp_path: Path, namespace: str) -> None:
     """What its BuildKit would leave out in silence is an error that names the setting."""
-    if int(engine.api_version.split(".")[1]) >= 42:
-        pytest.skip("needs an engine that speaks API 1.41")
     asked: dict[str, Any]
     for asked in (
         {"contexts": {"a": tmp_path}},
@@ -213,9 +205,9 @@ def test_what_an_old_engine_does_not_know(engine: Engine, tmp_path: Path, namesp
             BuildKitBuilder(engine).build(request(tmp_path, f"{namespace}/x:1", "FROM scratch\n", **asked), ignore)
 
 
+@pytest.mark.needs("buildkit of 23")
 def test_limits_of_steps(engine: Engine, tmp_path: Path, namespace: str, busybox: str) -> None:
     """The size of /dev/shm and ulimits hold in RUN."""
-    needs_api(engine, 42)
     text = f"FROM {busybox}\nRUN cat /proc/self/limits > /limits; cat /proc/mounts > /mounts\n"
     asked = request(tmp_path, f"{namespace}/l:1", text, shm_size=33_554_432, ulimits=("nofile=123:456",), no_cache=True)
     BuildKitBuilder(engine).build(asked, ignore)
@@ -250,9 +242,9 @@ def test_pull_asks_the_registry(engine: Engine, tmp_path: Path, namespace: str, 
         BuildKitBuilder(engine).build(request(tmp_path, f"{namespace}/pull:1", text, pull=True), ignore)
 
 
+@pytest.mark.needs("buildkit of 24")
 def test_dates_are_the_epoch(engine: Engine, tmp_path: Path, namespace: str) -> None:
     """The image's date is the one that is asked for, where the engine's BuildKit knows how."""
-    needs_api(engine, 43)
     asked = request(tmp_path, f"{namespace}/epoch:1", "FROM scratch\nCOPY Dockerfile /\n", epoch=1_500_000_000)
     BuildKitBuilder(engine).build(asked, ignore)
     found = images.find(engine, asked.tags[0])
@@ -321,9 +313,9 @@ def test_files_into_a_tar(engine: Engine, tmp_path: Path, namespace: str) -> Non
     assert [path.name for path in dest.parent.iterdir()] == ["files.tar"]
 
 
+@pytest.mark.needs("containerd")
 def test_archives_of_the_image(engine: Engine, tmp_path: Path, namespace: str) -> None:
     """OCI and docker archives, beside the image in the engine; several outputs of one build."""
-    needs_containerd(engine)
     outputs = (
         Output("oci", {}, tmp_path / "oci.tar"),
         Output("docker", {"name": "x/y:1"}, tmp_path / "docker.tar"),
@@ -341,10 +333,9 @@ def test_archives_of_the_image(engine: Engine, tmp_path: Path, namespace: str) -
     assert len(result.responses) == 4
 
 
+@pytest.mark.needs("graph-driver")
 def test_archive_that_the_engine_cannot_make(engine: Engine, tmp_path: Path, namespace: str) -> None:
     """A graph-driver engine makes no OCI archive, and the error names the setting."""
-    if engine.containerd_store:
-        pytest.skip("needs a graph driver")
     asked = request(
         tmp_path, f"{namespace}/x:1", "FROM scratch\nCOPY . /\n", outputs=(Output("oci", {}, tmp_path / "x.tar"),)
     )
@@ -352,9 +343,9 @@ def test_archive_that_the_engine_cannot_make(engine: Engine, tmp_path: Path, nam
         BuildKitBuilder(engine).build(asked, ignore)
 
 
+@pytest.mark.needs("containerd")
 def test_push_from_the_builder(engine: Engine, tmp_path: Path, namespace: str, registry: str) -> None:
     """The builder pushes by itself, under a name or by digest alone, and tells the digest."""
-    needs_containerd(engine)
     name = f"{registry}/{namespace}/direct"
     (tmp_path / "unique").write_text(namespace)
     outputs = (
@@ -384,12 +375,12 @@ def prune(engine: Engine, asked: BuildRequest) -> None:
     engine.api._raise_for_status(engine.api._post(engine.api._url("/build/prune"), params={"all": "1"}))
 
 
+@pytest.mark.needs("containerd")
 @pytest.mark.parametrize("kind", ["local", "registry"])
 def test_cache_comes_back(
     engine: Engine, tmp_path: Path, namespace: str, busybox: str, registry: str, kind: str
 ) -> None:
     """Steps are taken from a folder, or a registry, that an earlier build put them into."""
-    needs_containerd(engine)
     reference = f"{registry}/{namespace}/cache:1"
     folder = tmp_path / "übrig"
     to = {"local": {"dest": str(folder)}, "registry": {"ref": reference, "registry.insecure": "true"}}[kind]
@@ -425,9 +416,9 @@ def test_cache_in_the_image(engine: Engine, tmp_path: Path, namespace: str, busy
     assert cached_runs(engine, again) == ["cached"]
 
 
+@pytest.mark.needs("containerd")
 def test_several_platforms(engine: Engine, tmp_path: Path, namespace: str, registry: str) -> None:
     """Two platforms in one solve, under one index in the engine."""
-    needs_containerd(engine)
     text = "FROM scratch\nARG TARGETARCH\nCOPY Dockerfile /$TARGETARCH\n"
     asked = request(
         tmp_path,
@@ -441,9 +432,9 @@ def test_several_platforms(engine: Engine, tmp_path: Path, namespace: str, regis
     assert found == ["linux_amd64", "linux_amd64/amd64", "linux_arm64", "linux_arm64/arm64"]
 
 
+@pytest.mark.needs("containerd")
 def test_provenance(engine: Engine, tmp_path: Path, namespace: str) -> None:
     """An attestation lies beside the image, where the image store can hold it."""
-    needs_containerd(engine)
     asked = request(
         tmp_path,
         f"{namespace}/attest:1",

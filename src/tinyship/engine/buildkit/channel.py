@@ -13,17 +13,12 @@ from queue import SimpleQueue
 from typing import Any
 from urllib.parse import unquote
 
-import h2.config
-import h2.connection
 import h2.events
 import h2.exceptions
-import h2.settings
 
+from tinyship.engine.buildkit import http2
 from tinyship.engine.buildkit.pipe import Pipe
 
-_WINDOW = 1 << 24
-_CONNECTION_WINDOW = 1 << 26
-_LONGEST_HEADERS = 16 << 20
 _PIECE = 1 << 18
 _HELD = 1 << 22
 """Bytes of one call that may lie unread before the other side is kept from sending more."""
@@ -163,22 +158,7 @@ class Channel:
         self._changed = threading.Condition()
         self._streams: dict[int, Stream] = {}
         self._broken = False
-        self._http = h2.connection.H2Connection(
-            h2.config.H2Configuration(
-                client_side=handlers is None,
-                header_encoding="utf-8",
-                validate_inbound_headers=False,
-                normalize_inbound_headers=False,
-                validate_outbound_headers=False,
-                normalize_outbound_headers=False,
-            )
-        )
-        settings = h2.settings.SettingCodes
-        self._http.initiate_connection()
-        self._http.update_settings(
-            {settings.INITIAL_WINDOW_SIZE: _WINDOW, settings.MAX_HEADER_LIST_SIZE: _LONGEST_HEADERS}
-        )
-        self._http.increment_flow_control_window(_CONNECTION_WINDOW)
+        self._http = http2.connection(client_side=handlers is None)
         with suppress(RpcError):  # whoever calls hears of it
             self._flush()
         threading.Thread(target=self._read, args=(pipe.first,), daemon=True, name="tinyship-buildkit").start()
@@ -293,6 +273,7 @@ class Channel:
                 stream._end({"grpc-status": str(UNAVAILABLE), "grpc-message": why})
             self._streams.clear()
             self._changed.notify_all()
+        self.close()
 
     def _handle(self, event: Any) -> None:
         number = getattr(event, "stream_id", 0)
@@ -372,7 +353,7 @@ def _texts(headers: Any) -> dict[str, str]:
 
 def _grouped(headers: Any) -> Headers:
     """Headers by name; names may repeat."""
-    grouped: dict[str, tuple[str, ...]] = {}
+    grouped: dict[str, list[str]] = {}
     for name, value in headers:
-        grouped[name] = (*grouped.get(name, ()), value)
-    return grouped
+        grouped.setdefault(name, []).append(value)
+    return {name: tuple(values) for name, values in grouped.items()}

@@ -6,6 +6,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
 from peer import Peer
@@ -17,10 +18,12 @@ from tinyship.engine.buildkit.pipe import Pipe
 @pytest.fixture
 def ends() -> Iterator[tuple[socket.socket, socket.socket]]:
     """A pair of connected sockets."""
-    ours, theirs = socket.socketpair()
-    yield ours, theirs
-    ours.close()
-    theirs.close()
+    pair = socket.socketpair()
+    yield pair
+    for end in pair:
+        with suppress(OSError):  # it is closed already
+            end.shutdown(socket.SHUT_RDWR)  # a reader in a thread does not notice that its end is closed
+        end.close()
 
 
 def until_answered(peer: Peer, number: int) -> list[bytes]:
@@ -143,3 +146,32 @@ def test_calls_on_a_connection_that_broke(ends: tuple[socket.socket, socket.sock
     stream.end()
     with pytest.raises(RpcError):
         client.call("/y", b"")
+
+
+@pytest.mark.parametrize("count", [0, 1, 40_000])
+def test_metadata_of_any_size(ends: tuple[socket.socket, socket.socket], count: int) -> None:
+    """The lines of a large ignore file come as headers, in frames as Go cuts them, and arrive."""
+
+    def tell(stream: Stream) -> None:
+        values = stream.headers.get("exclude-patterns", ())
+        stream.send(framed(f"{len(values)} {values[-1] if values else ''}".encode()))
+
+    Channel(Pipe(ends[0]), {"/tell": tell, "/again": tell})
+    peer = Peer(ends[1])
+    patterns = [("exclude-patterns", f"some/folder/{number:06}/*.log") for number in range(count)]
+    answers, trailers = peer.call("/tell", b"", *patterns)
+    assert trailers["grpc-status"] == "0"
+    assert answers == [f"{count} {patterns[-1][1] if count else ''}".encode()]
+    assert peer.call("/again", b"")[0] == [b"0 "]
+
+
+def test_metadata_without_end(ends: tuple[socket.socket, socket.socket]) -> None:
+    """Headers that never end are not gathered for ever: the connection ends."""
+    channel = Channel(Pipe(ends[0]), {})
+    peer = Peer(ends[1])
+    peer.flush()
+    with pytest.raises((BrokenPipeError, ConnectionResetError)):  # noqa: PT012  whenever it comes to it
+        peer.end.sendall(b"\0\x40\0\x01\0\0\0\0\x01" + b"\0" * 16_384)
+        for _ in range(3000):
+            peer.end.sendall(b"\0\x40\0\x09\0\0\0\0\x01" + b"\0" * 16_384)
+    assert channel._broken
