@@ -134,7 +134,7 @@ def test_step_of_a_build(ship: Ship, engine: Engine, builder: str) -> None:
         f"FROM tinyship-test-busybox:latest\nRUN echo begun; sleep 60; echo {mark}\n"
     )
     with running(ship, "base") as run:
-        run.says("#2 begun")
+        run.says(" begun\n")
         run.until(lambda: _processes(mark))
         run.press_ctrl_c()
     end = time.monotonic() + 2

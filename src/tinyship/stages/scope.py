@@ -16,7 +16,7 @@ from tinyship.engine.builder import choose
 from tinyship.engine.connect import Engine, connect
 from tinyship.engine.request import BuildRequest, BuildResult
 from tinyship.errors import TinyshipError
-from tinyship.events import Events, StageEnded, StageStarted, ignore
+from tinyship.events import Events, StageEnded, StageStarted, about, ignore
 from tinyship.revision import Revision
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ class Scope:
             extra_hosts=self.settings.extra_hosts,
             credentials=credentials.find,
         )
-        return choose(self.engine, self.settings.builder).build(request, self.events)
+        return choose(self.engine, self.settings.builder).build(request, about(reference, self.events))
 
     @contextmanager
     def stage(self, stage: str, image: str, action: str) -> Iterator[Outcome]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import secrets
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,12 +21,11 @@ from tinyship.engine.buildkit.progress import Progress
 from tinyship.engine.connect import Engine
 from tinyship.engine.request import BuildRequest, BuildResult
 from tinyship.errors import ConfigError, EngineError, TinyshipError
-from tinyship.events import Events, Transfer
+from tinyship.events import Events
 
 _SOLVE = "/moby.buildkit.v1.Control/Solve"
 _STATUS = "/moby.buildkit.v1.Control/Status"
 _NETWORKS = {"": "", "default": "", "bridge": "", "host": "host", "none": "none"}
-_EVERY = 1 << 20
 
 
 class BuildKitBuilder:
@@ -48,10 +46,10 @@ class BuildKitBuilder:
             session.FILES: filesync.sender(
                 {"context": context.root, "dockerfile": context.dockerfile.parent},
                 failed=failures.append,
-                sent=_Sent(events),
+                sent=lambda *_: None,  # BuildKit's own count comes with its status
             ),
         }
-        progress = Progress(events)
+        progress = Progress(events, context)
         control = Channel(self.open_pipe("/grpc"))
         try:
             with session.opened(self.open_pipe, handlers, shared_key=_shared_key(context.root)) as number:
@@ -59,9 +57,10 @@ class BuildKitBuilder:
         except RpcError as error:
             if failures:
                 raise failures[0] from error
-            raise progress.failure(error.message) from error
+            raise progress.failure(error) from error
         finally:
             control.close()
+            progress.close()
         found = images.find(self.engine, request.tags[0])
         if not found:
             raise EngineError(f"BuildKit built {request.tags[0]}, but the engine does not have it")
@@ -148,18 +147,3 @@ def _remembering(
             raise
 
     return found
-
-
-class _Sent:
-    """Tells of the bytes of each folder, every megabyte."""
-
-    def __init__(self, events: Events) -> None:
-        self._events = events
-        self._told: dict[str, tuple[int, float]] = {}
-
-    def __call__(self, name: str, count: int, done: bool) -> None:
-        before, at = self._told.get(name, (0, 0.0))
-        now = time.monotonic()
-        if name == "context" and (done or (count - before > _EVERY and now - at > 0.05)):
-            self._told[name] = (count, now)
-            self._events(Transfer(name, "sending", count, count if done else 0, done=done))
