@@ -14,6 +14,7 @@ from tinyship.context.source import Context
 from tinyship.engine.builder import choose
 from tinyship.engine.request import BuildRequest, BuildResult, CacheEntry, Output, Secret, Tls
 from tinyship.errors import ConfigError
+from tinyship.events import about
 from tinyship.plan import Action
 from tinyship.settings import options
 from tinyship.settings.quantity import parse_bytes
@@ -71,7 +72,9 @@ def of_release(scope: Scope, reference: str) -> BuildRequest:
 
 def build(scope: Scope, request: BuildRequest) -> BuildResult:
     """Have the settings' builder build it into the engine; see ``engine.builder.Builder.build``."""
-    return choose(scope.engine, scope.settings.builder, _tls(scope)).build(request, scope.events)
+    return choose(scope.engine, scope.settings.builder, _tls(scope)).build(
+        request, about(request.tags[0], scope.events)
+    )
 
 
 def check(scope: Scope, request: BuildRequest, where: str) -> None:
