@@ -167,8 +167,8 @@ def test_no_cache_builds_again(ship: Ship) -> None:
 def test_secret_of_the_config(ship: Ship) -> None:
     """A secret reaches the step that mounts it, and stands nowhere afterwards; one that is not set is named."""
     (ship.root / "Dockerfile").write_text(
-        f"FROM {ship.base}\nRUN --mount=type=secret,id=word case $(cat /run/secrets/word) in s3*-word) true;; "
-        "*) false;; esac\n"
+        f"FROM {ship.base}\nRUN --mount=type=secret,id=word echo {ship.image}; "
+        "case $(cat /run/secrets/word) in s3*-word) true;; *) false;; esac\n"
     )
     ship.configure(secrets=["id=word,env=WORD"])
     failed = ship.invoke("release", code=2)
