@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -127,6 +128,37 @@ def test_nothing_asked_is_all(tree: Path) -> None:
 def test_values_are_decoded(header: tuple[str, ...], mark: tuple[str, ...], expected: tuple[str, ...]) -> None:
     """Only what the engine says is encoded is decoded, byte by byte."""
     assert values({"followpaths": header, **({"followpaths-encoded": mark} if mark else {})}, "followpaths") == expected
+
+
+@pytest.mark.parametrize(
+    ("folder", "names", "expected"),
+    [
+        ("dockerfile", ("Dockerfile", "dockerfile", "missing"), {"Dockerfile": "outside"}),
+        ("dockerfile", ("file[1]", "folder"), {"file[1]": "odd"}),
+        ("context", (".dockerignore",), {".dockerignore": "outside"}),
+    ],
+)
+def test_what_the_frontend_reads_itself(
+    tmp_path: Path, folder: str, names: tuple[str, ...], expected: dict[str, str]
+) -> None:
+    """A Dockerfile and an ignore file come by content and exact name, even where they are links that lead out."""
+    root = tmp_path / "root"
+    (root / "folder").mkdir(parents=True)
+    (tmp_path / "outside").write_text("outside")
+    (root / "file[1]").write_text("odd")
+    (root / "file1").write_text("not asked for")
+    for name in ("Dockerfile", ".dockerignore"):
+        (root / name).symlink_to("../outside")
+    found = list(entries(root, {"dir-name": (folder,), "followpaths": names}))
+    assert {entry.path: Path(entry.full).read_text() for entry in found} == expected
+    assert all(entry.stat.st_size == len(expected[entry.path]) for entry in found)
+
+
+def test_what_is_copied_stays_a_link(tmp_path: Path) -> None:
+    """What the build itself asks for is sent as it lies there."""
+    (tmp_path / "Dockerfile").symlink_to("../outside")
+    found = list(entries(tmp_path, {"dir-name": ("context",), "followpaths": ("Dockerfile", ".dockerignore")}))
+    assert [stat.S_ISLNK(entry.stat.st_mode) for entry in found] == [True]
 
 
 def test_bad_pattern(tree: Path) -> None:
