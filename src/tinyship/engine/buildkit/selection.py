@@ -40,10 +40,9 @@ def entries(root: Path, headers: Headers) -> Iterator[Entry]:
     filters: list[Matcher | _Included] = [Matcher(map(_unspoilt, values(headers, "exclude-patterns")))]
     included = list(values(headers, "include-patterns"))
     if paths:
-        targets = followed(root, paths)
-        if "." not in targets:
-            included += targets
-            included = [] if "." in included else included
+        included += followed(root, paths)
+        if "." in included:  # the folder itself, which is all there is
+            included = []
     if included:
         filters.append(_Included(Matcher(included)))
     return walk(root, *filters)
