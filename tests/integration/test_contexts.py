@@ -151,6 +151,25 @@ def test_ignore_files(engine: Engine, tmp_path: Path, namespace: str, text: byte
     assert set(from_both(engine, tmp_path, namespace)) == left
 
 
+@both
+@pytest.mark.parametrize("where", ["root", "own"])
+def test_ignore_files_that_are_links(engine: Engine, tmp_path: Path, namespace: str, kind: Builder, where: str) -> None:
+    """A Dockerfile and an ignore file may be links that lead out of the context, and have odd names."""
+    root = tmp_path / "root"
+    root.mkdir()
+    (tmp_path / "Dockerfile").write_text("FROM scratch\nCOPY . /all\n")
+    (tmp_path / "ignore").write_text("secret\n")
+    for name in ("secret", "open"):
+        (root / name).touch()
+    (root / "Dockerfile [1]").symlink_to("../Dockerfile")
+    (root / (".dockerignore" if where == "root" else "Dockerfile [1].dockerignore")).symlink_to("../ignore")
+    context = Context.open(root, root / "Dockerfile [1]")
+    kind(engine).build(BuildRequest(context=context, tags=(f"{namespace}/links:1",)), ignore)
+    found = files(engine, f"{namespace}/links:1")
+    assert "open" in found
+    assert "secret" not in found
+
+
 @pytest.mark.parametrize("line", [b"bad*", b"bad\xff", b"**/bad\xff", b"b\xc3\xbc\nbad?", b"*\n!good"])
 def test_names_that_are_no_utf8_are_ignored(engine: Engine, tmp_path: Path, namespace: str, line: bytes) -> None:
     """What the ignore file names does not have to be UTF-8 for either builder."""
