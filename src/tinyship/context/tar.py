@@ -43,7 +43,7 @@ def stream(
         prefix: a folder inside the tar that everything goes below. It is an entry itself where ``owner`` is not root,
             so that it becomes the owner's; what is above it is left as it is.
         owner: user and group id of every entry.
-        extra: small files beside the entries, by name; mode 0644.
+        extra: small files behind the entries, by name; mode 0644.
         on_bytes: gets the length of each piece.
 
     Raises:
@@ -64,10 +64,6 @@ def _pieces(
         folder.type, folder.mode = tarfile.DIRTYPE, 0o755
         buffer += _header(folder, owner)
     inside = f"{prefix}/" if prefix else ""
-    for name, content in extra.items():
-        info = tarfile.TarInfo(inside + name)
-        info.size = len(content)
-        buffer += _header(info, owner) + content + b"\0" * (-len(content) % _BLOCK)
     for entry in entries:
         if stat.S_ISREG(entry.stat.st_mode):
             yield from _file(entry, inside, owner, buffer)
@@ -76,6 +72,10 @@ def _pieces(
         if len(buffer) >= _CHUNK:
             yield bytes(buffer)
             buffer.clear()
+    for name, content in extra.items():
+        info = tarfile.TarInfo(inside + name)
+        info.size = len(content)
+        buffer += _header(info, owner) + content + b"\0" * (-len(content) % _BLOCK)
     buffer += b"\0" * (2 * _BLOCK)
     yield bytes(buffer)
 

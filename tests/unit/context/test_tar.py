@@ -83,7 +83,7 @@ def test_prefix_and_owner(tmp_path: Path) -> None:
     """Everything goes below the prefix, which becomes the owner's; what is above it is no entry."""
     (tmp_path / "file").write_text("text")
     found = read(tar.stream(walk(tmp_path), prefix="/go/src/", owner=(1000, 100), extra={"more": b"of it"}))
-    assert list(found) == ["go/src", "go/src/more", "go/src/file"]
+    assert list(found) == ["go/src", "go/src/file", "go/src/more"]
     assert [info.isdir() for info, _ in found.values()] == [True, False, False]
     assert {(info.uid, info.gid) for info, _ in found.values()} == {(1000, 100)}
     assert (found["go/src/more"][1], found["go/src/more"][0].mode) == (b"of it", 0o644)
