@@ -31,7 +31,7 @@ def for_step(instruction: str, words: str, wrote: Sequence[str] = ()) -> str:
     if keyword == "RUN" and "secret " in words and "not found" in words:
         return "The setting `secrets` gives secrets to a build, each by its id."
     if keyword == "RUN" and _KILLED.search(words):
-        return "137 is the end of a process that was killed, as happens where memory runs out."
+        return "137 means that the process was killed: because memory ran out, or the engine was stopped."
     return ""
 
 

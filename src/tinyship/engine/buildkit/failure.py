@@ -57,7 +57,7 @@ def explain(error: RpcError, failed: FailedStep | None, context: Context) -> Eng
         context: of the build.
     """
     about = _About(error, context)
-    if failed is None:
+    if failed is None or about.is_gone:
         return about.no_step()
     if match := _CONFIG.fullmatch(failed.name):
         return about.needed_image(faulty.short(match[1]), in_words(failed.error))
@@ -89,9 +89,14 @@ class _About:
         self._text = context.dockerfile.read_text(errors="replace")
         self._source = next(_sources(error.details, context), None)
 
+    @property
+    def is_gone(self) -> bool:
+        """Whether it was the connection that ended; BuildKit itself has that code for registries."""
+        return self._error.code == _UNAVAILABLE and "BuildKit" in self._error.message
+
     def no_step(self) -> EngineError:
         """The engine went away, or the Dockerfile is no good."""
-        if self._error.code == _UNAVAILABLE:
+        if self.is_gone:
             return EngineError(
                 f"the engine went away during the build: {self._error.message}", hint="Is the engine still running?"
             )
