@@ -172,11 +172,14 @@ def test_names_that_are_no_utf8(engine: Engine, tmp_path: Path, namespace: str) 
 
 @contextmanager
 def nobody() -> Iterator[None]:
-    """Without root's rights, but still of its group, to which the engine's socket belongs."""
+    """Without root's rights, but still of the group to which the engine's socket belongs."""
     if os.geteuid() != 0:
         yield
         return
+    scheme, _, address = os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock").partition("://")
     try:
+        if scheme == "unix":
+            os.setegid(Path(address).stat().st_gid)
         os.seteuid(65534)
     except OSError as error:
         pytest.skip(f"root cannot give its rights up here: {error}")
@@ -184,6 +187,7 @@ def nobody() -> Iterator[None]:
         yield
     finally:
         os.seteuid(0)
+        os.setegid(0)
 
 
 @both
@@ -198,6 +202,8 @@ def test_unreadable(engine: Engine, namespace: str, kind: Builder, what: str) ->
         (root / "Dockerfile").write_text("FROM scratch\nCOPY . /all\n")
         (root / "folder" if what == "folder" else root / "folder" / "file").chmod(0)
         request = BuildRequest(context=Context.open(root, root / "Dockerfile"), tags=(f"{namespace}/x:1",))
+        kind(engine).build(request, ignore)  # as root, who may; all is imported then
+        (root / "folder" / "file").write_text(namespace)  # so that it is asked for again
         with nobody():
             named = "the folder folder of the context" if what == "folder" else "folder/file"
             with pytest.raises(ContextError, match=f"{named} cannot be read: Permission denied"):

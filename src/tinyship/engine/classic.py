@@ -10,11 +10,12 @@ import re
 import time
 from collections import deque
 from collections.abc import Iterator
-from typing import Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 from tinyship import dockerfile
 from tinyship.credentials import HUB, as_mapping, host_of
-from tinyship.engine import advice, images
+from tinyship.engine import advice, excerpt, faulty, images
 from tinyship.engine.connect import Engine
 from tinyship.engine.faults import translated
 from tinyship.engine.frames import StreamError, frames
@@ -22,10 +23,13 @@ from tinyship.engine.request import BuildRequest, BuildResult
 from tinyship.errors import BuildFailed, EngineError
 from tinyship.events import Events, Log, Notice, Step, Transfer
 
+if TYPE_CHECKING:
+    from tinyship.context.source import Context
+
 _STEP = re.compile(r"STEP (\d+)/(\d+) ?: (.*)", re.I)
 _BOOKKEEPING = re.compile(
     r" ?---> (Using cache|Running in [0-9a-f]{12}|[0-9a-f]{12}|)$"
-    r"|Removing intermediate container [0-9a-f]{12}$|Removed intermediate container [0-9a-f]{12}$"
+    r"|(?: ---> )?Remov(?:ing|ed) intermediate container [0-9a-f]{12}$"
 )
 _BUILT = re.compile(r"Successfully built ([0-9a-f]{12,64})$")
 _TAGGED = re.compile(r"Successfully tagged ")
@@ -58,15 +62,15 @@ class ClassicBuilder:
                 stream=True,
                 timeout=None,
             )
-        log = _Log(events)
+        log = _Log(events, request.context)
         try:
             for frame in frames(response, what=what):
                 log.read(frame)
         except StreamError as error:
             raise log.failure(error) from error
         except EngineError as error:
-            if log.step is None and "dockerfile" in error.message.lower():
-                raise BuildFailed(error.message.partition(": ")[2] or error.message) from error
+            if log.step is None and _is_refused(error):
+                raise faulty.unreadable(*_file(request.context), error.message.removeprefix(f"{what}: ")) from error
             raise
         log.end("done")
         if not log.image_id:
@@ -113,8 +117,9 @@ class _Sent:
 class _Log:
     """The text of a build, read into steps and lines."""
 
-    def __init__(self, events: Events) -> None:
+    def __init__(self, events: Events, context: Context) -> None:
         self.events = events
+        self.context = context
         self.image_id = ""
         self.cached = True
         self.step: Step | None = None
@@ -138,7 +143,7 @@ class _Log:
             total = int(frame["progressDetail"].get("total") or 0)
             self.events(Transfer(str(frame.get("id", "")), str(status).lower(), int(current), total))
 
-    def end(self, state: Any) -> None:
+    def end(self, state: Any, error: str = "") -> None:
         """The running step came to its end."""
         if self._rest:
             self._line(self._rest)
@@ -147,7 +152,7 @@ class _Log:
             if state == "done" and self._hit:
                 state = "cached"
             seconds = time.monotonic() - self._begun
-            self.events(Step(self.step.id, self.step.number, self.step.total, self.step.name, state, seconds))
+            self.events(replace(self.step, state=state, seconds=seconds, error=error))
             if not self._hit and not self.step.name.upper().startswith("FROM "):
                 self.cached = False
         self.step = None
@@ -155,14 +160,30 @@ class _Log:
     def failure(self, error: StreamError) -> BuildFailed:
         """The error of the step that failed, with what it wrote."""
         step = self.step
-        self.end("failed")
-        if not step:
-            return BuildFailed(error.words)
         code = f"exit code {error.code}" if error.code else ""
+        file = _file(self.context)
+        if not step:
+            return faulty.unreadable(*file, error.words)
         ran = step.name.upper().startswith("RUN")
-        why = f"failed with {code}" if code and ran else f"failed: {error.words}"
-        message = f"step {step.number}/{step.total} `{_short(step.name)}` {why}"
-        return BuildFailed(message, tail=tuple(self.tail), hint=advice.for_step(step.name, error.words))
+        why = code if code and ran else error.words
+        self.end("failed", why)
+        if step.name.upper().startswith("FROM "):
+            return self._no_base(step, error.words)
+        message = f"step {step.number}/{step.total} `{_short(step.name)}` failed{' with' if why == code else ':'} {why}"
+        return BuildFailed(
+            message,
+            tail=tuple(self.tail),
+            hint=advice.for_step(step.name, f"{error.words} {code}", self.tail),
+            source=excerpt.of_number(*file, step.number, step.name),
+        )
+
+    def _no_base(self, step: Step, why: str) -> BuildFailed:
+        file, text = _file(self.context)
+        source = excerpt.of_number(file, text, step.number, step.name)
+        stages = dockerfile.parse(text).stages
+        line = source.marked[0] if source else 0
+        reference = next((stage.base for stage in stages if stage.line == line), step.name.split()[1])
+        return faulty.no_image(file, text, reference, why, source)
 
     def _line(self, line: str) -> None:
         line = _COLOUR.sub("", line)
@@ -183,7 +204,8 @@ class _Log:
                 self.events(Notice(f"the engine warns: {match[1]}", "warning"))
         elif line.strip() and not _TAGGED.match(line):
             self.tail.append(line)
-            self.events(Log(self.step.id if self.step else "build", line))
+            seconds = time.monotonic() - self._begun if self.step else None
+            self.events(Log(self.step.id if self.step else "build", line, seconds=seconds))
 
 
 def _parameters(request: BuildRequest) -> dict[str, Any]:
@@ -206,6 +228,17 @@ def _parameters(request: BuildRequest) -> dict[str, Any]:
     }
 
 
+def _file(context: Context) -> tuple[str, str]:
+    """The name of the Dockerfile, and its text."""
+    return context.dockerfile_name, context.dockerfile.read_text(errors="replace")
+
+
+def _is_refused(error: EngineError) -> bool:
+    """Whether the engine refused the request, which it does because of what the Dockerfile says."""
+    cause: Any = error.__cause__
+    return getattr(getattr(cause, "response", None), "status_code", 0) == 400 or "dockerfile" in error.message.lower()
+
+
 def _short(instruction: str) -> str:
-    first = instruction.partition("\n")[0]
-    return first if len(first) <= 100 else f"{first[:97]}..."
+    joined = " ".join(instruction.split())
+    return joined if len(joined) <= 100 else f"{joined[:97]}..."

@@ -15,6 +15,7 @@ from tinyship.engine import images
 from tinyship.engine.builder import choose
 from tinyship.engine.request import BuildRequest, BuildResult, CacheEntry, Output, Secret, Tls
 from tinyship.errors import ConfigError
+from tinyship.events import about
 from tinyship.plan import Action
 from tinyship.settings import options
 from tinyship.settings.quantity import parse_bytes
@@ -80,7 +81,9 @@ def build(scope: Scope, request: BuildRequest) -> BuildResult:
     for name, source in request.contexts.items():
         if name in text:
             _check_context(scope, source)
-    return choose(scope.engine, scope.settings.builder, _tls(scope)).build(request, scope.events)
+    return choose(scope.engine, scope.settings.builder, _tls(scope)).build(
+        request, about(request.tags[0], scope.events)
+    )
 
 
 def check(scope: Scope, request: BuildRequest, where: str) -> None:
