@@ -92,14 +92,14 @@ def test_attestations_outputs_and_caches_in_one_release(platforms: Ship) -> None
         cache_to=["type=local,dest=cache,mode=max"],
         cache_from=["type=local,src=cache"],
     )
-    platforms.invoke("release")
+    assert "there is no cache in" in platforms.invoke("release").err
     _, index = fetched(platforms, f"{platforms.image}-direct", "1")
     kinds = [(entry.get("annotations") or {}).get("vnd.docker.reference.type", "image") for entry in index["manifests"]]
     assert sorted(kinds) == ["attestation-manifest", "attestation-manifest", "image", "image"]
     assert (platforms.root / "out/linux_arm64/busybox").read_text() == "not run here\n"
     assert (platforms.root / "dist/image.tar").stat().st_size > 500_000
     assert json.loads((platforms.root / "cache/index.json").read_text())["manifests"]
-    assert "importing cache" in platforms.invoke("release", "--no-cache").err
+    assert "there is no cache in" not in platforms.invoke("release").err
 
 
 @pytest.mark.needs("containerd")

@@ -148,7 +148,7 @@ def test_cache_mount_and_secret(engine: Engine) -> None:
 
         def compiled(done: subprocess.CompletedProcess[str]) -> set[str]:
             assert done.returncode == 0, done.stdout + done.stderr
-            return set(re.findall(r"^#\d+ ([a-z0-9./]+)$", done.stderr, re.M))
+            return set(re.findall(r"^#\d+ (?:[\d.]+ )?([a-z][a-z0-9./]*)$", done.stderr, re.M))
 
         source.write_text(f"{source.read_text()}\n// {secrets.token_hex(8)}: nobody compiled this before\n")
         unset = release()
