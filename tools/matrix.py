@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import os
 import shlex
-import signal
 import subprocess
 import sys
 import tempfile
@@ -27,7 +26,7 @@ from tools.engine import PrivateEngine
 from tools.kinds import KINDS, Kind, choose
 from tools.locks import alone, together
 from tools.packages import ensure, find
-from tools.processes import on_this_terminal
+from tools.processes import INTERRUPTED, on_this_terminal
 from tools.provide import STATE
 from tools.registry import PrivateRegistry
 
@@ -193,7 +192,7 @@ def _pytest(environment: dict[str, str], *, smoke: bool, expression: str) -> tup
         # Those of the set-up make engines of their own, whatever this one is.
         words += [f"--junit-xml={report}", "--ignore=tests/integration/test_setup.py", "tests/integration"]
         code = on_this_terminal(words, cwd=_ROOT, environment=environment)
-        if code == 2:
+        if code == INTERRUPTED:
             raise KeyboardInterrupt
         try:
             suite = ElementTree.parse(report).getroot()[0].attrib  # noqa: S314
@@ -236,4 +235,4 @@ if __name__ == "__main__":
     try:
         main()
     except KeyboardInterrupt:
-        sys.exit(128 + signal.SIGINT)
+        sys.exit(INTERRUPTED)

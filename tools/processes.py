@@ -7,17 +7,23 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+INTERRUPTED = 128 + signal.SIGINT
+"""The exit code of what Ctrl-C ended."""
+
 
 def on_this_terminal(
     command: Sequence[str], *, cwd: Path | None = None, environment: Mapping[str, str] | None = None
 ) -> int:
-    """Run a program on this very terminal and return its exit code.
+    """Run a program on this very terminal, until it has cleared up after itself even where Ctrl-C is pressed.
 
-    Ctrl-C is the program's own affair: it is waited for until it has cleared up after itself.
+    Returns:
+        its exit code; INTERRUPTED where Ctrl-C was pressed, whatever the program made of that.
     """
+    presses: list[int] = []
     with subprocess.Popen(command, cwd=cwd, env=environment) as process:
-        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        before = signal.signal(signal.SIGINT, lambda number, _: presses.append(number))
         try:
-            return process.wait()
+            code = process.wait()
         finally:
             signal.signal(signal.SIGINT, before)
+    return INTERRUPTED if presses else code

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -146,7 +147,8 @@ def import_rootfs(engine: Engine, chunks: Iterable[bytes], *, name: str, changes
             raise EngineError(f"{what}: the engine said that it worked, but has no such image")
         tag(engine, image.id, name)
     finally:
-        untag(engine, incoming)
+        with suppress(EngineError):  # where that fails, the import failed first, for the same reason
+            untag(engine, incoming)
     return image.id
 
 
