@@ -91,14 +91,46 @@ def status(c: Context) -> None:
     _same_terminal("tools.provide", "status")
 
 
+@task(
+    name="test",
+    help={
+        "on": "Kinds of engine, like 20.10,26-containerd,podman:smoke; all of them where it is left out.",
+        "smoke": "Only the smoke set; for a single kind, write :smoke behind its name.",
+        "k": "Only the tests whose names match this expression of pytest's.",
+    },
+)
+def run_on_engines(c: Context, on: str = "all", smoke: bool = False, k: str = "") -> None:
+    """Run the integration tests on engines of several kinds, which are fetched and started here."""
+    _same_terminal("tools.matrix", "test", "--on", on, *(["--smoke"] if smoke else []), "-k", k)
+
+
+@task(name="up", help={"name": "Its kind, as `engines.list` names it."})
+def engine_up(c: Context, name: str) -> None:
+    """Start an engine of a kind; prints the environment for a shell."""
+    _same_terminal("tools.matrix", "up", name)
+
+
+@task(name="down")
+def engines_down(c: Context) -> None:
+    """Stop the engines of all kinds; images stay in .engine/."""
+    _same_terminal("tools.matrix", "down")
+
+
+@task(name="list")
+def engines_list(c: Context) -> None:
+    """Show the kinds of engine: where each is from, and whether it runs."""
+    _same_terminal("tools.matrix", "list")
+
+
 def _same_terminal(module: str, *words: str) -> None:
     """Run one of our modules on this very terminal, which Invoke's own runner would stand in front of."""
-    import subprocess
+    from tools.processes import on_this_terminal
 
-    code = subprocess.run([_PYTHON, "-m", module, *words]).returncode
+    code = on_this_terminal([_PYTHON, "-m", module, *words])
     if code:
         raise SystemExit(code)
 
 
 ns = Collection(lint, types, run_tests, stress, bench, protos, release, picture)
 ns.add_collection(Collection("engine", up=up, down=down, status=status))
+ns.add_collection(Collection("engines", run_on_engines, engine_up, engines_down, engines_list))

@@ -8,18 +8,29 @@ from __future__ import annotations
 import ipaddress
 import json
 import subprocess
+from pathlib import Path
 
+from tools.locks import alone
 from tools.packages import as_root, run_as_root
 
+_EVERYONES = Path("/")  # two worktrees that look for a free network at once would find the same one
 
-def up(name: str) -> None:
-    """Have the bridge, with an address from a network that nothing here uses; one that is left over serves again."""
-    known = _addresses(name)
-    if known is None:
-        run_as_root("ip", "link", "add", name, "type", "bridge")
-    if not known:
-        run_as_root("ip", "address", "add", f"{_free_network()[1]}/24", "dev", name)
-    run_as_root("ip", "link", "set", name, "up")
+
+def up(name: str) -> ipaddress.IPv4Network:
+    """Have the bridge, with an address from a network that nothing here uses; one that is left over serves again.
+
+    Returns:
+        its network.
+    """
+    with alone(_EVERYONES):
+        known = _addresses(name)
+        if known is None:
+            run_as_root("ip", "link", "add", name, "type", "bridge")
+        address = known[0] if known else _free_network()[1]
+        if not known:
+            run_as_root("ip", "address", "add", f"{address}/24", "dev", name)
+        run_as_root("ip", "link", "set", name, "up")
+    return ipaddress.IPv4Network(f"{address}/24", strict=False)
 
 
 def down(name: str) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tools.packages import as_root, run_as_root
 
-_PROGRAMS = ("dockerd", "containerd", "docker-registry", "docker-proxy", "sudo")
+_PROGRAMS = ("dockerd", "containerd", "docker-registry", "docker-proxy", "podman", "conmon", "sudo")
 
 
 def start(command: Sequence[str], log: Path, *, root: bool = False) -> None:
@@ -43,8 +43,10 @@ def await_ready(ready: Callable[[], bool], word: str, log: Path, *, seconds: flo
     raise SystemExit(f"{tail(log)}\ndev: not ready after {seconds:g} s; the log is {log}")
 
 
-def answers(connection: http.client.HTTPConnection, path: str, connect: Callable[[], object] | None = None) -> bool:
-    """Whether a server says that all is well.
+def answer(
+    connection: http.client.HTTPConnection, path: str, connect: Callable[[], object] | None = None
+) -> bytes | None:
+    """What a server answers to a GET; None where it does not, or says that something is wrong.
 
     Args:
         connection: closed afterwards.
@@ -54,9 +56,10 @@ def answers(connection: http.client.HTTPConnection, path: str, connect: Callable
         if connect:
             connect()
         connection.request("GET", path)
-        return connection.getresponse().status == 200
+        response = connection.getresponse()
+        return response.read() if response.status == 200 else None
     except (OSError, http.client.HTTPException):
-        return False
+        return None
     finally:
         connection.close()
 
@@ -84,6 +87,27 @@ def find(word: str) -> tuple[int, ...]:
         if state != "Z" and program.startswith(_PROGRAMS) and any(word.encode() in argument for argument in line):
             found.append(int(entry.name))
     return tuple(sorted(found))
+
+
+def contained(folder: Path) -> tuple[int, ...]:
+    """The processes in containers whose file systems lie below a folder."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
+        try:
+            mounts = (entry / "mountinfo").read_text(errors="replace").splitlines()
+        except OSError:
+            continue
+        roots = (line for line in mounts if line.split(" ")[4] == "/")
+        if any(f"upperdir={folder}/" in line.encode().decode("unicode_escape") for line in roots):
+            found.append(int(entry.name))
+    return tuple(found)
+
+
+def kill(pids: Sequence[int]) -> None:
+    """End these processes by force."""
+    _signal(pids, signal.SIGKILL)
 
 
 def stop(word: str, seconds: float = 15.0) -> int:

@@ -12,10 +12,15 @@ from pathlib import Path
 
 _PACKAGES = {
     "dockerd": "docker.io",
+    "podman": "podman",
+    "host-local": "containernetworking-plugins",
+    "iptables": "iptables",
+    "runc": "runc",
     "docker-registry": "docker-registry",
     "busybox": "busybox-static",
     "ip": "iproute2",
     "git": "git",
+    "ssh-agent": "openssh-client",
 }
 _POLICY = Path("/usr/sbin/policy-rc.d")
 
@@ -38,15 +43,16 @@ def ensure(*programs: str) -> None:
     print(f"dev: installing {' '.join(packages)}", file=sys.stderr, flush=True)
     with _no_services():
         _apt("update")
-        _apt("install", "--yes", "--no-install-recommends", *packages)
+        _apt("install", "--yes", "--no-remove", "--no-install-recommends", *packages)
     still = [program for program in missing if not find(program)]
     if still:
         raise SystemExit(f"dev: {' and '.join(still)} missing even after installing {' '.join(packages)}")
 
 
 def find(program: str) -> str | None:
-    """Where a program is; the folders of root's programs are looked into as well."""
-    return shutil.which(program, path=f"{os.environ.get('PATH', os.defpath)}:/usr/local/sbin:/usr/sbin:/sbin")
+    """Where a program is; the folders of root's programs and of Podman's network are looked into as well."""
+    folders = (os.environ.get("PATH", os.defpath), "/usr/local/sbin", "/usr/sbin", "/sbin", "/usr/lib/cni")
+    return shutil.which(program, path=os.pathsep.join(folders))
 
 
 def may_be_root() -> bool:

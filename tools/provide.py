@@ -8,15 +8,13 @@ python -m tools.provide status    says what there is
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shlex
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from tools.engine import PrivateEngine
+from tools.locks import alone
 from tools.packages import ensure
 from tools.registry import PrivateRegistry
 
@@ -29,10 +27,10 @@ def up(state: Path = STATE) -> dict[str, str]:
     Raises:
         SystemExit: there is none, and none can be started; says why and what to do.
     """
-    with _alone(state):
+    with alone(state / "lock"):
         environment = {}
         private = not reachable()
-        ensure("git", "busybox", "docker-registry", *(("dockerd", "ip") if private else ()))
+        ensure("git", "busybox", "docker-registry", "ssh-agent", *(("dockerd", "ip") if private else ()))
         if private:
             engine = PrivateEngine(state)
             engine.up()
@@ -46,7 +44,7 @@ def up(state: Path = STATE) -> dict[str, str]:
 
 def down(state: Path = STATE) -> tuple[str, ...]:
     """Stop what ``up`` started; returns what that was."""
-    with _alone(state):
+    with alone(state / "lock"):
         stopped = {"the engine": PrivateEngine(state).down(), "the registry": PrivateRegistry(state).down()}
     return tuple(name for name, ran in stopped.items() if ran)
 
@@ -78,15 +76,6 @@ def status(state: Path = STATE) -> tuple[str, ...]:
         f"private registry  {registry.host if registry.answers() else 'not running'}",
         f"state             {state}",
     )
-
-
-@contextmanager
-def _alone(state: Path) -> Iterator[None]:
-    """Let two calls at once come one after the other."""
-    state.mkdir(parents=True, exist_ok=True)
-    with (state / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 def main() -> None:

@@ -54,7 +54,7 @@ class PrivateRegistry:
         """Whether it, and not another program at its port, answers."""
         if not self.port or not daemon.find(str(self.config)):
             return False
-        return daemon.answers(http.client.HTTPConnection("127.0.0.1", self.port, timeout=5), "/v2/")
+        return daemon.answer(http.client.HTTPConnection("127.0.0.1", self.port, timeout=5), "/v2/") is not None
 
     def up(self) -> None:
         """Have it running, on its port, or on another where a stranger has taken that.

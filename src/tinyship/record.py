@@ -64,7 +64,7 @@ class Release:
         dirty: whether the tree held changes that no commit has.
         source: the repository's URL without credentials; empty where unknown.
         created: the commit's date, RFC 3339; empty where unknown.
-        platform: ``os/architecture`` of the image.
+        platform: ``os/architecture`` of the image; several have a comma between them.
         id: the engine's id of the image.
         tags: the tags in the engine.
         sizes: of each image of the pipeline.

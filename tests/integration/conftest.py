@@ -40,6 +40,35 @@ _APPLETS = (
 _IN_CI = bool(os.environ.get("CI"))
 
 
+def offers(engine: Engine) -> dict[str, bool]:
+    """Whether an engine has what not every engine has: the words of the marker ``needs``."""
+    docker = engine.has_buildkit  # Docker's engines have both builders, Podman has one of its own
+    speaks = tuple(int(part) for part in engine.api_version.split("."))
+    since_23, since_24 = speaks >= (1, 42), speaks >= (1, 43)
+    return {
+        "buildkit": docker,
+        "classic": docker,
+        "podman": not docker,
+        "buildkit of 20.10": docker and not since_23,
+        "buildkit of 23": docker and since_23,
+        "buildkit of 24": docker and since_24,
+        "heredocs": docker and since_23,
+        "copy --link": docker and since_23,
+        "containerd": docker and engine.containerd_store,
+        "graph-driver": docker and not engine.containerd_store,
+    }
+
+
+@pytest.fixture(autouse=True)
+def _needs(request: pytest.FixtureRequest) -> None:
+    """Skip what this engine cannot do, in CI as well: the matrix has other engines that can."""
+    needed = {word for marker in request.node.iter_markers("needs") for word in marker.args}
+    if needed:
+        there = offers(request.getfixturevalue("engine"))
+        if missing := sorted(word for word in needed if not there[word]):
+            pytest.skip(f"this engine has no {' and no '.join(missing)}")
+
+
 def unavailable(why: str) -> None:
     """Skip a test that this machine has not the means for; fail it in CI."""
     if _IN_CI:

@@ -26,7 +26,7 @@ from tinyship.engine.request import BuildRequest
 from tinyship.errors import BuildFailed, ConfigError, EngineError
 from tinyship.events import Event, Log, Step, Transfer, ignore
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.engine, pytest.mark.needs("buildkit", "classic")]
 both = pytest.mark.parametrize("kind", [BuildKitBuilder, ClassicBuilder], ids=["buildkit", "classic"])
 
 
@@ -83,6 +83,7 @@ def test_both_builders_make_the_same(engine: Engine, folder: Path, namespace: st
     assert made[0]["all/run.sh"][1] & 0o777 == 0o755
 
 
+@pytest.mark.smoke
 @both
 def test_arguments_labels_target_and_hosts(
     engine: Engine, folder: Path, namespace: str, busybox: str, kind: type[BuildKitBuilder | ClassicBuilder]
@@ -103,6 +104,7 @@ def test_arguments_labels_target_and_hosts(
     assert any("10.1.2.3" in line and "other" in line for line in tail)
 
 
+@pytest.mark.smoke
 @both
 def test_second_build_is_cached(
     engine: Engine, folder: Path, namespace: str, busybox: str, kind: type[BuildKitBuilder | ClassicBuilder]
@@ -144,6 +146,7 @@ def test_dockerfile_outside_of_the_context(engine: Engine, tmp_path: Path, names
     assert set(files(engine, tag)) == {"all", "all/in.txt"}
 
 
+@pytest.mark.smoke
 def test_cache_mounts_and_unneeded_stages(engine: Engine, folder: Path, namespace: str, busybox: str) -> None:
     """A cache mount is there again in the next build, and a stage that nothing needs is not built."""
     text = (
@@ -154,6 +157,21 @@ def test_cache_mounts_and_unneeded_stages(engine: Engine, folder: Path, namespac
         BuildKitBuilder(engine).build(request(folder, f"{namespace}/mount:1", text, args={"N": number}), ignore)
     with containers.container(engine, ContainerRequest(image=f"{namespace}/mount:1", command=("cat", "/seen"))) as made:
         assert containers.run(engine, made, ignore, source="x").tail == ("1", "2")
+
+
+@pytest.mark.smoke
+@pytest.mark.needs("heredocs", "copy --link")
+def test_heredocs_and_links(engine: Engine, folder: Path, namespace: str, busybox: str) -> None:
+    """A script and a file in the Dockerfile itself, and a layer that stands by itself."""
+    text = (
+        f"FROM {busybox}\nRUN <<EOF\necho one > /seen\necho two >> /seen\nEOF\n"
+        "COPY <<EOF /three\nthree\nEOF\nCOPY --link a.txt /linked/\n"
+    )
+    tag = f"{namespace}/heredoc:1"
+    BuildKitBuilder(engine).build(request(folder, tag, text), ignore)
+    asked = ContainerRequest(image=tag, command=("cat", "/seen", "/three", "/linked/a.txt"))
+    with containers.container(engine, asked) as made:
+        assert containers.run(engine, made, ignore, source="x").tail == ("one", "two", "three", "a")
 
 
 def test_steps_and_lines_come_as_events(engine: Engine, folder: Path, namespace: str, busybox: str) -> None:
@@ -169,6 +187,7 @@ def test_steps_and_lines_come_as_events(engine: Engine, folder: Path, namespace:
     assert not any("RUN" in name or "FROM" in name for name in internal)
 
 
+@pytest.mark.smoke
 def test_failures_name_the_step(engine: Engine, folder: Path, namespace: str, busybox: str) -> None:
     """The step, its exit code and its last lines; a syntax error its line; a file that is not there its name."""
     build = BuildKitBuilder(engine).build

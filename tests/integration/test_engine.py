@@ -56,6 +56,7 @@ def test_connect(engine: Engine) -> None:
     other.close()
 
 
+@pytest.mark.smoke
 def test_output_in_order(engine: Engine, busybox: str, namespace: str) -> None:
     """Every line arrives, in the order of its stream, and the last 20 are kept."""
     events: list[Event] = []
@@ -125,6 +126,7 @@ def test_execute(engine: Engine, container: str) -> None:
     assert containers.execute(engine, container, ("no-such-program",)).exit_code in {126, 127}
 
 
+@pytest.mark.smoke
 def test_ports(engine: Engine, busybox: str, namespace: str) -> None:
     """A port is published on the loopback address; what is none is refused."""
     request = _request(busybox, namespace, "sleep 60", ports=("127.0.0.1::8080",))
@@ -139,6 +141,7 @@ def test_ports(engine: Engine, busybox: str, namespace: str) -> None:
         pass
 
 
+@pytest.mark.smoke
 def test_copy_in_and_out(engine: Engine, container: str, tmp_path: Path) -> None:
     """Megabytes in, the same megabytes out."""
     content = bytes(range(256)) * 20_000
@@ -209,6 +212,7 @@ def test_images(engine: Engine, busybox: str, namespace: str) -> None:
     assert images.find(engine, name) is None
 
 
+@pytest.mark.smoke
 def test_import_of_what_is_no_tar(engine: Engine, namespace: str) -> None:
     """What is no tar makes no image."""
     name = f"{namespace}/rootfs:1"
@@ -228,6 +232,36 @@ def test_import_that_breaks_off(engine: Engine, namespace: str) -> None:
     with pytest.raises(ZeroDivisionError):
         images.import_rootfs(engine, chunks(), name=name, changes=[], events=ignore)
     assert images.find(engine, name) is None
+
+
+def test_what_is_no_tar_takes_no_name(engine: Engine, namespace: str) -> None:
+    """An import that fails leaves the image that had the name before it, and none of its own."""
+    name = f"{namespace}/rootfs:1"
+    image_id = images.import_rootfs(engine, iter([_tar(a=b"a")]), name=name, changes=[], events=ignore)
+    with pytest.raises(EngineError, match="importing"):
+        images.import_rootfs(engine, iter([b"this is no tar" * 100]), name=name, changes=[], events=ignore)
+    found = images.find(engine, name)
+    assert found
+    assert (found.id, found.tags) == (image_id, (name,))
+
+
+@pytest.mark.smoke
+def test_push_and_pull_by_digest(engine: Engine, registry: str, busybox: str, namespace: str) -> None:
+    """What was pushed comes back by its digest, under the name that was asked for: the same layers, as heavy."""
+    before = images.find(engine, busybox)
+    assert before
+    there, here = f"{registry}/{namespace}/foo:1", f"{registry}/{namespace}/foo:back"
+    images.tag(engine, before.id, there)
+    pushed = push.push(engine, there, credential=None, timeout=30, events=ignore)
+    assert pushed.sent + pushed.present in {len(before.layers), 0}  # Podman does not say
+    images.untag(engine, there)
+    image_id = images.pull(engine, here, pushed.digest, credential=None, events=ignore)
+    found = images.find(engine, here)
+    assert found
+    assert found.id == image_id
+    assert found.layers == before.layers
+    assert images.unpacked(engine, found) == images.unpacked(engine, before) > 1_000_000
+    assert any(digest.endswith(pushed.digest) for digest in found.digests)
 
 
 def test_push_of_no_image(engine: Engine, registry: str, namespace: str) -> None:

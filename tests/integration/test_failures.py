@@ -11,7 +11,6 @@ import pytest
 from ships import Ship, launch
 
 from tinyship.context.source import Context
-from tinyship.engine.buildkit import solve
 from tinyship.engine.buildkit.solve import BuildKitBuilder
 from tinyship.engine.classic import ClassicBuilder
 from tinyship.engine.connect import Engine
@@ -173,36 +172,19 @@ def test_frontend_that_cannot_be_pulled(fails: Fails) -> None:
     assert marked(error) == ["# syntax=127.0.0.1:1/dockerfile:1"]
 
 
-def test_sbom_scanner_that_cannot_be_pulled(
-    engine: Engine, fails: Fails, busybox: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """An SBOM attestation needs an image too; engines before 23 know no attestations."""
-    if tuple(int(part) for part in engine.api_version.split(".")) < (1, 42):
-        unavailable_here("this engine knows no attestations")
-    make = solve._request
-
-    def with_sbom(*arguments: Any, **more: Any) -> Any:
-        made = make(*arguments, **more)
-        made.FrontendAttrs["attest:sbom"] = "generator=127.0.0.1:1/scanner:1"
-        return made
-
-    monkeypatch.setattr(solve, "_request", with_sbom)
-    error = fails(f"FROM {busybox}\nRUN true\n")
+@pytest.mark.needs("buildkit of 24")
+def test_sbom_scanner_that_cannot_be_pulled(fails: Fails, busybox: str) -> None:
+    """An SBOM attestation needs an image too."""
+    error = fails(f"FROM {busybox}\nRUN true\n", attests={"sbom": "generator=127.0.0.1:1/scanner:1"})
     assert error.message.startswith(
         "an SBOM attestation needs the scanner image 127.0.0.1:1/scanner:1, which cannot be pulled: "
     )
     assert error.hint == "Leave the attestation out; or name a scanner that can be pulled, as `generator=<image>`."
 
 
-def unavailable_here(why: str) -> None:
-    """Skip what this engine cannot do; that is no failure of CI, which runs newer ones as well."""
-    pytest.skip(why)
-
-
+@pytest.mark.needs("buildkit of 23")
 def test_warnings(engine: Engine, tmp_path: Path, namespace: str, busybox: str) -> None:
     """What the frontend warns of comes once, with file and line, behind all steps; engines before 23 do not warn."""
-    if tuple(int(part) for part in engine.api_version.split(".")) < (1, 42):
-        unavailable_here("this engine's frontend does not warn")
     (tmp_path / "docker").mkdir()
     (tmp_path / "docker" / "Dockerfile").write_text(f"FROM {busybox}\nRUN echo a \\\n\n  && echo b\n")
     context = Context.open(tmp_path, tmp_path / "docker" / "Dockerfile")

@@ -66,6 +66,7 @@ def serve() -> Iterator[Serve]:
     def start(answer: Callable[[str], Answer]) -> str:
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            default_request_version = "HTTP/1.1"  # what is no HTTP, like TLS, gets a status line as well
 
             def _answer(self) -> None:
                 code, headers, body = answer(self.path)

@@ -23,6 +23,7 @@ def ship(tmp_path: Path, namespace: str, registry: str, busybox: str) -> Ship:
     return launch(tmp_path, f"{namespace}/foo", registry, busybox)
 
 
+@pytest.mark.smoke
 def test_release_and_push(ship: Ship, engine: Engine) -> None:
     """The main job: everything is made, tagged, labelled, weighed, pushed and written down."""
     done = ship.invoke("release", "push")
@@ -53,6 +54,7 @@ def test_release_and_push(ship: Ship, engine: Engine) -> None:
     assert not any(tag.startswith(ship.registry) for tag in image.tags), "the names for pushing are gone again"
 
 
+@pytest.mark.smoke
 def test_artifact_is_the_users(ship: Ship) -> None:
     """What the container compiled lies here, executable, owned by who ran the task, and nothing else came."""
     before = {path.name for path in ship.root.iterdir()}
@@ -188,6 +190,7 @@ def test_only_needs_the_artifacts(ship: Ship) -> None:
     assert "compiling" not in done.err
 
 
+@pytest.mark.smoke
 def test_failing_compile(ship: Ship, engine: Engine) -> None:
     """The compile's last lines and exit code are shown, its container is gone, the old artifact stays."""
     ship.invoke("build")
@@ -263,6 +266,7 @@ def test_base_is_up_to_date(ship: Ship) -> None:
     assert f"base {ship.base}: up to date" in ship.invoke("base").err
 
 
+@pytest.mark.smoke
 def test_rootfs_base(ship: Ship, engine: Engine) -> None:
     """A command's tar becomes a base, once, until the command or a file that it names changes."""
     (ship.root / "rootfs.py").write_text(
@@ -296,6 +300,7 @@ def test_rootfs_command_that_fails(ship: Ship, engine: Engine) -> None:
     assert images.find(engine, f"{ship.image}-rootfs:latest") is None
 
 
+@pytest.mark.smoke
 def test_clean(ship: Ship, engine: Engine) -> None:
     """clean takes the artifact; releases stay until clean.images and clean.all."""
     ship.invoke("release")
@@ -306,6 +311,7 @@ def test_clean(ship: Ship, engine: Engine) -> None:
     assert images.listing(engine, project=ship.image) == ()
 
 
+@pytest.mark.smoke
 def test_clean_images_keeps_the_last(ship: Ship, engine: Engine) -> None:
     """Old releases go, the last N stay, and so does what others named."""
     ship.configure(clean={"keep": 1})

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import socket
 import subprocess
 import sys
+import tarfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +20,9 @@ from tools.packages import find
 from tools.registry import PrivateRegistry
 
 from conftest import unavailable
+from tinyship.engine import images
+from tinyship.engine.connect import connect
+from tinyship.events import ignore
 
 pytestmark = pytest.mark.engine
 
@@ -57,6 +62,14 @@ def test_engine_starts_once(running: PrivateEngine) -> None:
     assert len(str(running.socket).encode()) < 108
 
 
+def test_containerd_is_its_own(running: PrivateEngine) -> None:
+    """Beside the engine runs a containerd of its own, so that it does not take the machine's."""
+    assert (running.runtime / "containerd.sock").is_socket()
+    assert (running.state / "containerd").is_dir()
+    pid = daemon.find(f"{running.runtime}/docker.pid")[0]
+    assert f"--containerd\0{running.runtime}/containerd.sock\0" in Path(f"/proc/{pid}/cmdline").read_text()
+
+
 def test_killed_engine_is_mended(running: PrivateEngine) -> None:
     """After a kill, with its socket, pid file, bridge and containerd left behind, it starts again."""
     for pid in daemon.find(f"{running.runtime}/docker.pid"):
@@ -66,6 +79,27 @@ def test_killed_engine_is_mended(running: PrivateEngine) -> None:
     assert running.socket.exists()
     running.up()
     assert running.answers()
+
+
+def test_containers_of_a_killed_engine_end(running: PrivateEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What ran in a container of an engine that was killed with all that belongs to it does not run on."""
+    monkeypatch.setenv("DOCKER_HOST", running.host)
+    engine = connect()
+    program = find("busybox") or ""
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as tar:
+        tar.add(program, "busybox")
+    name = images.import_rootfs(engine, iter([packed.getvalue()]), name="sleeps:1", changes=[], events=ignore)
+    made = engine.api.create_container(name, command=["/busybox", "sleep", "600"])["Id"]
+    engine.api.start(made)
+    pid = int(engine.api.inspect_container(made)["State"]["Pid"])
+    engine.close()
+    assert daemon.contained(running.state) == (pid,)
+    daemon.kill(daemon.find(str(running.runtime)))
+    await_(lambda: not daemon.find(str(running.runtime)))
+    assert Path(f"/proc/{pid}").exists()
+    running.up()
+    await_(lambda: not daemon.contained(running.state))
 
 
 def test_stale_pid_file_is_mended(running: PrivateEngine) -> None:

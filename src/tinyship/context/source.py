@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -64,21 +64,27 @@ class Context:
         """The files of the folder that are not ignored, in the protocol's order."""
         yield from walk(self.root, Matcher(self.patterns))
 
-    def tar(self, on_bytes: Callable[[int], None] | None = None) -> Iterator[bytes]:
+    def tar(
+        self, on_bytes: Callable[[int], None] | None = None, *, last: Mapping[str, bytes] | None = None
+    ) -> Iterator[bytes]:
         """The context as the classic builder wants it: a tar, with the Dockerfile and the ignore file in it.
 
         The builder itself drops these two from what COPY sees where the ignore file names them; so an ignored
         Dockerfile is sent all the same, and one from outside is named in the ignore file that is sent.
+
+        Args:
+            on_bytes: gets the length of each piece.
+            last: small files that are sent behind all others, by name, whatever is ignored.
         """
         if self.dockerfile_is_outside:
             ignored = "\n".join([*self.patterns, self.dockerfile_name, _IGNORE]).encode("utf-8", "surrogateescape")
             extra = {self.dockerfile_name: self.dockerfile.read_bytes(), _IGNORE: ignored + b"\n"}
             entries = (entry for entry in self.entries() if entry.path != _IGNORE)
-            yield from tar.stream(entries, extra=extra, on_bytes=on_bytes)
+            yield from tar.stream(entries, extra={**extra, **(last or {})}, on_bytes=on_bytes)
             return
         name = re.sub(r"[*?\[\\]", r"\\\g<0>", self.dockerfile_name)
         always = (f"!{name}", f"!{_IGNORE}") if self.patterns else ()
-        yield from tar.stream(walk(self.root, Matcher((*self.patterns, *always))), on_bytes=on_bytes)
+        yield from tar.stream(walk(self.root, Matcher((*self.patterns, *always))), extra=last, on_bytes=on_bytes)
 
 
 def _patterns(root: Path, dockerfile: Path) -> tuple[str, ...]:

@@ -11,8 +11,7 @@ import stat
 import tarfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
-from tinyship.context.walk import Entry
-from tinyship.errors import ContextError
+from tinyship.context.walk import Entry, open_file, read_link, unreadable
 
 _CHUNK = 1 << 17
 _BLOCK = tarfile.BLOCKSIZE
@@ -44,7 +43,7 @@ def stream(
         prefix: a folder inside the tar that everything goes below. It is an entry itself where ``owner`` is not root,
             so that it becomes the owner's; what is above it is left as it is.
         owner: user and group id of every entry.
-        extra: small files beside the entries, by name; mode 0644.
+        extra: small files behind the entries, by name; mode 0644.
         on_bytes: gets the length of each piece.
 
     Raises:
@@ -65,10 +64,6 @@ def _pieces(
         folder.type, folder.mode = tarfile.DIRTYPE, 0o755
         buffer += _header(folder, owner)
     inside = f"{prefix}/" if prefix else ""
-    for name, content in extra.items():
-        info = tarfile.TarInfo(inside + name)
-        info.size = len(content)
-        buffer += _header(info, owner) + content + b"\0" * (-len(content) % _BLOCK)
     for entry in entries:
         if stat.S_ISREG(entry.stat.st_mode):
             yield from _file(entry, inside, owner, buffer)
@@ -77,18 +72,19 @@ def _pieces(
         if len(buffer) >= _CHUNK:
             yield bytes(buffer)
             buffer.clear()
+    for name, content in extra.items():
+        info = tarfile.TarInfo(inside + name)
+        info.size = len(content)
+        buffer += _header(info, owner) + content + b"\0" * (-len(content) % _BLOCK)
     buffer += b"\0" * (2 * _BLOCK)
     yield bytes(buffer)
 
 
 def _file(entry: Entry, inside: str, owner: tuple[int, int], buffer: bytearray) -> Iterator[bytes]:
     """A regular file; small ones go into the buffer, the content of large ones passes through in pieces."""
-    try:
-        file = open(entry.full, "rb", buffering=0)  # noqa: SIM115, PTH123  closed below; surrogates need no Path
-    except FileNotFoundError:
+    file = open_file(entry)
+    if file is None:
         return
-    except OSError as error:
-        raise _unreadable(entry, error) from error
     with file:
         info = _info(entry, inside)
         left = info.size = entry.stat.st_size
@@ -101,7 +97,7 @@ def _file(entry: Entry, inside: str, owner: tuple[int, int], buffer: bytearray) 
                     yield bytes(buffer)
                     buffer.clear()
         except OSError as error:
-            raise _unreadable(entry, error) from error
+            raise unreadable(entry.path, error) from error
     while left:
         filling = min(left, _CHUNK)
         left -= filling
@@ -114,12 +110,10 @@ def _special(entry: Entry, inside: str, owner: tuple[int, int]) -> bytes:
     """A folder, a link, a pipe or a device: all header."""
     info = _info(entry, inside)
     if info.issym():
-        try:
-            info.linkname = os.readlink(entry.full)  # noqa: PTH115  surrogates need no Path
-        except FileNotFoundError:
+        target = read_link(entry)
+        if target is None:
             return b""
-        except OSError as error:
-            raise _unreadable(entry, error) from error
+        info.linkname = target
     if info.isdev() and not info.isfifo():
         info.devmajor, info.devminor = os.major(entry.stat.st_rdev), os.minor(entry.stat.st_rdev)
     return _header(info, owner)
@@ -136,10 +130,3 @@ def _info(entry: Entry, inside: str) -> tarfile.TarInfo:
 def _header(info: tarfile.TarInfo, owner: tuple[int, int]) -> bytes:
     info.uid, info.gid = owner
     return info.tobuf(tarfile.GNU_FORMAT, "utf-8", "surrogateescape")
-
-
-def _unreadable(entry: Entry, error: OSError) -> ContextError:
-    return ContextError(
-        f"{entry.path} cannot be read: {error.strerror}",
-        hint="Make it readable, or name it in .dockerignore.",
-    )

@@ -11,9 +11,14 @@ import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO, Protocol
 
-from tinyship.context.ignore import Matcher
+from tinyship.context.names import shown
 from tinyship.errors import ContextError
+
+# Something else may stand where a file was: a pipe must not block us, and a link must not lead us elsewhere.
+_OPENING = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+_HINT = "Make it readable, or name it in .dockerignore."
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,57 +36,117 @@ class Entry:
     stat: os.stat_result
 
 
-def walk(root: Path, *matchers: Matcher) -> Iterator[Entry]:
+class Filter(Protocol):
+    """Says what a walk leaves out."""
+
+    def ignores(self, path: str) -> bool:
+        """Whether a path is left out."""
+
+    def may_reopen(self, directory: str) -> bool:
+        """Whether something below a folder that is left out could be wanted all the same."""
+
+
+def walk(root: Path, *filters: Filter) -> Iterator[Entry]:
     """The entries below a folder that are not ignored, and the folders above them.
 
     What vanishes meanwhile is left out, and so are sockets, which no archive can hold.
 
     Args:
         root: the context's folder.
-        matchers: each says what is ignored.
+        filters: each says what is ignored.
 
     Raises:
         ContextError: a folder cannot be read; names it.
     """
-    held: list[Entry] = []
-    for entry, ignored in _walk(str(root), "", matchers):
-        while held and not entry.path.startswith(f"{held[-1].path}/"):
-            held.pop()
-        if not ignored:
+    held: list[Entry] = []  # ignored folders that we are in, and that have not been given
+    levels = [("", iter(_scan(str(root), "", held=False)))]
+    while levels:
+        prefix, level = levels[-1]
+        found = next(level, None)
+        if found is None:
+            levels.pop()
+            if held and f"{held[-1].path}/" == prefix:
+                held.pop()
+            continue
+        path = prefix + found.name
+        ignoring = [one for one in filters if one.ignores(path)]
+        try:
+            is_folder = found.is_dir(follow_symlinks=False)
+            if ignoring and not (is_folder and all(one.may_reopen(path) for one in ignoring)):
+                continue
+            entry = Entry(path, found.path, found.stat(follow_symlinks=False))
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except OSError as error:
+            raise unreadable(path, error) from error
+        if stat.S_ISSOCK(entry.stat.st_mode):
+            continue
+        if ignoring:
+            held.append(entry)
+        else:
             yield from held
             held.clear()
             yield entry
-        elif stat.S_ISDIR(entry.stat.st_mode):
-            held.append(entry)
-
-
-def _walk(folder: str, prefix: str, matchers: tuple[Matcher, ...]) -> Iterator[tuple[Entry, bool]]:
-    """Entries, each with whether it is ignored; ignored files are not given, ignored folders only where it matters."""
-    for found in _scan(folder, prefix):
-        path = prefix + found.name
-        ignoring = [matcher for matcher in matchers if matcher.ignores(path)]
-        try:
-            is_folder = found.is_dir(follow_symlinks=False)
-            if ignoring and not (is_folder and all(matcher.may_reopen(path) for matcher in ignoring)):
-                continue
-            status = found.stat(follow_symlinks=False)
-        except FileNotFoundError:
-            continue
-        if stat.S_ISSOCK(status.st_mode):
-            continue
-        yield Entry(path, found.path, status), bool(ignoring)
         if is_folder:
-            yield from _walk(found.path, f"{path}/", matchers)
+            levels.append((f"{path}/", iter(_scan(found.path, path, held=bool(ignoring)))))
 
 
-def _scan(folder: str, prefix: str) -> list[os.DirEntry[str]]:
+def _scan(folder: str, path: str, *, held: bool) -> list[os.DirEntry[str]]:
+    """What is in a folder, in order; nothing where it is gone, or is ignored and locked."""
     try:
         with os.scandir(folder) as entries:
-            return sorted(entries, key=lambda entry: os.fsencode(entry.name))
-    except FileNotFoundError:
+            return sorted(entries, key=lambda entry: entry.name.encode("utf-8", "surrogateescape"))
+    except (FileNotFoundError, NotADirectoryError):
         return []
     except OSError as error:
+        if held and isinstance(error, PermissionError):
+            return []
         raise ContextError(
-            f"the folder {prefix.rstrip('/') or folder} of the context cannot be read: {error.strerror}",
-            hint="Make it readable, or name it in .dockerignore.",
+            f"the folder {shown(path or folder)} of the context cannot be read: {error.strerror}", hint=_HINT
         ) from error
+
+
+def open_file(entry: Entry) -> IO[bytes] | None:
+    """Open a regular file, without a buffer; None where it is gone, or something else has taken its place.
+
+    Raises:
+        ContextError: it cannot be read; names it.
+    """
+    try:
+        descriptor = os.open(entry.full, _OPENING)
+    except PermissionError as error:
+        raise unreadable(entry.path, error) from error
+    except OSError as error:
+        if _is_regular(entry.full):
+            raise unreadable(entry.path, error) from error
+        return None
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        return None
+    return os.fdopen(descriptor, "rb", buffering=0)
+
+
+def _is_regular(path: str) -> bool:
+    try:
+        return stat.S_ISREG(os.lstat(path).st_mode)  # surrogates need no Path
+    except OSError:
+        return False
+
+
+def read_link(entry: Entry) -> str | None:
+    """Where a link leads to; None where it is gone, or something else has taken its place.
+
+    Raises:
+        ContextError: it cannot be read; names it.
+    """
+    try:
+        return os.readlink(entry.full)  # noqa: PTH115  surrogates need no Path
+    except PermissionError as error:
+        raise unreadable(entry.path, error) from error
+    except OSError:
+        return None
+
+
+def unreadable(path: str, error: OSError) -> ContextError:
+    """The error for what cannot be read."""
+    return ContextError(f"{shown(path)} cannot be read: {error.strerror}", hint=_HINT)

@@ -15,6 +15,7 @@ from typing import IO
 
 from tinyship.engine.connect import Engine
 from tinyship.engine.faults import translated
+from tinyship.engine.pieces import Pieces
 from tinyship.errors import ArtifactError
 from tinyship.state import folder
 
@@ -182,7 +183,9 @@ def _receive(engine: Engine, container_id: str, inside: str, below: str, into: P
                     hint=_instead(engine, container_id, inside),
                 )
             api._raise_for_status(response)
-            unpack(io.BufferedReader(_Body(response)), PurePosixPath(inside).name, into)
+            unpack(
+                io.BufferedReader(Pieces(response.iter_content(chunk_size=_CHUNK))), PurePosixPath(inside).name, into
+            )
         except NotFound as error:
             raise ArtifactError(f"the container is gone: {error}") from error
         except OSError as error:
@@ -193,26 +196,6 @@ def _receive(engine: Engine, container_id: str, inside: str, below: str, into: P
             response.close()
 
 
-class _Body(io.RawIOBase):
-    """The body of a response as a file."""
-
-    def __init__(self, response: object) -> None:
-        self._chunks: Iterator[bytes] = response.iter_content(chunk_size=_CHUNK)  # type: ignore[attr-defined]
-        self._rest = b""
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: object) -> int:
-        view = memoryview(buffer).cast("B")  # type: ignore[arg-type]
-        if not self._rest:
-            self._rest = next(self._chunks, b"")
-        count = min(len(view), len(self._rest))
-        view[:count] = self._rest[:count]
-        self._rest = self._rest[count:]
-        return count
-
-
 def _instead(engine: Engine, container_id: str, inside: str) -> str:
     """What is in the folder where something was expected, for whoever misspelt it."""
     parent = PurePosixPath(inside).parent
@@ -220,7 +203,7 @@ def _instead(engine: Engine, container_id: str, inside: str) -> str:
         with translated("looking into the container"):
             chunks, _ = engine.api.get_archive(container_id, f"{parent}/.")
             names: list[str] = []
-            with tarfile.open(fileobj=io.BufferedReader(_Chunks(chunks)), mode="r|") as tar:
+            with tarfile.open(fileobj=io.BufferedReader(Pieces(chunks)), mode="r|") as tar:
                 for member in tar:
                     path = _clean(member.name)
                     if len(path.parts) == 1 and len(names) < 10:
@@ -228,14 +211,6 @@ def _instead(engine: Engine, container_id: str, inside: str) -> str:
     except Exception:  # only a hint is at stake
         return f"`build.artifacts` are relative to the working directory; {parent} cannot be looked into."
     return f"In {parent} there is {', '.join(sorted(names)) or 'nothing'}."
-
-
-class _Chunks(_Body):
-    """Pieces as a file."""
-
-    def __init__(self, chunks: Iterator[bytes]) -> None:
-        self._chunks = iter(chunks)
-        self._rest = b""
 
 
 def _place(root: Path, below: str) -> Path:

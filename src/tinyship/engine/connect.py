@@ -6,7 +6,7 @@ import os
 import socket
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from tinyship.errors import EngineUnreachable
 
@@ -17,6 +17,21 @@ MINIMUM_API = (1, 41)
 """Docker Engine 20.10. Older ones are not tested."""
 
 _SNAPSHOTTER = "io.containerd.snapshotter.v1"
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What an engine is.
+
+    Args:
+        kind: whose program it is.
+        version: of the program.
+        os: of the machine that it runs on, as Go names it.
+    """
+
+    kind: Literal["docker", "podman"]
+    version: str
+    os: str
 
 
 @dataclass(frozen=True)
@@ -50,13 +65,25 @@ class Engine:
         return _SNAPSHOTTER in [value for _, value in status]
 
     @cached_property
-    def has_buildkit(self) -> bool:
-        """Whether it has BuildKit inside: Docker's engines for Linux do, Podman does not."""
+    def facts(self) -> Facts:
+        """What the engine is, asked once (``GET /version``; the header is Podman's)."""
         from tinyship.engine.faults import translated
 
         with translated("asking the engine what it is"):
-            headers = self.api._get(self.api._url("/_ping", versioned_api=False)).headers
-        return not any(name.lower().startswith("libpod-") for name in headers) and headers.get("OSType") == "linux"
+            response = self.api._get(self.api._url("/version", versioned_api=False))
+            said = self.api._result(response, json=True)
+        podman = any(name.lower().startswith("libpod-") for name in response.headers)
+        return Facts("podman" if podman else "docker", str(said.get("Version") or ""), str(said.get("Os") or ""))
+
+    @property
+    def is_podman(self) -> bool:
+        """Whether it is Podman, which speaks Docker's API, and builds with a builder of its own."""
+        return self.facts.kind == "podman"
+
+    @property
+    def has_buildkit(self) -> bool:
+        """Whether it has BuildKit inside: Docker's engines for Linux do, Podman does not."""
+        return self.facts.kind == "docker" and self.facts.os == "linux"
 
     def close(self) -> None:
         """Close the client's connections."""
@@ -200,6 +227,7 @@ def _causes(error: BaseException) -> list[BaseException]:
         if cause is None or cause in found:
             continue
         found.append(cause)
-        queue += [cause.__cause__, cause.__context__, getattr(cause, "reason", None)]
-        queue += [argument for argument in cause.args if isinstance(argument, BaseException)]
-    return [cause for cause in found if isinstance(cause, BaseException)]
+        queue += [cause.__cause__, cause.__context__]
+        inside = (getattr(cause, "reason", None), *cause.args)
+        queue += [argument for argument in inside if isinstance(argument, BaseException)]
+    return found

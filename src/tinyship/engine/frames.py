@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import TYPE_CHECKING, Any
 
 from tinyship.engine.faults import read_timed_out, translated
@@ -17,7 +17,7 @@ class Silence(EngineError):
     """The engine sent nothing for as long as it may be silent."""
 
 
-def frames(response: requests.Response, *, what: str) -> Iterator[dict[str, Any]]:
+def frames(response: requests.Response, *, what: str) -> Generator[dict[str, Any]]:
     """The objects of a stream, as they come.
 
     The engine answers 200 before it knows how the work ends, so errors come as objects: ``errorDetail``, and ``error``

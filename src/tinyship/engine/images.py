@@ -23,7 +23,6 @@ class Image:
         id: of the config with a graph driver, of the manifest or index with the containerd store.
         tags: its references.
         digests: ``repository@sha256:...``, where it was pulled or pushed.
-        unpacked: bytes of its files on disk, all layers.
         layers: the diff ids of its layers, the base's first.
         created: when it says that it was made; None where it does not say.
         labels: of its config.
@@ -40,7 +39,6 @@ class Image:
     id: str
     tags: tuple[str, ...]
     digests: tuple[str, ...]
-    unpacked: int
     layers: tuple[str, ...]
     created: datetime | None
     labels: dict[str, str]
@@ -60,11 +58,24 @@ def find(engine: Engine, reference: str) -> Image | None:
 
     with translated(f"looking at {reference}"):
         try:
-            found: dict[str, Any] = engine.api.inspect_image(reference)
+            return _image(engine.api.inspect_image(reference))
         except NotFound:
             return None
-        unpacked = _unpacked(engine, found)
-    return _image(found, unpacked)
+
+
+def unpacked(engine: Engine, image: Image) -> int:
+    """The bytes of an image's files on disk, all layers.
+
+    A graph driver counts the bytes of the files; the containerd store the blocks that they, and folders, take up.
+
+    Raises:
+        EngineError: the image is gone, or its layers cannot be unpacked.
+    """
+    with translated(f"weighing {image.tags[0] if image.tags else image.id}"):
+        if not engine.containerd_store:
+            return int(engine.api.inspect_image(image.id).get("Size") or 0)
+        # There, inspect gives the compressed size.
+        return sum(int(entry.get("Size") or 0) for entry in _history(engine, image.id))
 
 
 def listing(engine: Engine, *, project: str) -> tuple[Image, ...]:
@@ -111,26 +122,55 @@ def import_rootfs(engine: Engine, chunks: Iterable[bytes], *, name: str, changes
         EngineError: the engine refused it, or cannot read it as a tar.
     """
     api = engine.api
-    repository, tag = _split(name)
+    # The containerd store names an image before it reads it, so that what is no tar would take the name all the same.
+    repository, label = _split(name)
+    incoming = f"{repository}:{label[:100]}-incoming"
     what = f"importing {name}"
     sent = _Counted(chunks, "rootfs", events)
-    params = {"fromSrc": "-", "repo": repository, "tag": tag, "changes": list(changes)}
+    params = {"fromSrc": "-", "repo": incoming, "changes": list(changes)}  # Podman hears of no `tag` beside it
+    try:
+        with translated(what):
+            response = api._post(
+                api._url("/images/create"),
+                data=iter(sent),
+                params=params,
+                headers={"Content-Type": "application/tar"},
+                timeout=None,
+                stream=True,
+            )
+        for _ in frames(response, what=what):
+            pass
+        events(Transfer("rootfs", "sending", sent.count, sent.count, done=True))
+        image = find(engine, incoming)
+        if not image:
+            raise EngineError(f"{what}: the engine said that it worked, but has no such image")
+        tag(engine, image.id, name)
+    finally:
+        untag(engine, incoming)
+    return image.id
+
+
+def load(engine: Engine, chunks: Iterable[bytes], *, events: Events) -> None:
+    """Take the images of a ``docker save`` archive into the engine, streamed.
+
+    Raises:
+        EngineError: the engine refused it.
+    """
+    api = engine.api
+    what = "loading the image into the engine"
+    loaded = _Counted(chunks, "image", events)
     with translated(what):
         response = api._post(
-            api._url("/images/create"),
-            data=iter(sent),
-            params=params,
-            headers={"Content-Type": "application/tar"},
+            api._url("/images/load"),
+            data=iter(loaded),
+            params={"quiet": "1"},
+            headers={"Content-Type": "application/x-tar"},
             timeout=None,
             stream=True,
         )
     for _ in frames(response, what=what):
         pass
-    events(Transfer("rootfs", "sending", sent.count, sent.count, done=True))
-    image = find(engine, name)
-    if not image:
-        raise EngineError(f"{what}: the engine said that it worked, but has no such image")
-    return image.id
+    events(Transfer("image", "sending", loaded.count, loaded.count, done=True))
 
 
 def pull(engine: Engine, name: str, digest: str, *, credential: Credential | None, events: Events) -> str:
@@ -227,21 +267,33 @@ def _split(reference: str) -> tuple[str, str]:
     return (repository, tag) if colon and "/" not in tag else (reference, "latest")
 
 
-def _unpacked(engine: Engine, found: dict[str, Any]) -> int:
-    """The unpacked size. With the containerd store, where inspect gives the compressed one, that of all snapshots."""
-    if not engine.containerd_store:
-        return int(found.get("Size") or 0)
-    return sum(int(entry.get("Size") or 0) for entry in engine.api.history(found["Id"]))
+def _history(engine: Engine, image_id: str) -> list[dict[str, Any]]:
+    """An image's history, with the sizes of its layers in the containerd store, where a layer may not be unpacked."""
+    from docker.errors import NotFound
+
+    try:
+        return list(engine.api.history(image_id))
+    except NotFound as error:
+        if "snapshot" not in str(error):
+            raise
+    made = engine.api.create_container(image_id, command=["/"])  # for which the engine unpacks it; never started
+    engine.api.remove_container(made["Id"])
+    return list(engine.api.history(image_id))
 
 
-def _image(found: dict[str, Any], unpacked: int) -> Image:
+def _familiar(reference: str) -> str:
+    """A reference as Docker writes it; Podman writes the host and the folder of Docker Hub before it."""
+    host, _, rest = reference.partition("/")
+    return rest.removeprefix("library/") if host == "docker.io" else reference
+
+
+def _image(found: dict[str, Any]) -> Image:
     config = found.get("Config") or {}
     check = (config.get("Healthcheck") or {}).get("Test") or []
     return Image(
         id=found["Id"],
-        tags=tuple(found.get("RepoTags") or ()),
-        digests=tuple(found.get("RepoDigests") or ()),
-        unpacked=unpacked,
+        tags=tuple(_familiar(name) for name in found.get("RepoTags") or ()),
+        digests=tuple(_familiar(name) for name in found.get("RepoDigests") or ()),
         layers=tuple((found.get("RootFS") or {}).get("Layers") or ()),
         created=_date(found.get("Created")),
         labels=dict(config.get("Labels") or {}),

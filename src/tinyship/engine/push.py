@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +16,9 @@ from tinyship.engine.frames import Silence, frames
 from tinyship.errors import EngineError, RegistryError
 from tinyship.events import Events, Log, Transfer
 
+_AGAIN = "Push again: what is there already is not sent twice."
 _DIGEST = re.compile(r"digest: (sha256:[0-9a-f]{64})")
+_HUNG = re.compile(r"TLS handshake timeout|i/o timeout|deadline exceeded|Client\.Timeout|timed out", re.I)
 _DENIED = re.compile(r"denied|unauthori[sz]ed|no basic auth credentials|authentication required|forbidden", re.I)
 
 
@@ -60,14 +65,15 @@ def push(engine: Engine, reference: str, *, credential: Credential | None, timeo
                 stream=True,
                 timeout=(timeout, timeout),
             )
-        for frame in frames(response, what=what):
-            digest = _digest(frame) or digest
-            _tell(frame, layers, events)
+        with closing(frames(response, what=what)) as stream:
+            for frame in _news(stream, timeout, what):
+                digest = _digest(frame) or digest
+                _tell(frame, layers, events)
     except Silence as error:
         raise RegistryError(
             f"{host} does not answer: nothing happened for {timeout:g} s",
             host=host,
-            hint="Push again: what is there already is not sent twice. `push.timeout` is how long to wait.",
+            hint=f"{_AGAIN} `push.timeout` is how long to wait.",
         ) from error
     except EngineError as error:
         raise _refused(error, host, credential) from error
@@ -75,6 +81,23 @@ def push(engine: Engine, reference: str, *, credential: Credential | None, timeo
         raise RegistryError(f"the push to {host} ended without a digest", host=host, hint="Push again.")
     states = list(layers.values())
     return Pushed(reference, digest, states.count("Pushed"), len(states) - states.count("Pushed"))
+
+
+def _news(stream: Iterable[dict[str, Any]], timeout: float, what: str) -> Iterator[dict[str, Any]]:
+    """The objects of a stream; an engine that says the same again and again, ten times a second, is silent as well.
+
+    Raises:
+        Silence: nothing was new for that many seconds.
+    """
+    last: dict[Any, dict[str, Any]] = {}
+    new = time.monotonic()
+    for frame in stream:
+        now = time.monotonic()
+        if last.get(frame.get("id")) != frame:
+            last[frame.get("id")], new = frame, now
+        elif now - new > timeout:
+            raise Silence(f"{what}: the engine said nothing new for too long")
+        yield frame
 
 
 def _digest(frame: dict[str, Any]) -> str:
@@ -112,6 +135,8 @@ def _refused(error: EngineError, host: str, credential: Credential | None) -> Re
             host=host,
             hint=f"`docker login {host}` stores credentials; may they push to this repository?",
         )
+    if _HUNG.search(words):
+        return RegistryError(f"{host} does not answer: {words}", host=host, hint=_AGAIN)
     if "connection refused" in words:
         return RegistryError(f"nothing listens at {host}: {words}", host=host, hint="Is the registry running?")
     return RegistryError(f"the push to {host} failed: {words}", host=host, hint="Push again: a push can be repeated.")

@@ -61,6 +61,23 @@ class Output:
     dest: Path | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """Certificates for a ``buildkitd`` behind TLS; paths absolute.
+
+    Args:
+        ca: of the authority that signed its certificate; the system's where None.
+        cert: ours, where it wants to know us.
+        key: ours.
+        server_name: the name in its certificate, where that is not the host of its address.
+    """
+
+    ca: Path | None = None
+    cert: Path | None = None
+    key: Path | None = None
+    server_name: str = ""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BuildRequest:
     """What is to be built.
@@ -121,7 +138,10 @@ class BuildResult:
     Args:
         image_id: the engine's id of the image.
         cached: every step came from the cache.
+        responses: what BuildKit says of the image in the engine and of each output, in their order, by its own keys
+            (``containerimage.digest`` is the digest of what was pushed); nothing from other builders.
     """
 
     image_id: str
     cached: bool
+    responses: tuple[Mapping[str, str], ...] = ()

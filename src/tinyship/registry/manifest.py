@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from base64 import b64encode
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from tinyship.errors import RegistryError
@@ -17,12 +18,15 @@ if TYPE_CHECKING:
 _HUB = "registry-1.docker.io"
 
 
-def pull_size(reference: str, digest: str, *, credential: Credential | None, timeout: float = 20.0) -> int:
+def pull_size(
+    reference: str, digest: str, *, platform: str = "", credential: Credential | None, timeout: float = 20.0
+) -> int:
     """The compressed bytes that a pull of one image transfers: its config and its layers.
 
     Args:
         reference: as the image was pushed, ``[host[:port]/]repository:tag``.
-        digest: of the manifest.
+        digest: of the manifest, or of an index of several.
+        platform: ``os/architecture`` of the one that is meant in an index; its first image where empty or not there.
         credential: for the registry; None to ask anonymously.
         timeout: seconds without an answer.
 
@@ -47,12 +51,20 @@ def pull_size(reference: str, digest: str, *, credential: Credential | None, tim
 
     try:
         with DXF(host, repository, authenticate, insecure=_is_loopback(host), timeout=timeout) as registry:
-            manifest = json.loads(str(registry.get_manifest(digest)))
+            found = registry.get_manifest(digest)
+        manifest = json.loads(found if isinstance(found, str) else _of_platform(found, platform))
         return int(manifest["config"]["size"]) + sum(int(layer["size"]) for layer in manifest["layers"])
     except (RequestException, DXFError, OSError) as error:
         raise RegistryError(f"{host} did not give the manifest: {type(error).__name__}", host=host) from error
     except (ValueError, KeyError, TypeError) as error:
         raise RegistryError(f"{host} gave no manifest of a single image", host=host) from error
+
+
+def _of_platform(manifests: Mapping[str, str], platform: str) -> str:
+    """One of an index's manifests; attestations, whose platform is unknown, are no images."""
+    known = {name: manifest for name, manifest in manifests.items() if not name.startswith("unknown/")}
+    near = (manifest for name, manifest in known.items() if name == platform or name.startswith(f"{platform}/"))
+    return next(near, "") or next(iter(known.values()), "")
 
 
 def _split(reference: str) -> tuple[str, str]:

@@ -2,7 +2,8 @@
 
 Invoke's ``INVOKE_...`` variables cannot carry lists, and fail on them. A variable's name is the key in upper case with
 ``_`` for ``.``: ``TINYSHIP_PUSH_TO`` is ``push.to``. A list is JSON, or its entries between commas; a list of maps is
-JSON. An empty variable is none.
+JSON, and so is one whose entries have commas: ``TINYSHIP_SECRETS='["id=npm,env=NPM_TOKEN"]'``. An empty variable is
+none.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Any, get_args
 import msgspec
 
 from tinyship.errors import ConfigError
-from tinyship.settings.schema import Settings, Words
+from tinyship.settings.schema import Option, Settings, Words
 
 PREFIX = "TINYSHIP_"
 _TRUE = {"true", "yes", "on", "1"}
@@ -79,6 +80,10 @@ def _value(name: str, text: str, kind: Any) -> Any:
         return _json(name, text)
     if kind == Words and text.lstrip().startswith('["'):  # `[ -f x ]` is a command too
         return _json(name, text)
+    if is_list and get_args(kind)[0] == Option:
+        if "," in text:  # of two entries or of one, nobody could tell
+            raise ConfigError(f"""{name} is a list whose entries have commas: write it as JSON, '["key=value,..."]'""")
+        return [text.strip()]
     if is_list and get_args(kind)[0] is not str:
         return _json(name, text)
     return [entry.strip() for entry in text.split(",") if entry.strip()] if is_list else text

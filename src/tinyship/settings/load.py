@@ -14,7 +14,7 @@ from typing import Any, get_args
 import msgspec
 
 from tinyship.errors import ConfigError
-from tinyship.settings import environment
+from tinyship.settings import environment, options
 from tinyship.settings.schema import Settings
 
 SECTION = "tinyship"
@@ -33,7 +33,7 @@ _WORDS = {
     "object | null": "a section",
     "str | array": "text or a list",
 }
-_PRIVATE = ("args", "labels", "env")
+_PRIVATE = ("args", "labels", "env", "secrets", "cache_from", "cache_to")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,10 @@ def load(layers: Sequence[Layer], *, image: str = "", environ: Mapping[str, str]
     for layer in layers:
         whole.lay(layer.values, layer.source)
     whole.lay(variables, _variable)
-    return tuple(_loaded(layers, variables, entry) for entry in _entries(whole, image))
+    entries = _entries(whole, image)
+    merged = {name: _merged(layers, variables, entry) for name, entry in entries.items()}
+    repositories = {name: str(one.values.get("image", "")) for name, one in merged.items() if name}
+    return tuple(_loaded(one, name, repositories) for name, one in merged.items() if image in {"", name})
 
 
 @dataclass(slots=True)
@@ -148,17 +151,27 @@ def _nested(flat: Mapping[str, Any]) -> dict[str, Any]:
     return nested
 
 
-def _entries(whole: _Merged, image: str) -> list[Layer | None]:
-    """The entries of ``images`` to load, as layers; a single None where the section itself is the image."""
+def overlaid(loaded: Loaded, values: Mapping[str, Any], source: str) -> Loaded:
+    """Settings with some keys of the section itself set anew, as flags do; ``source`` is where these are from."""
+    settings = msgspec.structs.replace(loaded.settings, **values)
+    return Loaded(settings, {**loaded.origins, **dict.fromkeys(values, source)})
+
+
+def _entries(whole: _Merged, image: str) -> dict[str, Layer | None]:
+    """The entries of ``images`` as layers, by their names; a single None where the section itself is the image.
+
+    Raises:
+        ConfigError: one is wrong, or there is none with the name ``image``.
+    """
     images = whole.values.get("images")
     source = whole.source_of("images")
     if not images:
         if image:
             raise ConfigError(f"there are no `{SECTION}.images`, so none is named `{image}`")
-        return [None]
+        return {"": None}
     if not isinstance(images, list | tuple):
         raise ConfigError(f"{source}: `{SECTION}.images` is {_shown(images)}, but a list is expected")
-    entries: dict[str, Layer] = {}
+    entries: dict[str, Layer | None] = {}
     for number, entry in enumerate(images):
         name = entry.get("name") if isinstance(entry, Mapping) else None
         if not isinstance(entry, Mapping) or not isinstance(name, str) or not name:
@@ -170,10 +183,10 @@ def _entries(whole: _Merged, image: str) -> list[Layer | None]:
     if image and image not in entries:
         near = difflib.get_close_matches(image, entries, n=1, cutoff=0)
         raise ConfigError(f"{source}: no entry of `{SECTION}.images` is named `{image}`; the nearest is `{near[0]}`")
-    return [entries[image]] if image else list(entries.values())
+    return entries
 
 
-def _loaded(layers: Sequence[Layer], variables: Mapping[str, Any], entry: Layer | None) -> Loaded:
+def _merged(layers: Sequence[Layer], variables: Mapping[str, Any], entry: Layer | None) -> _Merged:
     merged = _Merged()
     for layer in layers:
         if not layer.is_explicit:
@@ -186,11 +199,46 @@ def _loaded(layers: Sequence[Layer], variables: Mapping[str, Any], entry: Layer 
             merged.lay(layer.values, layer.source)
     merged.values.pop("images", None)
     merged.origins.pop("images", None)
+    return merged
+
+
+def _loaded(merged: _Merged, name: str, repositories: Mapping[str, str]) -> Loaded:
     try:
         settings = msgspec.convert(merged.values, Settings, strict=False)
     except msgspec.ValidationError as error:
         raise ConfigError(_explained(str(error), merged)) from None
-    return Loaded(settings, merged.origins)
+    try:
+        contexts = tuple(_context(entry, name, repositories) for entry in settings.contexts)
+    except ValueError as error:
+        raise ConfigError(f"{merged.source_of('contexts')}: `{SECTION}.contexts`: {error}") from None
+    return Loaded(msgspec.structs.replace(settings, contexts=contexts), merged.origins)
+
+
+def _context(entry: str, name: str, repositories: Mapping[str, str]) -> str:
+    """A named context, with the image of another entry of ``images`` as the image that it is.
+
+    Args:
+        name: of the entry that it stands in; empty where there are no entries.
+        repositories: of all entries by their names, in their order.
+
+    Raises:
+        ValueError: there is no such entry, or it is not made before this one.
+    """
+    key, value = options.context(entry)
+    if not value.startswith(options.TARGET):
+        return entry
+    wanted = value.removeprefix(options.TARGET)
+    names = list(repositories)
+    if not names:
+        raise ValueError(f"`{entry}`: there are no `{SECTION}.images`")
+    if wanted not in names:
+        near = difflib.get_close_matches(wanted, names, n=1, cutoff=0)
+        raise ValueError(f"`{entry}`: no entry of `{SECTION}.images` is named `{wanted}`; the nearest is `{near[0]}`")
+    if wanted == name:
+        raise ValueError(f"`{entry}`: `{value}` is this image itself")
+    if names.index(wanted) > names.index(name):
+        raise ValueError(f"`{entry}`: `{value}` comes after this image: entries are made in their order")
+    return f"{key}={options.IMAGE}{repositories[wanted]}:local"
 
 
 def _explained(message: str, merged: _Merged) -> str:

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import re
 import shlex
-from typing import Literal
+from collections.abc import Callable
+from typing import Annotated, Literal
 
 import msgspec
 
+from tinyship.settings import options
 from tinyship.settings.grammar import (
     about,
     check_artifact,
@@ -29,6 +31,12 @@ from tinyship.settings.quantity import parse_bytes, parse_growth
 
 Words = str | tuple[str, ...]
 """A command: a list of arguments, or one string that is split as a shell would split it (and runs without a shell)."""
+
+Option = Annotated[
+    str, msgspec.Meta(description="fields between commas, as `docker build` takes them: `key=value,...`")
+]
+"""An entry that has commas in it."""
+Options = tuple[Option, ...]
 
 
 def words(command: Words) -> tuple[str, ...]:
@@ -96,6 +104,10 @@ class Base(_Section, frozen=True):
     """Dockerfile instructions that the engine applies to an imported root filesystem, like ``ENV A=1``."""
     pull: str = ""
     """The digest to pull, ``sha256:...``."""
+    platforms: tuple[str, ...] = ()
+    """As the project's own; for a base that a release for several platforms stands on."""
+    cache_to: Options = ()
+    """As the project's own. Each stage has its own, because two caches that are put to one place replace each other."""
 
     def __post_init__(self) -> None:
         with about("name"):
@@ -105,6 +117,13 @@ class Base(_Section, frozen=True):
             raise ValueError(f"`{self.name}` needs one of `dockerfile`, `rootfs` and `pull`")
         if self.changes and not self.rootfs:
             raise ValueError("`changes` go with `rootfs`")
+        for key in ("platforms", "cache_to"):
+            if getattr(self, key) and not self.dockerfile:
+                raise ValueError(f"`{key}`: it goes with `dockerfile`")
+        with about("platforms"):
+            options.check_each(self.platforms, options.platform)
+        with about("cache_to"):
+            options.check_each(self.cache_to, options.cache_to)
         if self.pull:
             with about("pull"):
                 check_digest(self.pull)
@@ -128,6 +147,10 @@ class Build(_Section, frozen=True):
     """The command of ``build.test``."""
     shell: Words = ("/bin/sh",)
     """The command of ``build.shell``."""
+    cache_to: Options = ()
+    """As the project's own. Each stage has its own, because two caches that are put to one place replace each other."""
+    outputs: Options = ()
+    """What is made beside the image, as ``docker build --output`` takes it: ``type=local,dest=out``."""
 
     def __post_init__(self) -> None:
         with about("tag"):
@@ -140,6 +163,10 @@ class Build(_Section, frozen=True):
         with about("artifacts"):
             for artifact in self.artifacts:
                 check_artifact(artifact)
+        with about("cache_to"):
+            options.check_each(self.cache_to, options.cache_to)
+        with about("outputs"):
+            options.check_each(self.outputs, options.output)
 
 
 class Smoke(_Section, frozen=True):
@@ -178,8 +205,14 @@ class Release(_Section, frozen=True):
     dockerfile: str = "Dockerfile"
     context: str = "."
     target: str = ""
+    outputs: Options = ()
+    """What is made beside the image, as ``docker build --output`` takes it: ``type=registry,name=...``."""
     run: Run = Run()
     smoke: Smoke = Smoke()
+
+    def __post_init__(self) -> None:
+        with about("outputs"):
+            options.check_each(self.outputs, options.output)
 
 
 class Push(_Section, frozen=True):
@@ -247,13 +280,48 @@ class Clean(_Section, frozen=True):
             raise ValueError("`keep`: it is at least 1 (`clean.all` removes everything)")
 
 
+class BuilderTls(_Section, frozen=True):
+    """The certificates for a builder at ``tcp://``, as paths of PEM files; without any of them nothing is encrypted."""
+
+    ca: str = ""
+    """What the builder's certificate is checked against; the system's own where nothing is set."""
+    cert: str = ""
+    """Ours, for a builder that asks for one."""
+    key: str = ""
+    """The private key of ``cert``."""
+    server_name: str = ""
+    """The name in the builder's certificate; the host of its address where nothing is set."""
+
+    def __post_init__(self) -> None:
+        if bool(self.cert) != bool(self.key):
+            raise ValueError("`cert` and `key` go together")
+
+
+_READERS: dict[str, Callable[[str], object]] = {
+    "platforms": options.platform,
+    "ulimits": options.ulimit,
+    "secrets": options.secret,
+    "ssh": options.ssh,
+    "contexts": options.context,
+    "cache_from": options.cache_from,
+    "cache_to": options.cache_to,
+    "attests": options.attest,
+}
+
+
 class Settings(_Section, frozen=True):
     """One image and how it is made, released and pushed."""
 
     image: str
     """The repository's name, without a tag and without the registry of `push.to`."""
     version: Version = Version()
-    builder: Literal["auto", "buildkit", "classic"] = "auto"
+    builder: str = "auto"
+    """``buildkit`` and ``classic`` are the engine's; ``tcp://host:port`` and ``unix:///path`` are any buildkitd;
+    ``auto`` is the engine's BuildKit where it has one."""
+    builder_tls: BuilderTls | None = None
+    platforms: tuple[str, ...] = ()
+    """Those of the release image, like ``linux/arm64``; the engine's own where empty. The build stage has none:
+    artifacts come from one container."""
     args: tuple[str, ...] = ()
     """Build arguments, ``KEY=value``, for every Dockerfile that declares them."""
     labels: tuple[str, ...] = ()
@@ -262,6 +330,32 @@ class Settings(_Section, frozen=True):
     """The network of RUN instructions, as ``docker build --network`` takes it."""
     extra_hosts: tuple[str, ...] = ()
     """``name:address``, as ``docker build --add-host`` takes them."""
+    shm_size: str = ""
+    """Bytes of /dev/shm in RUN instructions, like ``128MB``; the engine's own where nothing is set."""
+    ulimits: tuple[str, ...] = ()
+    """Of RUN instructions, ``name=soft[:hard]``."""
+    secrets: Options = ()
+    """For ``RUN --mount=type=secret``: ``id=npm,env=NPM_TOKEN``, ``id=npm,src=path``; with the id alone it is the
+    variable of that name, or else the file."""
+    ssh: tuple[str, ...] = ()
+    """Agents for ``RUN --mount=type=ssh``: ``default`` is that of SSH_AUTH_SOCK, ``ID=path`` another one's socket."""
+    contexts: tuple[str, ...] = ()
+    """Named contexts, for ``FROM`` and ``COPY --from``: ``NAME=folder``, ``NAME=docker-image://reference``, or
+    ``NAME=target:IMAGE``, the last release of another entry of ``images``."""
+    cache_from: Options = ()
+    """Where every stage may take cached steps from: ``type=registry,ref=...`` (or the reference alone),
+    ``type=local,src=folder``."""
+    cache_to: Options = ()
+    """Where the release stage puts its steps: ``type=registry,ref=...``, ``type=local,dest=folder`` or ``type=inline``;
+    ``mode=max`` puts those of all the stages of its Dockerfile there."""
+    no_cache: bool = False
+    """Build every step again."""
+    no_cache_filter: tuple[str, ...] = ()
+    """Names of stages in Dockerfiles whose steps are all built again."""
+    pull: bool = False
+    """Ask the registry for base images even where the engine has them; never for those that are made here."""
+    attests: Options = ()
+    """Attestations of the release image, which is what others get: ``type=provenance,mode=max``, ``type=sbom``."""
     base: tuple[Base, ...] = ()
     build: Build | None = None
     release: Release = Release()
@@ -276,6 +370,14 @@ class Settings(_Section, frozen=True):
             check_assignments(self.args)
         with about("labels"):
             check_assignments(self.labels)
+        with about("builder"):
+            options.check_builder(self.builder)
+        if self.shm_size:
+            with about("shm_size"):
+                parse_bytes(self.shm_size)
+        for key, read in _READERS.items():
+            with about(key):
+                options.check_each(getattr(self, key), read)
         names = [base.name for base in self.base]
         for name in names:
             if names.count(name) > 1:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from tinyship import credentials, inputs, labels
 from tinyship.engine import images
 from tinyship.plan import Action
-from tinyship.stages import rootfs
+from tinyship.stages import building, rootfs
 from tinyship.stages.scope import Made, Scope
 
 if TYPE_CHECKING:
@@ -17,14 +17,18 @@ if TYPE_CHECKING:
 def plan(scope: Scope) -> tuple[Action, ...]:
     """What ``make`` would do."""
     verbs = {"dockerfile": "build", "rootfs": "import", "pull": "pull"}
-    return tuple(Action(verbs[_way(base)], base.name, made_from(base)) for base in scope.settings.base)
+    return tuple(
+        action
+        for base in scope.settings.base
+        for action in (Action(verbs[_way(base)], base.name, made_from(base)), *building.actions((), base.cache_to))
+    )
 
 
 def check(scope: Scope) -> None:
-    """Raise what ``make`` would raise for files that are missing, before anything is made."""
-    for base in scope.settings.base:
+    """Raise what ``make`` would raise for files that are missing, or for settings, before anything is made."""
+    for number, base in enumerate(scope.settings.base):
         if base.dockerfile:
-            scope.context("base", base.context, base.dockerfile)
+            building.check(scope, building.of_base(scope, base), f"base[{number}]")
         if base.rootfs:
             rootfs.check(scope.root, base)
 
@@ -44,8 +48,7 @@ def make(scope: Scope, *, force: bool = False) -> tuple[Made, ...]:
 def made_from(base: Base) -> str:
     """What a base image is made of, in words."""
     if base.dockerfile:
-        target = f", target {base.target}" if base.target else ""
-        return f"from {base.dockerfile}, context {base.context}{target}"
+        return building.described(base, base.platforms)
     if base.rootfs:
         return f"from {rootfs.describe(base.rootfs)}"
     return f"by digest {base.pull[:19]}…"
@@ -64,8 +67,7 @@ def _make(scope: Scope, base: Base, *, force: bool) -> Made:
 
 
 def _build(scope: Scope, base: Base, force: bool) -> tuple[str, str]:
-    context = scope.context("base", base.context, base.dockerfile)
-    result = scope.build_image("base", context, base.name, target=base.target, more_labels={})
+    result = building.build(scope, building.of_base(scope, base))
     return result.image_id, "up to date" if result.cached else "built"
 
 

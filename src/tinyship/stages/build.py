@@ -16,6 +16,7 @@ from tinyship.engine.containers import ContainerRequest, Finished
 from tinyship.engine.images import Image
 from tinyship.errors import CommandFailed, ConfigError, ContextError, EngineError
 from tinyship.plan import Action
+from tinyship.stages import building
 from tinyship.stages.scope import Made, Scope
 
 if TYPE_CHECKING:
@@ -32,7 +33,8 @@ def plan(scope: Scope) -> tuple[Action, ...]:
     build = scope.settings.build
     if not build:
         return ()
-    actions = [Action("build", reference(scope), _made_from(build))]
+    actions = [Action("build", reference(scope), building.described(build))]
+    actions += building.actions(build.outputs, build.cache_to)
     if build.artifacts:
         command = " ".join(_words(build.command)) or "the image's CMD"
         actions.append(Action("run", reference(scope), f"{command}, on a copy of {build.context}"))
@@ -41,9 +43,9 @@ def plan(scope: Scope) -> tuple[Action, ...]:
 
 
 def check(scope: Scope) -> None:
-    """Raise what ``make`` would raise for files that are missing, before anything is made."""
+    """Raise what ``make`` would raise for files that are missing, or for settings, before anything is made."""
     if scope.settings.build:
-        _context(scope)
+        building.check(scope, building.of_build(scope, scope.settings.build), "build")
 
 
 def make(scope: Scope, *, only_image: bool = False, force: bool = False) -> Made | None:
@@ -65,13 +67,13 @@ def make(scope: Scope, *, only_image: bool = False, force: bool = False) -> Made
     if not build:
         return None
     name = reference(scope)
-    with scope.stage("build", name, f"building {_made_from(build)}") as outcome:
-        context = _context(scope)
-        result = scope.build_image("build", context, name, target=build.target, more_labels={})
+    with scope.stage("build", name, f"building {building.described(build)}") as outcome:
+        request = building.of_build(scope, build)
+        result = building.build(scope, request)
         outcome.word = "up to date" if result.cached else "built"
     if build.artifacts and not only_image:
-        _compile(scope, build, context, force=force)
-    return Made("build", name, result.image_id, outcome.word, outcome.seconds, _made_from(build))
+        _compile(scope, build, request.context, force=force)
+    return Made("build", name, result.image_id, outcome.word, outcome.seconds, building.described(build))
 
 
 def test(scope: Scope) -> Finished:
@@ -107,11 +109,6 @@ def _words(command: str | tuple[str, ...]) -> tuple[str, ...]:
     from tinyship.settings.schema import words
 
     return words(command)
-
-
-def _made_from(build: Build) -> str:
-    target = f", target {build.target}" if build.target else ""
-    return f"from {build.dockerfile}, context {build.context}{target}"
 
 
 def _context(scope: Scope) -> Context:

@@ -119,15 +119,21 @@ def send(scope: Scope, *, allow_dirty: bool = False) -> Delivery:
         sent += done.sent
         present += done.present
         if pull is None:
-            pull = _pull_size(scope, target, done.digest, credential)
+            pull = _pull_size(scope, release, target, done.digest, credential)
         release = _with_pushed(release, Pushed(target, done.digest), pull)
         record.update(scope.root, release)
     return Delivery(release, sent, present, pull)
 
 
-def _pull_size(scope: Scope, target: str, digest: str, credential: credentials.Credential | None) -> int | None:
+def _pull_size(
+    scope: Scope, release: Release, target: str, digest: str, credential: credentials.Credential | None
+) -> int | None:
+    """The pull size; of several platforms that of the engine's own, whose unpacked size stands beside it."""
+    platform = release.platform
+    if "," in platform and (image := images.find(scope.engine, release.id)):
+        platform = f"{image.os}/{image.architecture}"
     try:
-        return manifest.pull_size(target, digest, credential=credential)
+        return manifest.pull_size(target, digest, platform=platform, credential=credential)
     except TinyshipError as error:
         scope.events(Notice(f"the pull size is not known: {error.message}", "warning"))
         return None

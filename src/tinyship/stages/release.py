@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import UTC
 
-from tinyship import labels, record, revision
+from tinyship import record, revision
 from tinyship.engine import images
 from tinyship.errors import ArtifactError, BudgetExceeded
 from tinyship.events import Notice
@@ -13,7 +13,7 @@ from tinyship.plan import Action
 from tinyship.record import Record, Release, Sizes
 from tinyship.sizes import budgets
 from tinyship.sizes.table import Row
-from tinyship.stages import size
+from tinyship.stages import building, size
 from tinyship.stages.scope import Scope
 from tinyship.tags import sanitise
 
@@ -36,11 +36,12 @@ def local_tags(scope: Scope) -> tuple[str, ...]:
 def plan(scope: Scope) -> tuple[Action, ...]:
     """What ``make`` would do."""
     release = scope.settings.release
-    target = f", target {release.target}" if release.target else ""
+    how = building.described(release, scope.settings.platforms, scope.settings.attests)
     first, *others = local_tags(scope)
     name = scope.settings.image
     return (
-        Action("build", f"{name}:{first}", f"from {release.dockerfile}, context {release.context}{target}"),
+        Action("build", f"{name}:{first}", how),
+        *building.actions(release.outputs, scope.settings.cache_to),
         *(Action("tag", f"{name}:{tag}") for tag in others),
         *(Action("check", budgets.describe(budget)) for budget in scope.settings.size.budgets),
         Action("write", ".tinyship/release.json"),
@@ -48,8 +49,8 @@ def plan(scope: Scope) -> tuple[Action, ...]:
 
 
 def check(scope: Scope) -> None:
-    """Raise what ``make`` would raise for files that are missing, before anything is made."""
-    scope.context("release", scope.settings.release.context, scope.settings.release.dockerfile)
+    """Raise what ``make`` would raise for files that are missing, or for settings, before anything is made."""
+    building.check(scope, building.of_release(scope, f"{scope.settings.image}:{local_tags(scope)[0]}"), "release")
 
 
 def check_artifacts(scope: Scope) -> None:
@@ -79,9 +80,7 @@ def make(scope: Scope) -> Released:
     first, *others = local_tags(scope)
     with scope.stage("release", f"{name}:{first}", f"building from {settings.dockerfile}") as outcome:
         check_artifacts(scope)
-        context = scope.context("release", settings.context, settings.dockerfile)
-        facts = labels.oci(scope.settings, scope.revision)
-        result = scope.build_image("release", context, f"{name}:{first}", target=settings.target, more_labels=facts)
+        result = building.build(scope, building.of_release(scope, f"{name}:{first}"))
         outcome.word = "up to date" if result.cached else "built"
     before = _baseline(record.read(scope.root), name, scope.revision.commit)
     rows = size.rows(scope, release=f"{name}:{first}", before=before.sizes if before else ())
@@ -120,7 +119,7 @@ def _entry(scope: Scope, image_id: str, tree: str, rows: tuple[Row, ...], before
         dirty=now.dirty,
         source=now.source,
         created=now.date.astimezone(UTC).isoformat() if now.date else "",
-        platform=f"{image.os}/{image.architecture}" if image else "",
+        platform=",".join(scope.settings.platforms) or (f"{image.os}/{image.architecture}" if image else ""),
         id=image_id,
         tags=local_tags(scope),
         sizes=tuple(Sizes.of(row) for row in rows),

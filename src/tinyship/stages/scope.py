@@ -10,13 +10,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tinyship import credentials, dockerfile, labels, revision
+from tinyship import revision
 from tinyship.context.source import Context
-from tinyship.engine.builder import choose
 from tinyship.engine.connect import Engine, connect
-from tinyship.engine.request import BuildRequest, BuildResult
 from tinyship.errors import TinyshipError
-from tinyship.events import Events, StageEnded, StageStarted, about, ignore
+from tinyship.events import Events, StageEnded, StageStarted, ignore
 from tinyship.revision import Revision
 
 if TYPE_CHECKING:
@@ -66,23 +64,6 @@ class Scope:
             return Context.open((self.root / context).resolve(), self.root / file)
         except TinyshipError as error:
             raise error.at(stage, self.settings.image) from None
-
-    def build_image(
-        self, stage: str, context: Context, reference: str, *, target: str = "", more_labels: Mapping[str, str]
-    ) -> BuildResult:
-        """Build one image of a stage, under one name, with the build arguments that its Dockerfile declares."""
-        declared = dockerfile.parse(context.dockerfile.read_text(errors="surrogateescape")).args
-        request = BuildRequest(
-            context=context,
-            tags=(reference,),
-            target=target,
-            args=labels.arguments(self.settings, self.revision, declared),
-            labels={**more_labels, **labels.own(self.settings, stage)},
-            network=self.settings.network,
-            extra_hosts=self.settings.extra_hosts,
-            credentials=credentials.find,
-        )
-        return choose(self.engine, self.settings.builder).build(request, about(reference, self.events))
 
     @contextmanager
     def stage(self, stage: str, image: str, action: str) -> Iterator[Outcome]:

@@ -30,8 +30,9 @@ def rows(scope: Scope, *, release: str, before: Sequence[record.Sizes] = ()) -> 
     names.append(("release", release))
     found = [(stage, name, images.find(scope.engine, name)) for stage, name in names]
     present = [(stage, name, image) for stage, name, image in found if image]
-    bases = [image for stage, _, image in present if stage == "base"]
-    return tuple(_row(stage, name, image, bases, before) for stage, name, image in present)
+    weighed = [(stage, name, image, images.unpacked(scope.engine, image)) for stage, name, image in present]
+    bases = [(image, unpacked) for stage, _, image, unpacked in weighed if stage == "base"]
+    return tuple(_row(stage, name, image, unpacked, bases, before) for stage, name, image, unpacked in weighed)
 
 
 def now(scope: Scope) -> tuple[Row, ...]:
@@ -72,14 +73,21 @@ def _with_pull(row: Row, last: record.Release) -> Row:
     return replace(row, pull=sizes.pull) if sizes and sizes.unpacked == row.unpacked else row
 
 
-def _row(stage: str, name: str, image: Image, bases: Sequence[Image], before: Sequence[record.Sizes]) -> Row:
+def _row(
+    stage: str,
+    name: str,
+    image: Image,
+    unpacked: int,
+    bases: Sequence[tuple[Image, int]],
+    before: Sequence[record.Sizes],
+) -> Row:
     below = _base_of(image, bases)
     row = Row(
         stage=stage,
         image=name,
-        unpacked=image.unpacked,
+        unpacked=unpacked,
         pull=None,
-        unique=image.unpacked - below.unpacked if below else None,
+        unique=None if below is None else unpacked - below,
         layers=len(image.layers),
         change=None,
     )
@@ -87,11 +95,11 @@ def _row(stage: str, name: str, image: Image, bases: Sequence[Image], before: Se
     return replace(row, change=row.unpacked - last.unpacked) if last else row
 
 
-def _base_of(image: Image, bases: Sequence[Image]) -> Image | None:
-    """The base that ``image`` stands on: the one whose chain of layers is the longest beginning of its own."""
+def _base_of(image: Image, bases: Sequence[tuple[Image, int]]) -> int | None:
+    """The size of what ``image`` stands on: of the base whose chain of layers is the longest beginning of its own."""
     below = [
-        base
-        for base in bases
+        (len(base.layers), unpacked)
+        for base, unpacked in bases
         if len(base.layers) < len(image.layers) and image.layers[: len(base.layers)] == base.layers
     ]
-    return max(below, key=lambda base: len(base.layers), default=None)
+    return max(below)[1] if below else None

@@ -12,7 +12,7 @@ from tinyship import labels, record
 from tinyship.engine import containers, images
 from tinyship.engine.containers import ContainerRequest
 from tinyship.engine.images import Image
-from tinyship.errors import CommandFailed, ConfigError, Refused
+from tinyship.errors import CommandFailed, ConfigError, EngineError, Refused
 from tinyship.plan import Action
 from tinyship.record import Release
 from tinyship.stages.scope import Scope
@@ -89,7 +89,12 @@ def _wait(scope: Scope, container: str, command: tuple[str, ...], timeout: float
         if ended is not None:
             raise _failed(scope, container, f"it ended with exit code {ended} before {how} passed", ended)
         if command:
-            finished = containers.execute(scope.engine, container, command)
+            try:
+                finished = containers.execute(scope.engine, container, command)
+            except EngineError:
+                if containers.ended(scope.engine, container) is None:
+                    raise
+                continue  # it ended a moment ago, which is looked at above
             if not finished.exit_code:
                 return
             last = finished.tail

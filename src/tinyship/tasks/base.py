@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tinyship.tasks.spec import task
+from tinyship.tasks.spec import BUILD_HELP, task
 
 if TYPE_CHECKING:
     from tinyship.tasks.session import Session
@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 @task(
     "make",
     default=True,
-    help={"force": "Import root filesystems and pull again, even where nothing says that they changed."},
+    help={"force": "Import root filesystems and pull again, even where nothing says that they changed.", **BUILD_HELP},
 )
-def make(session: Session, force: bool = False, json: bool = False) -> None:
+def make(session: Session, force: bool = False, no_cache: bool = False, pull: bool = False, json: bool = False) -> None:
     """Build, import or pull the base images.
 
     They are made in the order of `tinyship.base`. An entry is a Dockerfile, a
@@ -33,7 +33,7 @@ def make(session: Session, force: bool = False, json: bool = False) -> None:
         session.console.table(("image", "made", "id"), [(one.image, one.made_from, _short(one.id)) for one in made])
         session.console.result({"images": made})
 
-    session.run(
+    session.with_flags(no_cache=no_cache, pull=pull).run(
         lambda scope: pipeline.plan(scope, "base", base.plan(scope)),
         lambda scope: pipeline.make_bases(scope, force=force),
         show,
@@ -58,18 +58,19 @@ def list_(session: Session, json: bool = False) -> None:
     rows = []
     with session.project.scopes() as scopes:
         for scope in scopes:
-            rows += [(entry, images.find(scope.engine, entry.name)) for entry in scope.settings.base]
+            found = [(entry, images.find(scope.engine, entry.name)) for entry in scope.settings.base]
+            rows += [(entry, it, images.unpacked(scope.engine, it) if it else None) for entry, it in found]
     now = datetime.now(UTC)
     session.console.table(
         ("image", "unpacked", "age", "made"),
         [
             (
                 entry.name,
-                size(image.unpacked) if image else "missing",
+                "missing" if unpacked is None else size(unpacked),
                 naturaltime(now - image.created) if image and image.created else "-",
                 base.made_from(entry),
             )
-            for entry, image in rows
+            for entry, image, unpacked in rows
         ],
         right=("unpacked",),
     )
@@ -79,11 +80,11 @@ def list_(session: Session, json: bool = False) -> None:
                 {
                     "image": entry.name,
                     "id": image.id if image else None,
-                    "unpacked": image.unpacked if image else None,
+                    "unpacked": unpacked,
                     "created": image.created if image else None,
                     "made_from": base.made_from(entry),
                 }
-                for entry, image in rows
+                for entry, image, unpacked in rows
             ]
         }
     )

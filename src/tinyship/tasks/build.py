@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tinyship.tasks.spec import task
+from tinyship.tasks.spec import BUILD_HELP, task
 
 if TYPE_CHECKING:
     from tinyship.tasks.session import Session
@@ -16,9 +16,17 @@ if TYPE_CHECKING:
     help={
         "only_image": "Build the image, and leave out the compile.",
         "force": "Compile even where nothing that decides the artifacts changed.",
+        **BUILD_HELP,
     },
 )
-def make(session: Session, only_image: bool = False, force: bool = False, json: bool = False) -> None:
+def make(
+    session: Session,
+    only_image: bool = False,
+    force: bool = False,
+    no_cache: bool = False,
+    pull: bool = False,
+    json: bool = False,
+) -> None:
     """Compile in a container, copy the artifacts back.
 
     First the base images are brought up to date and the build image is built,
@@ -40,7 +48,7 @@ def make(session: Session, only_image: bool = False, force: bool = False, json: 
             for artifact in stage.artifacts if stage and not only_image else ():
                 session.console.say(artifact)
 
-    session.run(
+    session.with_flags(no_cache=no_cache, pull=pull).run(
         pipeline.plan_build,
         lambda scope: pipeline.make_build(scope, only_image=only_image, force=force),
         show,

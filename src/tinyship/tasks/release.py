@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tinyship.tasks.spec import task
+from tinyship.tasks.spec import BUILD_HELP, task
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from tinyship.tasks.session import Session
 
 
-@task("make", default=True, help={"only": "Leave base and build as they are, and release what is there."})
-def make(session: Session, only: bool = False, json: bool = False) -> None:
+@task("make", default=True, help={"only": "Leave base and build as they are, and release what is there.", **BUILD_HELP})
+def make(session: Session, only: bool = False, no_cache: bool = False, pull: bool = False, json: bool = False) -> None:
     """Make the release image, and what it stands on.
 
     Base and build are brought up to date first; then the release image is
@@ -41,7 +41,8 @@ def make(session: Session, only: bool = False, json: bool = False) -> None:
         session.console.sizes([row for released in done for row in released.rows])
         session.console.result(record.read(session.project.root).as_json())
 
-    session.run(lambda scope: pipeline.plan_release(scope, only=only), act, show)
+    flagged = session.with_flags(no_cache=no_cache, pull=pull)
+    flagged.run(lambda scope: pipeline.plan_release(scope, only=only), act, show)
 
 
 @task("run")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from invoke.context import Context
@@ -34,6 +34,13 @@ class Session:
     project: Project
     console: Console
     dry: bool
+
+    def with_flags(self, **flags: bool) -> Session:
+        """This session with the settings of these names turned on by flags, where the flags are given."""
+        given = {name: True for name, is_given in flags.items() if is_given}
+        source = " and ".join(f"--{name.replace('_', '-')}" for name in given)
+        images = tuple(load.overlaid(loaded, given, source) for loaded in self.project.images)
+        return replace(self, project=replace(self.project, images=images)) if given else self
 
     def run(
         self, plan: Callable[[Scope], Plan], act: Callable[[Scope], Any], show: Callable[[list[Any]], None]

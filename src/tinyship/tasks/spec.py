@@ -8,6 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+BUILD_HELP = {
+    "no_cache": "Build every step of the Dockerfiles again, whatever is cached.",
+    "pull": "Ask the registries for newer base images; never for those that are made here.",
+}
 JSON_HELP = "Print the result as one line of JSON on standard output, and nothing else there."
 
 

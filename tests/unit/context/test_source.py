@@ -129,6 +129,22 @@ def test_folder_that_is_a_link(root: Path, tmp_path: Path) -> None:
     assert "keep" in sent(context)
 
 
+@pytest.mark.parametrize("outside", [False, True])
+def test_last_files_are_last(outside: bool, root: Path, tmp_path: Path) -> None:
+    """What is to be sent last is behind all else, even where everything is ignored."""
+    (root / ".dockerignore").write_text("*\n")
+    dockerfile = tmp_path / "Dockerfile.outside" if outside else root / "Dockerfile"
+    dockerfile.write_text("FROM scratch\n")
+    data = b"".join(Context.open(root, dockerfile).tar(last={"last": b"of all"}))
+    with tarfile.open(fileobj=io.BytesIO(data)) as opened:
+        names = opened.getnames()
+        content = opened.extractfile("last")
+        assert content
+        assert content.read() == b"of all"
+    assert len(names) > 1
+    assert names[-1] == "last"
+
+
 def test_tells_what_is_sent(root: Path) -> None:
     """The lengths add up to the tar's."""
     told: list[int] = []

@@ -59,7 +59,7 @@ def test_leaving_closes() -> None:
     answer = Answer(BODY)
     stream = frames(answer, what="building")
     next(stream)
-    stream.close()  # type: ignore[attr-defined]
+    stream.close()
     assert answer.closed
 
 

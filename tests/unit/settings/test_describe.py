@@ -79,3 +79,11 @@ def test_rows_of_maps_in_lists() -> None:
     )
     every = {key: source for key, source, _ in describe.rows(loaded.settings, loaded.origins, all=True)}
     assert every["clean.keep"] == "default"
+
+
+def test_options_are_shown_as_they_are_written() -> None:
+    """Of a secret the place is shown, which is all that the config has of it; a builder without TLS has one row."""
+    assert shown("secrets", secrets=["id=npm,env=NPM_TOKEN", "id=x"]) == "id=npm,env=NPM_TOKEN, id=x"
+    assert shown("builder_tls") == "-"
+    assert shown("builder_tls.ca", builder_tls={"ca": "ca.pem"}) == "ca.pem"
+    assert shown("release.outputs", release={"outputs": ["out"]}) == "out"

@@ -120,7 +120,7 @@ def test_secrets_stay_secret(name: str, text: str) -> None:
 
 def test_checked_as_all_settings_are() -> None:
     """What only the settings know to be wrong names the variable as its source."""
-    with pytest.raises(ConfigError, match=r"TINYSHIP_BUILDER: `tinyship\.builder` .*auto, buildkit, classic"):
+    with pytest.raises(ConfigError, match=r"TINYSHIP_BUILDER: `tinyship\.builder`: .*auto, buildkit, classic"):
         loaded(TINYSHIP_BUILDER="kit")
 
 
@@ -143,3 +143,30 @@ def test_images_from_a_variable() -> None:
     text = '[{"name": "api", "image": "lacion/api"}, {"name": "web", "image": "lacion/web"}]'
     every = load([Layer("invoke.yaml", {})], environ={"TINYSHIP_IMAGES": text})
     assert [one.settings.image for one in every] == ["lacion/api", "lacion/web"]
+
+
+@pytest.mark.parametrize(
+    "name", ["SECRETS", "CACHE_FROM", "CACHE_TO", "ATTESTS", "BUILD_CACHE_TO", "BUILD_OUTPUTS", "RELEASE_OUTPUTS"]
+)
+def test_entries_with_commas_are_json(name: str) -> None:
+    """Where entries have commas, a list is JSON; one entry without any may stand there as it is."""
+    key = (
+        name.lower() if name in {"SECRETS", "CACHE_FROM", "CACHE_TO", "ATTESTS"} else name.lower().replace("_", ".", 1)
+    )
+    read = environment.read
+    assert read({f"TINYSHIP_{name}": '["id=npm,env=NPM_TOKEN", "id=x"]'}) == {key: ["id=npm,env=NPM_TOKEN", "id=x"]}
+    assert read({f"TINYSHIP_{name}": " type=inline "}) == {key: ["type=inline"]}
+    with pytest.raises(ConfigError) as caught:
+        read({f"TINYSHIP_{name}": "id=npm,env=s3cret"})
+    assert str(caught.value) == (
+        f"TINYSHIP_{name} is a list whose entries have commas: write it as JSON, '[\"key=value,...\"]'"
+    )
+
+
+def test_builder_from_variables() -> None:
+    """An address has no comma, and the certificates are settings of a section that need not be there."""
+    settings = loaded(TINYSHIP_BUILDER="tcp://b.example:1234", TINYSHIP_BUILDER_TLS_CA="ca.pem").settings
+    assert settings.builder == "tcp://b.example:1234"
+    assert settings.builder_tls
+    assert settings.builder_tls.ca == "ca.pem"
+    assert loaded(TINYSHIP_PLATFORMS="linux/amd64,linux/arm64").settings.platforms == ("linux/amd64", "linux/arm64")

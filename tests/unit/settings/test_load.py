@@ -234,7 +234,6 @@ def test_source_is_that_of_the_key() -> None:
         ({"clean": {"keep": "many"}}, '`tinyship.clean.keep` is `"many"`, but a whole number is expected'),
         ({"push": {"timeout": []}}, "`tinyship.push.timeout` is a list, but a number is expected"),
         ({"build": {"command": {"a": 1}}}, "`tinyship.build.command` is a section, but text or a list is expected"),
-        ({"builder": "kit"}, '`tinyship.builder` is `"kit"`, but one of auto, buildkit, classic is expected'),
         (
             {"size": {"budgets": [{}, {"stage": "bulid"}]}},
             '`tinyship.size.budgets[1].stage` is `"bulid"`, but one of base, build, release is expected',

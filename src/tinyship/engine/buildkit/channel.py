@@ -7,26 +7,23 @@ from __future__ import annotations
 
 import base64
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from queue import SimpleQueue
 from typing import Any
 from urllib.parse import unquote
 
-import h2.config
-import h2.connection
 import h2.events
 import h2.exceptions
-import h2.settings
 
+from tinyship.engine.buildkit import http2
 from tinyship.engine.buildkit.pipe import Pipe
 
-_WINDOW = 1 << 24
-_CONNECTION_WINDOW = 1 << 26
-_LONGEST_HEADERS = 16 << 20
 _PIECE = 1 << 18
+_HELD = 1 << 22
+"""Bytes of one call that may lie unread before the other side is kept from sending more."""
 _PRINTABLE = "".join(chr(code) for code in range(0x20, 0x7F) if chr(code) != "%")
-UNIMPLEMENTED, UNAVAILABLE, INTERNAL, NOT_FOUND = 12, 14, 13, 5
+INVALID, NOT_FOUND, ALREADY_EXISTS, UNIMPLEMENTED, INTERNAL, UNAVAILABLE = 3, 5, 6, 12, 13, 14
 
 Headers = Mapping[str, tuple[str, ...]]
 Handler = Callable[["Stream"], None]
@@ -58,6 +55,9 @@ class Stream:
         self._incoming: SimpleQueue[bytes | None] = SimpleQueue()
         self._rest = bytearray()
         self._status: dict[str, str] = {}
+        self._counting = threading.Lock()
+        self._unread = 0
+        self._owed = 0
 
     def __iter__(self) -> Iterator[bytes]:
         """The messages, as they come, until the other side ends.
@@ -65,7 +65,7 @@ class Stream:
         Raises:
             RpcError: it ended with an error (client), or the channel broke.
         """
-        while (message := self._incoming.get()) is not None:
+        while (message := self.receive()) is not None:
             yield message
         self._raise_for_status()
 
@@ -75,24 +75,57 @@ class Stream:
 
     def receive(self) -> bytes | None:
         """The next message; None at the end."""
-        return self._incoming.get()
+        message = self._incoming.get()
+        if message is not None:
+            with self._counting:
+                self._unread -= len(message)
+                owed = self._owed if self._unread < _HELD else 0
+                self._owed -= owed
+            if owed:
+                self._channel._acknowledge(self._number, owed)
+        return message
 
     def send(self, framed: bytes | bytearray) -> None:
-        """Send messages that have their prefixes."""
+        """Send messages that have their prefixes.
+
+        Raises:
+            RpcError: the call or the connection is at its end.
+        """
         self._channel._send(self._number, framed)
 
-    def _take(self, data: bytes) -> None:
-        """Split what arrived into messages."""
+    def end(self) -> None:
+        """Send no more (client)."""
+        self._channel._half_close(self._number)
+
+    def _take(self, data: bytes, size: int = 0) -> int:
+        """Split what arrived into messages; returns how much of its size may be acknowledged at once.
+
+        The rest is when it is read: whoever sends faster than we read must wait, and not fill our memory.
+        """
         rest = self._rest
         rest += data
         start = 0
+        whole: list[bytes] = []
         while len(rest) - start >= 5:
             length = int.from_bytes(rest[start + 1 : start + 5], "big")
             if len(rest) - start - 5 < length:
                 break
-            self._incoming.put(bytes(rest[start + 5 : start + 5 + length]))
+            whole.append(bytes(rest[start + 5 : start + 5 + length]))
             start += 5 + length
         del rest[:start]
+        with self._counting:
+            self._unread += sum(map(len, whole))
+            if self._unread >= _HELD:
+                self._owed += size
+                size = 0
+        for message in whole:
+            self._incoming.put(message)
+        return size
+
+    def _disown(self) -> int:
+        with self._counting:
+            owed, self._owed = self._owed, 0
+        return owed
 
     def _end(self, status: Mapping[str, str] | None = None) -> None:
         self._status.update(status or {})
@@ -125,27 +158,27 @@ class Channel:
         self._changed = threading.Condition()
         self._streams: dict[int, Stream] = {}
         self._broken = False
-        self._http = h2.connection.H2Connection(
-            h2.config.H2Configuration(
-                client_side=handlers is None,
-                header_encoding="utf-8",
-                validate_inbound_headers=False,
-                normalize_inbound_headers=False,
-                validate_outbound_headers=False,
-                normalize_outbound_headers=False,
-            )
-        )
-        settings = h2.settings.SettingCodes
-        self._http.local_settings.update(
-            {settings.INITIAL_WINDOW_SIZE: _WINDOW, settings.MAX_HEADER_LIST_SIZE: _LONGEST_HEADERS}
-        )
-        self._http.initiate_connection()
-        self._http.increment_flow_control_window(_CONNECTION_WINDOW)
-        self._flush()
+        self._http = http2.connection(client_side=handlers is None)
+        with suppress(RpcError):  # whoever calls hears of it
+            self._flush()
         threading.Thread(target=self._read, args=(pipe.first,), daemon=True, name="tinyship-buildkit").start()
 
     def call(self, path: str, request: bytes) -> Stream:
         """Begin a call with one request; its stream gives the answers."""
+        stream = self.open(path)
+        stream.send(framed(request))
+        stream.end()
+        return stream
+
+    def open(self, path: str, headers: Iterable[tuple[str, str]] = ()) -> Stream:
+        """Begin a call whose requests are still to be sent.
+
+        Args:
+            headers: metadata; names are in lower case, and may repeat.
+
+        Raises:
+            RpcError: the connection is gone.
+        """
         with self._changed:
             if self._broken:
                 raise RpcError(UNAVAILABLE, "the connection to BuildKit is gone")
@@ -160,12 +193,9 @@ class Channel:
                     (":authority", "localhost"),
                     ("te", "trailers"),
                     ("content-type", "application/grpc"),
+                    *headers,
                 ],
             )
-            self._flush()
-        self._send(number, framed(request))
-        with self._changed:
-            self._http.end_stream(number)
             self._flush()
         return stream
 
@@ -176,6 +206,16 @@ class Channel:
         with suppress(OSError, AttributeError):  # wakes the reader, where the socket has it
             self._socket.shutdown(socket.SHUT_RDWR)  # type: ignore[attr-defined]
         self._socket.close()
+
+    def _half_close(self, number: int) -> None:
+        with self._changed, suppress(h2.exceptions.ProtocolError, RpcError):  # the call is at its end already
+            self._http.end_stream(number)
+            self._flush()
+
+    def _acknowledge(self, number: int, size: int) -> None:
+        with self._changed, suppress(h2.exceptions.ProtocolError, RpcError):  # or the connection is
+            self._http.acknowledge_received_data(size, number)
+            self._flush()
 
     def _send(self, number: int, data: bytes | bytearray) -> None:
         """Send data in the peer's largest frames, as its windows allow."""
@@ -201,8 +241,12 @@ class Channel:
 
     def _flush(self) -> None:
         data = self._http.data_to_send()
-        if data:
-            self._socket.sendall(data)
+        try:
+            if data:
+                self._socket.sendall(data)
+        except OSError as error:
+            self._broken = True
+            raise RpcError(UNAVAILABLE, f"the connection to BuildKit broke: {error}") from error
 
     def _read(self, data: bytes) -> None:
         why = "BuildKit closed the connection"
@@ -219,6 +263,8 @@ class Channel:
                     break
         except (OSError, ValueError) as error:
             why = f"the connection to BuildKit broke: {error}"
+        except RpcError as error:
+            why = error.message
         except h2.exceptions.ProtocolError as error:
             why = f"BuildKit speaks no HTTP/2: {error}"
         with self._changed:
@@ -227,6 +273,7 @@ class Channel:
                 stream._end({"grpc-status": str(UNAVAILABLE), "grpc-message": why})
             self._streams.clear()
             self._changed.notify_all()
+        self.close()
 
     def _handle(self, event: Any) -> None:
         number = getattr(event, "stream_id", 0)
@@ -234,9 +281,11 @@ class Channel:
             case h2.events.RequestReceived():
                 self._accept(number, _grouped(event.headers))
             case h2.events.DataReceived():
-                self._http.acknowledge_received_data(event.flow_controlled_length, number)
+                size = event.flow_controlled_length
                 if number in self._streams:
-                    self._streams[number]._take(event.data)
+                    size = self._streams[number]._take(event.data, size)
+                if size:
+                    self._http.acknowledge_received_data(size, number)
             case h2.events.ResponseReceived() | h2.events.TrailersReceived():
                 if number in self._streams:
                     self._streams[number]._status.update(_texts(event.headers))
@@ -247,7 +296,14 @@ class Channel:
                         del self._streams[number]
             case h2.events.StreamReset():
                 if stream := self._streams.pop(number, None):
+                    self._release(stream)
                     stream._end({"grpc-status": str(UNAVAILABLE), "grpc-message": "BuildKit ended the call"})
+
+    def _release(self, stream: Stream) -> None:
+        """Give the connection's window back what a call at its end leaves unread."""
+        if owed := stream._disown():
+            with suppress(h2.exceptions.ProtocolError):
+                self._http.acknowledge_received_data(owed, stream._number)
 
     def _accept(self, number: int, headers: Headers) -> None:
         """Answer a call: its handler runs in a thread, and how it ends is how the call ends."""
@@ -270,14 +326,13 @@ class Channel:
         with self._changed:
             if not self._broken:
                 self._finish(stream._number, code, message)
-                try:
+                with suppress(RpcError):  # there is nobody to hear of it
                     self._flush()
-                except OSError:
-                    self._broken = True
                 self._changed.notify_all()
 
     def _finish(self, number: int, code: int, message: str) -> None:
-        self._streams.pop(number, None)
+        if stream := self._streams.pop(number, None):
+            self._release(stream)
         trailers = [("grpc-status", str(code))]
         if message:
             from urllib.parse import quote
@@ -298,7 +353,7 @@ def _texts(headers: Any) -> dict[str, str]:
 
 def _grouped(headers: Any) -> Headers:
     """Headers by name; names may repeat."""
-    grouped: dict[str, tuple[str, ...]] = {}
+    grouped: dict[str, list[str]] = {}
     for name, value in headers:
-        grouped[name] = (*grouped.get(name, ()), value)
-    return grouped
+        grouped.setdefault(name, []).append(value)
+    return {name: tuple(values) for name, values in grouped.items()}

@@ -10,11 +10,11 @@ import stat
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote_plus
 
-from tinyship.context.ignore import Matcher
-from tinyship.context.walk import Entry, walk
-from tinyship.engine.buildkit.channel import NOT_FOUND, Handler, Headers, RpcError, Stream
+from tinyship.context.names import shown
+from tinyship.context.walk import Entry, open_file, read_link, unreadable
+from tinyship.engine.buildkit.channel import NOT_FOUND, Handler, RpcError, Stream
+from tinyship.engine.buildkit.selection import entries, values
 from tinyship.errors import ContextError, TinyshipError
 
 _BUFFER = 1 << 17
@@ -41,12 +41,12 @@ def sender(
     """
 
     def answer(stream: Stream) -> None:
-        name = next(iter(stream.headers.get("dir-name", ())), "")
+        name = next(iter(values(stream.headers, "dir-name")), "")
         if name not in folders:
             raise RpcError(NOT_FOUND, f"there is no folder {name}")
         transfer = _Transfer(stream, lambda count, done: sent(name, count, done))
         try:
-            transfer.run(_entries(folders[name], stream.headers))
+            transfer.run(entries(folders[name], stream.headers))
         except TinyshipError as error:
             failed(error)
             transfer.abort(error.message)
@@ -71,8 +71,10 @@ class _Transfer:
         packet = self._messages.Packet
         files = []
         for entry in entries:
-            files.append(entry)
-            self._put(packet(stat=self._stat(entry)))
+            found = self._stat(entry)
+            if found is not None:
+                files.append(entry)
+                self._put(packet(stat=found))
         self._put(packet())
         while True:
             if not self._stream.waiting():
@@ -94,41 +96,50 @@ class _Transfer:
     def abort(self, why: str) -> None:
         """Tell the other side that nothing more comes."""
         packet = self._messages.Packet
-        self._put(packet(type=packet.PACKET_ERR, data=why.encode()))
+        self._put(packet(type=packet.PACKET_ERR, data=why.encode("utf-8", "replace")))
         self._flush()
 
     def _stat(self, entry: Entry) -> Any:
-        mode = entry.stat.st_mode
-        try:
-            found = self._messages.Stat(path=entry.path, mode=_go_mode(mode), modTime=entry.stat.st_mtime_ns)
-        except (UnicodeEncodeError, ValueError) as error:
-            shown = os.fsencode(entry.path).decode(errors="replace")
+        """What BuildKit is told of an entry; None where a link is gone meanwhile."""
+        status = entry.stat
+        mode = status.st_mode
+        target = read_link(entry) if stat.S_ISLNK(mode) else ""
+        if target is None:
+            return None
+        if not _is_utf8(entry.path) or not _is_utf8(target):
+            what = "the name of" if _is_utf8(target) else "the target of the link"
             raise ContextError(
-                f"the name of {shown} is no UTF-8, which BuildKit cannot take",
+                f"{what} {shown(entry.path)} is no UTF-8, which BuildKit cannot take",
                 hint="Rename it, name it in .dockerignore, or set `builder: classic`.",
-            ) from error
-        if stat.S_ISLNK(mode):
-            found.linkname = _target(entry)
-        elif stat.S_ISREG(mode):
-            found.size = entry.stat.st_size
+            )
+        found = self._messages.Stat(path=entry.path, mode=_go_mode(mode), modTime=_bounded(status.st_mtime_ns))
+        if not stat.S_ISDIR(mode):
+            found.size = status.st_size
+        if target:
+            found.linkname = target
         elif stat.S_ISCHR(mode) or stat.S_ISBLK(mode):
-            found.devmajor, found.devminor = os.major(entry.stat.st_rdev), os.minor(entry.stat.st_rdev)
+            found.devmajor, found.devminor = os.major(status.st_rdev), os.minor(status.st_rdev)
         return found
 
     def _content(self, number: int, entry: Entry) -> None:
+        """The content, at most as much of it as BuildKit was told: a file that grows all the time has an end too."""
         packet = self._messages.Packet
-        try:
-            with open(entry.full, "rb", buffering=0) as file:  # noqa: PTH123  surrogates need no Path
-                while data := file.read(_CHUNK):
+        file = open_file(entry)
+        if file is None:
+            raise ContextError(
+                f"{shown(entry.path)} vanished while the context was sent",
+                hint="Build again; what comes and goes should be named in .dockerignore.",
+            )
+        left = entry.stat.st_size
+        with file:
+            try:
+                while left and (data := file.read(min(left, _CHUNK))):
+                    left -= len(data)
                     self._put(packet(type=packet.PACKET_DATA, ID=number, data=data))
                     self._count += len(data)
                     self._sent(self._count, False)
-        except FileNotFoundError:
-            pass  # it vanished: it arrives empty
-        except OSError as error:
-            raise ContextError(
-                f"{entry.path} cannot be read: {error.strerror}", hint="Make it readable, or name it in .dockerignore."
-            ) from error
+            except OSError as error:
+                raise unreadable(entry.path, error) from error
         self._put(packet(type=packet.PACKET_DATA, ID=number))
 
     def _put(self, packet: Any) -> None:
@@ -144,11 +155,13 @@ class _Transfer:
             self._buffer = bytearray()
 
 
-def _target(entry: Entry) -> str:
-    try:
-        return os.readlink(entry.full)  # noqa: PTH115  surrogates need no Path
-    except OSError as error:
-        raise ContextError(f"{entry.path} cannot be read: {error.strerror}") from error
+def _is_utf8(name: str) -> bool:
+    return name.isascii() or not any("\udc80" <= character <= "\udcff" for character in name)
+
+
+def _bounded(nanoseconds: int) -> int:
+    """A time as the protocol can hold it: 64 bits, from 1677 to 2262."""
+    return max(-(1 << 63), min(nanoseconds, (1 << 63) - 1))
 
 
 def _go_mode(mode: int) -> int:
@@ -157,38 +170,3 @@ def _go_mode(mode: int) -> int:
     go |= 1 << 23 if mode & stat.S_ISUID else 0
     go |= 1 << 22 if mode & stat.S_ISGID else 0
     return go | (1 << 20 if mode & stat.S_ISVTX else 0)
-
-
-def _entries(root: Path, headers: Headers) -> Iterator[Entry]:
-    """The entries of a folder that BuildKit asks for: what it includes, with links followed, less what it excludes."""
-    excluded = Matcher(_patterns(headers, "exclude-patterns"))
-    wanted = (*_patterns(headers, "include-patterns"), *_followed(root, _patterns(headers, "followpaths")))
-    if not wanted or any(pattern.strip("/") in {"", "."} for pattern in wanted):
-        return walk(root, excluded)
-    return walk(root, Matcher(("**", *(f"!{pattern.lstrip('/')}" for pattern in wanted))), excluded)
-
-
-def _patterns(headers: Headers, name: str) -> tuple[str, ...]:
-    values = headers.get(name, ())
-    return tuple(unquote_plus(value) for value in values) if f"{name}-encoded" in headers else values
-
-
-def _followed(root: Path, paths: tuple[str, ...]) -> Iterator[str]:
-    """Paths, and what the links on their way lead to, as long as it is below the folder (fsutil: followlinks.go)."""
-    todo, seen = list(paths), set()
-    while todo:
-        path = os.path.normpath(todo.pop().strip("/") or ".")
-        if path in seen or path.startswith(".."):
-            continue
-        seen.add(path)
-        yield path
-        parts = path.split("/")
-        for depth in range(1, len(parts) + 1):
-            above = "/".join(parts[:depth])
-            full = root / above
-            if full.is_symlink():
-                target = os.readlink(full)  # noqa: PTH115
-                inside = target.lstrip("/") if target.startswith("/") else os.path.join(os.path.dirname(above), target)  # noqa: PTH118, PTH120
-                yield above
-                todo.append("/".join([inside, *parts[depth:]]))
-                break

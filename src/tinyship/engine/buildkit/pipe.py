@@ -1,4 +1,4 @@
-"""Byte pipes into an engine: connections that were HTTP/1.1 and carry HTTP/2 from now on.
+"""Byte pipes to BuildKit: connections that carry HTTP/2 from now on, and were HTTP/1.1 where an engine is between.
 
 Source: Docker Engine API, ``POST /grpc`` and ``POST /session``, upgraded to h2c; deprecated since API 1.53.
 """
@@ -9,23 +9,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from tinyship.engine.buildkit import tls
+from tinyship.engine.buildkit.tls import Socket
 from tinyship.engine.connect import Engine
+from tinyship.engine.request import Tls
 from tinyship.errors import EngineError
 
 _LONGEST_HEAD = 65_536
-
-
-class Socket(Protocol):
-    """What a pipe needs of a socket; TLS and SSH connections have it too."""
-
-    def recv(self, size: int, /) -> bytes:
-        """The next bytes; none at the end."""
-
-    def sendall(self, data: bytes, /) -> None:
-        """Send all of it."""
-
-    def close(self) -> None:
-        """End it."""
+_PATIENCE = 30.0
 
 
 @dataclass(frozen=True)
@@ -55,18 +46,21 @@ def through(engine: Engine) -> Opener:
     """Pipes through an engine, each on a fresh connection of docker-py's own adapter (unix socket, TCP, TLS, SSH)."""
 
     def open_pipe(path: str, headers: Iterable[tuple[str, str]] = ()) -> Pipe:
-        connection = _connect(engine)
+        opened = connection(engine)
         try:
-            connection.sendall(_upgrade(path, headers))
-            return Pipe(connection, _read_head(connection, path))
+            opened.sendall(_upgrade(path, headers))
+            return Pipe(opened, _read_head(opened, path))
+        except OSError as error:
+            opened.close()
+            raise EngineError(f"opening BuildKit's {path}: {error}") from error
         except BaseException:
-            connection.close()
+            opened.close()
             raise
 
     return open_pipe
 
 
-def _connect(engine: Engine) -> Any:
+def connection(engine: Engine) -> Socket:
     """A fresh connection as the engine's client would make it."""
     from tinyship.engine.faults import translated
 
@@ -74,11 +68,55 @@ def _connect(engine: Engine) -> Any:
     with translated("connecting to BuildKit"):
         adapter = api.get_adapter(api.base_url)
         pool = adapter.get_connection_with_tls_context(_request(api.base_url), verify=api.verify, cert=api.cert)
-        connection = pool._new_conn()
-        connection.connect()
-        found = connection.sock
+        made = pool._new_conn()
+        try:
+            made.connect()
+        except OSError as error:
+            raise EngineError(f"connecting to BuildKit: {error.strerror or error}") from error
+        found = made.sock
         found.settimeout(None)
-    return found
+    return tls.shared(found)
+
+
+def connect_unix(path: str) -> Socket:
+    """A connection to a unix socket.
+
+    Raises:
+        EngineError: nothing listens there.
+    """
+    import socket
+
+    made = socket.socket(socket.AF_UNIX)
+    try:
+        made.connect(path)
+    except OSError as error:
+        made.close()
+        raise EngineError(
+            f"there is no buildkitd at unix://{path}: {error.strerror or error}", hint="Is it running? See `builder`."
+        ) from error
+    return made
+
+
+def connect_tcp(host: str, port: int, certificates: Tls | None = None) -> Socket:
+    """A connection to a TCP port, behind TLS where certificates are given.
+
+    Raises:
+        EngineError: nothing listens there, or it does not know our certificate, or we not its.
+    """
+    import socket
+
+    where = f"tcp://{host}:{port}"
+    try:
+        made = socket.create_connection((host, port), timeout=_PATIENCE)
+    except OSError as error:
+        raise EngineError(
+            f"there is no buildkitd at {where}: {error.strerror or error}", hint="Is it running? See `builder`."
+        ) from error
+    made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    if not certificates:
+        made.settimeout(None)
+        return made
+    return tls.wrapped(made, host, certificates, where)
 
 
 def _request(url: str) -> Any:

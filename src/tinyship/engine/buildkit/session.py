@@ -1,43 +1,50 @@
-"""What a build may ask of us while it runs: are we there, credentials, files.
+"""What a build may ask of us while it runs: whether we are there, credentials, secrets.
 
-Source: buildkit, ``session/`` (grpc.health.v1, moby.filesync.v1).
+Source: buildkit, ``session/`` (grpc.health.v1, moby.filesync.v1, moby.buildkit.secrets.v1).
 """
 
 from __future__ import annotations
 
-import secrets
+import os
+import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 from tinyship.credentials import HUB, Credential
-from tinyship.engine.buildkit.channel import Channel, Handler, Stream, framed
-from tinyship.engine.buildkit.pipe import Opener
+from tinyship.engine.buildkit.channel import NOT_FOUND, Channel, Handler, RpcError, Stream, framed
+from tinyship.engine.buildkit.door import Door
+from tinyship.engine.request import Secret
+from tinyship.errors import ConfigError, TinyshipError
 
 HEALTH = "/grpc.health.v1.Health/Check"
 CREDENTIALS = "/moby.filesync.v1.Auth/Credentials"
 FILES = "/moby.filesync.v1.FileSync/DiffCopy"
+EXPORT = "/moby.filesync.v1.FileSend/DiffCopy"
+SECRETS = "/moby.buildkit.secrets.v1.Secrets/GetSecret"
 _SERVING = b"\x08\x01"
+_LARGEST_SECRET = 500 << 10
 _HUB_HOSTS = {"registry-1.docker.io", "index.docker.io", "https://index.docker.io/v1/"}
 
 
 @contextmanager
-def opened(open_pipe: Opener, handlers: Mapping[str, Handler], *, shared_key: str) -> Iterator[str]:
+def opened(door: Door, control: Channel, handlers: Mapping[str, Handler], *, shared_key: str) -> Iterator[str]:
     """A session while a build runs, by its id.
 
     Args:
-        open_pipe: the way into the engine.
+        door: the way to BuildKit.
+        control: a connection to its API.
         handlers: by path; health is served in any case.
         shared_key: the same for the same context each time, so that the engine asks for what changed only.
     """
     served = {HEALTH: health, **handlers}
-    number = secrets.token_hex(16)
+    number = uuid.uuid4().hex
     headers = [
         ("X-Docker-Expose-Session-Uuid", number),
         ("X-Docker-Expose-Session-Sharedkey", shared_key),
         ("X-Docker-Expose-Session-Name", "tinyship"),
         *(("X-Docker-Expose-Session-Grpc-Method", path) for path in served),
     ]
-    channel = Channel(open_pipe("/session", headers), served)
+    channel = Channel(door.session(control, headers), served)
     try:
         yield number
     finally:
@@ -63,3 +70,57 @@ def credentials(find: Callable[[str], Credential | None]) -> Handler:
         stream.send(framed(reply.SerializeToString()))
 
     return answer
+
+
+def secrets(
+    known: Mapping[str, Secret], *, missing: Callable[[str], None], failed: Callable[[TinyshipError], None]
+) -> Handler:
+    """Give the secret that a ``RUN --mount=type=secret`` asks for.
+
+    Args:
+        known: by id.
+        missing: gets the id of one that is not known.
+        failed: gets what went wrong here; the build fails then.
+    """
+
+    def answer(stream: Stream) -> None:
+        from tinyship.engine.buildkit.proto.session_pb2 import GetSecretRequest, GetSecretResponse
+
+        name = GetSecretRequest.FromString(stream.receive() or b"").ID
+        if name not in known:
+            missing(name)
+            raise RpcError(NOT_FOUND, f"there is no secret {name}")
+        try:
+            value = _value(name, known[name])
+        except TinyshipError as error:
+            failed(error)
+            raise
+        stream.send(framed(GetSecretResponse(data=value).SerializeToString()))
+
+    return answer
+
+
+def _value(name: str, secret: Secret) -> bytes:
+    """Read a secret.
+
+    Raises:
+        ConfigError: it is not where it is said to be, or too large.
+    """
+    if secret.file is None:
+        value = os.environb.get(os.fsencode(secret.env))
+        if value is None:
+            raise ConfigError(
+                f"the secret `{name}` comes from the variable {secret.env}, which is not set",
+                hint=f"Set {secret.env}, or change `secrets`.",
+            )
+    else:
+        try:
+            value = secret.file.read_bytes()
+        except OSError as error:
+            raise ConfigError(
+                f"the secret `{name}` cannot be read from {secret.file}: {error.strerror}",
+                hint="Paths in `secrets` are relative to the project.",
+            ) from error
+    if len(value) > _LARGEST_SECRET:
+        raise ConfigError(f"the secret `{name}` has {len(value)} bytes; BuildKit takes at most {_LARGEST_SECRET}")
+    return value

@@ -76,6 +76,23 @@ def test_credentials(
     assert asked == ["registry.example.com:5000", "docker.io"]
 
 
+def test_the_window_opens_again(ends: tuple[socket.socket, socket.socket]) -> None:
+    """A call of a megabyte comes through: we take in more than HTTP/2's first window of 64 kB."""
+
+    def count(stream: Stream) -> None:
+        stream.send(framed(b"%d" % sum(len(message) for message in stream)))
+
+    peer = serve(ends, {"/count": count})
+    number = peer.begin("/count")
+    for left in reversed(range(1000)):
+        while peer.http.local_flow_control_window(number) < 1024:
+            peer.receive()
+        peer.send(number, b"x" * 1000, last=not left)
+    while number not in peer.ended:
+        peer.receive()
+    assert peer.messages(number) == [b"1000000"]
+
+
 def test_health_goes_on_while_streams_are_blocked(ends: tuple[socket.socket, socket.socket]) -> None:
     """Sixty-four handlers that wait keep nobody from hearing that we are there."""
     gate = threading.Event()

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\rcontrol.proto\x12\x10moby.buildkit.v1\"|\n\x08\x45xporter\x12\x0c\n\x04Type\x18\x01 \x01(\t\x12\x34\n\x05\x41ttrs\x18\x02 \x03(\x0b\x32%.moby.buildkit.v1.Exporter.AttrsEntry\x1a,\n\nAttrsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xbd\x03\n\x0cSolveRequest\x12\x0b\n\x03Ref\x18\x01 \x01(\t\x12\x1a\n\x12\x45xporterDeprecated\x18\x03 \x01(\t\x12\\\n\x17\x45xporterAttrsDeprecated\x18\x04 \x03(\x0b\x32;.moby.buildkit.v1.SolveRequest.ExporterAttrsDeprecatedEntry\x12\x0f\n\x07Session\x18\x05 \x01(\t\x12\x10\n\x08\x46rontend\x18\x06 \x01(\t\x12H\n\rFrontendAttrs\x18\x07 \x03(\x0b\x32\x31.moby.buildkit.v1.SolveRequest.FrontendAttrsEntry\x12\x14\n\x0c\x45ntitlements\x18\t \x03(\t\x12-\n\tExporters\x18\r \x03(\x0b\x32\x1a.moby.buildkit.v1.Exporter\x1a>\n\x1c\x45xporterAttrsDeprecatedEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a\x34\n\x12\x46rontendAttrsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x99\x01\n\rSolveResponse\x12O\n\x10\x45xporterResponse\x18\x01 \x03(\x0b\x32\x35.moby.buildkit.v1.SolveResponse.ExporterResponseEntry\x1a\x37\n\x15\x45xporterResponseEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x1c\n\rStatusRequest\x12\x0b\n\x03Ref\x18\x01 \x01(\t\"+\n\tTimestamp\x12\x0f\n\x07seconds\x18\x01 \x01(\x03\x12\r\n\x05nanos\x18\x02 \x01(\x05\"\xb3\x01\n\x06Vertex\x12\x0e\n\x06\x64igest\x18\x01 \x01(\t\x12\x0e\n\x06inputs\x18\x02 \x03(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x0e\n\x06\x63\x61\x63hed\x18\x04 \x01(\x08\x12,\n\x07started\x18\x05 \x01(\x0b\x32\x1b.moby.buildkit.v1.Timestamp\x12.\n\tcompleted\x18\x06 \x01(\x0b\x32\x1b.moby.buildkit.v1.Timestamp\x12\r\n\x05\x65rror\x18\x07 \x01(\t\"\xe6\x01\n\x0cVertexStatus\x12\n\n\x02ID\x18\x01 \x01(\t\x12\x0e\n\x06vertex\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x0f\n\x07\x63urrent\x18\x04 \x01(\x03\x12\r\n\x05total\x18\x05 \x01(\x03\x12.\n\ttimestamp\x18\x06 \x01(\x0b\x32\x1b.moby.buildkit.v1.Timestamp\x12,\n\x07started\x18\x07 \x01(\x0b\x32\x1b.moby.buildkit.v1.Timestamp\x12.\n\tcompleted\x18\x08 \x01(\x0b\x32\x1b.moby.buildkit.v1.Timestamp\"h\n\tVertexLog\x12\x0e\n\x06vertex\x18\x01 \x01(\t\x12.\n\ttimestamp\x18\x02 \x01(\x0b\x32\x1b.moby.buildkit.v1.Timestamp\x12\x0e\n\x06stream\x18\x03 \x01(\x03\x12\x0b\n\x03msg\x18\x04 \x01(\x0c\"\x1e\n\nSourceInfo\x12\x10\n\x08\x66ilename\x18\x01 \x01(\t\"\x18\n\x08Position\x12\x0c\n\x04line\x18\x01 \x01(\x05\"2\n\x05Range\x12)\n\x05start\x18\x01 \x01(\x0b\x32\x1a.moby.buildkit.v1.Position\"\xaf\x01\n\rVertexWarning\x12\x0e\n\x06vertex\x18\x01 \x01(\t\x12\r\n\x05level\x18\x02 \x01(\x03\x12\r\n\x05short\x18\x03 \x01(\x0c\x12\x0e\n\x06\x64\x65tail\x18\x04 \x03(\x0c\x12\x0b\n\x03url\x18\x05 \x01(\t\x12*\n\x04info\x18\x06 \x01(\x0b\x32\x1c.moby.buildkit.v1.SourceInfo\x12\'\n\x06ranges\x18\x07 \x03(\x0b\x32\x17.moby.buildkit.v1.Range\"\xcc\x01\n\x0eStatusResponse\x12*\n\x08vertexes\x18\x01 \x03(\x0b\x32\x18.moby.buildkit.v1.Vertex\x12\x30\n\x08statuses\x18\x02 \x03(\x0b\x32\x1e.moby.buildkit.v1.VertexStatus\x12)\n\x04logs\x18\x03 \x03(\x0b\x32\x1b.moby.buildkit.v1.VertexLog\x12\x31\n\x08warnings\x18\x04 \x03(\x0b\x32\x1f.moby.buildkit.v1.VertexWarningb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\rcontrol.proto\x12\x10moby.buildkit.v1\"|\n\x08\x45xporter\x12\x0c\n\x04Type\x18\x01 \x01(\t\x12\x34\n\x05\x41ttrs\x18\x02 \x03(\x0b\x32%.moby.buildkit.v1.Exporter.AttrsEntry\x1a,\n\nAttrsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x8e\x01\n\x11\x43\x61\x63heOptionsEntry\x12\x0c\n\x04Type\x18\x01 \x01(\t\x12=\n\x05\x41ttrs\x18\x02 \x03(\x0b\x32..moby.buildkit.v1.CacheOptionsEntry.AttrsEntry\x1a,\n\nAttrsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"z\n\x0c\x43\x61\x63heOptions\x12\x34\n\x07\x45xports\x18\x04 \x03(\x0b\x32#.moby.buildkit.v1.CacheOptionsEntry\x12\x34\n\x07Imports\x18\x05 \x03(\x0b\x32#.moby.buildkit.v1.CacheOptionsEntry\"\xec\x03\n\x0cSolveRequest\x12\x0b\n\x03Ref\x18\x01 \x01(\t\x12\x1a\n\x12\x45xporterDeprecated\x18\x03 \x01(\t\x12\\\n\x17\x45xporterAttrsDeprecated\x18\x04 \x03(\x0b\x32;.moby.buildkit.v1.SolveRequest.ExporterAttrsDeprecatedEntry\x12\x0f\n\x07Session\x18\x05 \x01(\t\x12\x10\n\x08\x46rontend\x18\x06 \x01(\t\x12H\n\rFrontendAttrs\x18\x07 \x03(\x0b\x32\x31.moby.buildkit.v1.SolveRequest.FrontendAttrsEntry\x12-\n\x05\x43\x61\x63he\x18\x08 \x01(\x0b\x32\x1e.moby.buildkit.v1.CacheOptions\x12\x14\n\x0c\x45ntitlements\x18\t \x03(\t\x12-\n\tExporters\x18\r \x03(\x0b\x32\x1a.moby.buildkit.v1.Exporter\x1a>\n\x1c\x45xporterAttrsDeprecatedEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a\x34\n\x12\x46rontendAttrsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x99\x01\n\rSolveResponse\x12O\n\x10\x45xporterResponse\x18\x01 \x03(\x0b\x32\x35.moby.buildkit.v1.SolveResponse.ExporterResponseEntry\x1a\x37\n\x15\x45xporterResponseEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x1c\n\rStatusRequest\x12\x0b\n\x03Ref\x18\x01 \x01(\t\"+\n\tTimestamp\x12\x0f\n\x07seconds\x18\x01 \x01(\x03\x12\r\n\x05nanos\x18\x02 \x01(\x05\"\xb3\x01\n\x06Vertex\x12\x0e\n\x06\x64igest\x18\x01 \x01(\t\x12\x0e\n\x06inputs\x18\x02 \x03(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x0e\n\x06\x63\x61\x63hed\x18\x04 \x01(\x08\x12,\n\x07started\x18\x05 \x01(\x0b\x32\x1b.moby.buildkit.v1.Timestamp\x12.\n\tcompleted\x18\x06 \x01(\x0b\x32\x1b.moby.buildkit.v1.Timestamp\x12\r\n\x05\x65rror\x18\x07 \x01(\t\"\xe6\x01\n\x0cVertexStatus\x12\n\n\x02ID\x18\x01 \x01(\t\x12\x0e\n\x06vertex\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x0f\n\x07\x63urrent\x18\x04 \x01(\x03\x12\r\n\x05total\x18\x05 \x01(\x03\x12.\n\ttimestamp\x18\x06 \x01(\x0b\x32\x1b.moby.buildkit.v1.Timestamp\x12,\n\x07started\x18\x07 \x01(\x0b\x32\x1b.moby.buildkit.v1.Timestamp\x12.\n\tcompleted\x18\x08 \x01(\x0b\x32\x1b.moby.buildkit.v1.Timestamp\"h\n\tVertexLog\x12\x0e\n\x06vertex\x18\x01 \x01(\t\x12.\n\ttimestamp\x18\x02 \x01(\x0b\x32\x1b.moby.buildkit.v1.Timestamp\x12\x0e\n\x06stream\x18\x03 \x01(\x03\x12\x0b\n\x03msg\x18\x04 \x01(\x0c\"\x1e\n\nSourceInfo\x12\x10\n\x08\x66ilename\x18\x01 \x01(\t\"\x18\n\x08Position\x12\x0c\n\x04line\x18\x01 \x01(\x05\"2\n\x05Range\x12)\n\x05start\x18\x01 \x01(\x0b\x32\x1a.moby.buildkit.v1.Position\"\xaf\x01\n\rVertexWarning\x12\x0e\n\x06vertex\x18\x01 \x01(\t\x12\r\n\x05level\x18\x02 \x01(\x03\x12\r\n\x05short\x18\x03 \x01(\x0c\x12\x0e\n\x06\x64\x65tail\x18\x04 \x03(\x0c\x12\x0b\n\x03url\x18\x05 \x01(\t\x12*\n\x04info\x18\x06 \x01(\x0b\x32\x1c.moby.buildkit.v1.SourceInfo\x12\'\n\x06ranges\x18\x07 \x03(\x0b\x32\x17.moby.buildkit.v1.Range\"\xcc\x01\n\x0eStatusResponse\x12*\n\x08vertexes\x18\x01 \x03(\x0b\x32\x18.moby.buildkit.v1.Vertex\x12\x30\n\x08statuses\x18\x02 \x03(\x0b\x32\x1e.moby.buildkit.v1.VertexStatus\x12)\n\x04logs\x18\x03 \x03(\x0b\x32\x1b.moby.buildkit.v1.VertexLog\x12\x31\n\x08warnings\x18\x04 \x03(\x0b\x32\x1f.moby.buildkit.v1.VertexWarningb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,6 +33,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_EXPORTER_ATTRSENTRY']._loaded_options = None
   _globals['_EXPORTER_ATTRSENTRY']._serialized_options = b'8\001'
+  _globals['_CACHEOPTIONSENTRY_ATTRSENTRY']._loaded_options = None
+  _globals['_CACHEOPTIONSENTRY_ATTRSENTRY']._serialized_options = b'8\001'
   _globals['_SOLVEREQUEST_EXPORTERATTRSDEPRECATEDENTRY']._loaded_options = None
   _globals['_SOLVEREQUEST_EXPORTERATTRSDEPRECATEDENTRY']._serialized_options = b'8\001'
   _globals['_SOLVEREQUEST_FRONTENDATTRSENTRY']._loaded_options = None
@@ -43,34 +45,40 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_EXPORTER']._serialized_end=159
   _globals['_EXPORTER_ATTRSENTRY']._serialized_start=115
   _globals['_EXPORTER_ATTRSENTRY']._serialized_end=159
-  _globals['_SOLVEREQUEST']._serialized_start=162
-  _globals['_SOLVEREQUEST']._serialized_end=607
-  _globals['_SOLVEREQUEST_EXPORTERATTRSDEPRECATEDENTRY']._serialized_start=491
-  _globals['_SOLVEREQUEST_EXPORTERATTRSDEPRECATEDENTRY']._serialized_end=553
-  _globals['_SOLVEREQUEST_FRONTENDATTRSENTRY']._serialized_start=555
-  _globals['_SOLVEREQUEST_FRONTENDATTRSENTRY']._serialized_end=607
-  _globals['_SOLVERESPONSE']._serialized_start=610
-  _globals['_SOLVERESPONSE']._serialized_end=763
-  _globals['_SOLVERESPONSE_EXPORTERRESPONSEENTRY']._serialized_start=708
-  _globals['_SOLVERESPONSE_EXPORTERRESPONSEENTRY']._serialized_end=763
-  _globals['_STATUSREQUEST']._serialized_start=765
-  _globals['_STATUSREQUEST']._serialized_end=793
-  _globals['_TIMESTAMP']._serialized_start=795
-  _globals['_TIMESTAMP']._serialized_end=838
-  _globals['_VERTEX']._serialized_start=841
-  _globals['_VERTEX']._serialized_end=1020
-  _globals['_VERTEXSTATUS']._serialized_start=1023
-  _globals['_VERTEXSTATUS']._serialized_end=1253
-  _globals['_VERTEXLOG']._serialized_start=1255
-  _globals['_VERTEXLOG']._serialized_end=1359
-  _globals['_SOURCEINFO']._serialized_start=1361
-  _globals['_SOURCEINFO']._serialized_end=1391
-  _globals['_POSITION']._serialized_start=1393
-  _globals['_POSITION']._serialized_end=1417
-  _globals['_RANGE']._serialized_start=1419
-  _globals['_RANGE']._serialized_end=1469
-  _globals['_VERTEXWARNING']._serialized_start=1472
-  _globals['_VERTEXWARNING']._serialized_end=1647
-  _globals['_STATUSRESPONSE']._serialized_start=1650
-  _globals['_STATUSRESPONSE']._serialized_end=1854
+  _globals['_CACHEOPTIONSENTRY']._serialized_start=162
+  _globals['_CACHEOPTIONSENTRY']._serialized_end=304
+  _globals['_CACHEOPTIONSENTRY_ATTRSENTRY']._serialized_start=115
+  _globals['_CACHEOPTIONSENTRY_ATTRSENTRY']._serialized_end=159
+  _globals['_CACHEOPTIONS']._serialized_start=306
+  _globals['_CACHEOPTIONS']._serialized_end=428
+  _globals['_SOLVEREQUEST']._serialized_start=431
+  _globals['_SOLVEREQUEST']._serialized_end=923
+  _globals['_SOLVEREQUEST_EXPORTERATTRSDEPRECATEDENTRY']._serialized_start=807
+  _globals['_SOLVEREQUEST_EXPORTERATTRSDEPRECATEDENTRY']._serialized_end=869
+  _globals['_SOLVEREQUEST_FRONTENDATTRSENTRY']._serialized_start=871
+  _globals['_SOLVEREQUEST_FRONTENDATTRSENTRY']._serialized_end=923
+  _globals['_SOLVERESPONSE']._serialized_start=926
+  _globals['_SOLVERESPONSE']._serialized_end=1079
+  _globals['_SOLVERESPONSE_EXPORTERRESPONSEENTRY']._serialized_start=1024
+  _globals['_SOLVERESPONSE_EXPORTERRESPONSEENTRY']._serialized_end=1079
+  _globals['_STATUSREQUEST']._serialized_start=1081
+  _globals['_STATUSREQUEST']._serialized_end=1109
+  _globals['_TIMESTAMP']._serialized_start=1111
+  _globals['_TIMESTAMP']._serialized_end=1154
+  _globals['_VERTEX']._serialized_start=1157
+  _globals['_VERTEX']._serialized_end=1336
+  _globals['_VERTEXSTATUS']._serialized_start=1339
+  _globals['_VERTEXSTATUS']._serialized_end=1569
+  _globals['_VERTEXLOG']._serialized_start=1571
+  _globals['_VERTEXLOG']._serialized_end=1675
+  _globals['_SOURCEINFO']._serialized_start=1677
+  _globals['_SOURCEINFO']._serialized_end=1707
+  _globals['_POSITION']._serialized_start=1709
+  _globals['_POSITION']._serialized_end=1733
+  _globals['_RANGE']._serialized_start=1735
+  _globals['_RANGE']._serialized_end=1785
+  _globals['_VERTEXWARNING']._serialized_start=1788
+  _globals['_VERTEXWARNING']._serialized_end=1963
+  _globals['_STATUSRESPONSE']._serialized_start=1966
+  _globals['_STATUSRESPONSE']._serialized_end=2170
 # @@protoc_insertion_point(module_scope)

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\rsession.proto\x12\x10tinyship.session\"\"\n\x12\x43redentialsRequest\x12\x0c\n\x04Host\x18\x01 \x01(\t\"7\n\x13\x43redentialsResponse\x12\x10\n\x08Username\x18\x01 \x01(\t\x12\x0e\n\x06Secret\x18\x02 \x01(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\rsession.proto\x12\x10tinyship.session\"\"\n\x12\x43redentialsRequest\x12\x0c\n\x04Host\x18\x01 \x01(\t\"7\n\x13\x43redentialsResponse\x12\x10\n\x08Username\x18\x01 \x01(\t\x12\x0e\n\x06Secret\x18\x02 \x01(\t\"\x1e\n\x10GetSecretRequest\x12\n\n\x02ID\x18\x01 \x01(\t\"!\n\x11GetSecretResponse\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\"\x1f\n\x11\x43heckAgentRequest\x12\n\n\x02ID\x18\x01 \x01(\t\"\x1c\n\x0c\x42ytesMessage\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,4 +35,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CREDENTIALSREQUEST']._serialized_end=69
   _globals['_CREDENTIALSRESPONSE']._serialized_start=71
   _globals['_CREDENTIALSRESPONSE']._serialized_end=126
+  _globals['_GETSECRETREQUEST']._serialized_start=128
+  _globals['_GETSECRETREQUEST']._serialized_end=158
+  _globals['_GETSECRETRESPONSE']._serialized_start=160
+  _globals['_GETSECRETRESPONSE']._serialized_end=193
+  _globals['_CHECKAGENTREQUEST']._serialized_start=195
+  _globals['_CHECKAGENTREQUEST']._serialized_end=226
+  _globals['_BYTESMESSAGE']._serialized_start=228
+  _globals['_BYTESMESSAGE']._serialized_end=256
 # @@protoc_insertion_point(module_scope)

@@ -17,3 +17,27 @@ class CredentialsResponse(_message.Message):
     Username: str
     Secret: str
     def __init__(self, Username: _Optional[str] = ..., Secret: _Optional[str] = ...) -> None: ...
+
+class GetSecretRequest(_message.Message):
+    __slots__ = ("ID",)
+    ID_FIELD_NUMBER: _ClassVar[int]
+    ID: str
+    def __init__(self, ID: _Optional[str] = ...) -> None: ...
+
+class GetSecretResponse(_message.Message):
+    __slots__ = ("data",)
+    DATA_FIELD_NUMBER: _ClassVar[int]
+    data: bytes
+    def __init__(self, data: _Optional[bytes] = ...) -> None: ...
+
+class CheckAgentRequest(_message.Message):
+    __slots__ = ("ID",)
+    ID_FIELD_NUMBER: _ClassVar[int]
+    ID: str
+    def __init__(self, ID: _Optional[str] = ...) -> None: ...
+
+class BytesMessage(_message.Message):
+    __slots__ = ("data",)
+    DATA_FIELD_NUMBER: _ClassVar[int]
+    data: bytes
+    def __init__(self, data: _Optional[bytes] = ...) -> None: ...

@@ -1,0 +1,81 @@
+"""Pushes that no registry can be made to do at will: the silence of engines that go on talking."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+import requests
+
+from tinyship.engine import push
+from tinyship.engine.connect import Engine
+from tinyship.errors import RegistryError
+from tinyship.events import ignore
+
+_DIGEST = "sha256:" + "0" * 64
+
+
+class Talker(requests.Response):
+    """An answer that says these objects, ten times a second."""
+
+    def __init__(self, objects: Iterator[dict[str, Any]]) -> None:
+        super().__init__()
+        self.status_code = 200
+        self.objects = objects
+        self.closed = False
+
+    def iter_content(self, chunk_size: int | None = 1, decode_unicode: bool = False) -> Iterator[Any]:
+        for each in self.objects:
+            time.sleep(0.1)
+            yield json.dumps(each).encode() + b"\n"
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def _push(answer: Talker, timeout: float) -> push.Pushed:
+    api = SimpleNamespace(_post=lambda *_, **__: answer, _url=lambda *_, **__: "")
+    engine = cast(Engine, SimpleNamespace(api=api))
+    return push.push(engine, "host:5000/foo:1", credential=None, timeout=timeout, events=ignore)
+
+
+def test_the_same_again_and_again_is_silence() -> None:
+    """An engine with the containerd store says `Waiting` for as long as a registry hangs."""
+
+    def objects() -> Iterator[dict[str, Any]]:
+        for _ in range(100):
+            yield {"id": "a", "status": "Waiting", "progressDetail": {}}
+            yield {"id": "b", "status": "Waiting", "progressDetail": {}}
+
+    answer = Talker(objects())
+    with pytest.raises(RegistryError, match=r"host:5000 does not answer: nothing happened for 0\.5 s"):
+        _push(answer, 0.5)
+    assert answer.closed
+
+
+def test_slow_is_not_silent() -> None:
+    """Where one layer moves while the other waits, there is no hurry."""
+
+    def objects() -> Iterator[dict[str, Any]]:
+        for number in range(10):
+            yield {"id": "a", "status": "Waiting", "progressDetail": {}}
+            yield {"id": "b", "status": "Pushing", "progressDetail": {"current": number + 1, "total": 10}}
+        yield {"id": "b", "status": "Pushed"}
+        yield {"id": "a", "status": "Layer already exists"}
+        yield {"status": f"1: digest: {_DIGEST} size: 405"}
+
+    done = _push(Talker(objects()), 0.5)
+    assert (done.digest, done.sent, done.present) == (_DIGEST, 1, 1)
+
+
+@pytest.mark.parametrize("words", ["net/http: TLS handshake timeout", "dial tcp 10.0.0.1:443: i/o timeout"])
+def test_the_engine_gave_up_waiting(words: str) -> None:
+    """Where the engine's patience ends first, it is the same silence."""
+    answer = Talker(iter([{"errorDetail": {"message": words}}]))
+    with pytest.raises(RegistryError, match="host:5000 does not answer") as caught:
+        _push(answer, 5)
+    assert "Push again" in caught.value.hint
