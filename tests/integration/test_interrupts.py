@@ -178,8 +178,8 @@ def test_session_left_open(ship: Ship, engine: Engine) -> None:
         os.killpg(run.process.pid, signal.SIGSTOP)
         try:
             file.write_text("FROM tinyship-test-busybox:latest\nCOPY src /src\nRUN cat /src/new.txt\n")
-            (ship.root / "src" / "new.txt").write_text("new\n")
-            assert " new\n" in ship.invoke("base").err
+            (ship.root / "src" / "new.txt").write_text(f"new {ship.image}\n")
+            assert f" new {ship.image}\n" in ship.invoke("base").err
             assert _processes(mark)
         finally:
             os.killpg(run.process.pid, signal.SIGKILL)
@@ -275,7 +275,8 @@ def test_any_time(ship: Ship, engine: Engine, delay: float) -> None:
         if run.process.poll() is None:
             os.killpg(run.process.pid, signal.SIGINT)
         code = run.process.wait(15)
-        assert code in {0, 130, -signal.SIGINT}, run.output
+        # Invoke itself exits with 1 and without a word when it has not come to a task yet.
+        assert code in {0, 130, -signal.SIGINT} or (code == 1 and not run.output), f"exit code {code}\n{run.output}"
     nothing_left(ship, engine)
     ship.invoke("release")
 

@@ -85,7 +85,7 @@ def lines(works: Sequence[Work], width: int, height: int, now: float, *, ascii_o
     ended = {id(one) for work in reversed(works) for one in room.last(_shown_ended(work))}
     shown: list[Text] = []
     for work in works:
-        shown.append(_head(work, now, ascii_only))
+        shown.append(_head(work, now, min(width, _WIDEST), ascii_only=ascii_only))
         for one in work.steps.values():
             if id(one) in running or id(one) in ended:
                 shown.append(step_line(one, now, min(width, _WIDEST)))
@@ -132,16 +132,17 @@ def _moving(transfers: dict[str, Transfer]) -> list[Transfer]:
     return [transfer for transfer in transfers.values() if not transfer.done]
 
 
-def _head(work: Work, now: float, ascii_only: bool) -> Text:
+def _head(work: Work, now: float, width: int, *, ascii_only: bool) -> Text:
     turning = _PLAIN_SPINNER if ascii_only else _SPINNER
     took = now - work.began
-    return Text.assemble(
+    left = Text.assemble(
         (turning[int(took * 10) % len(turning)], "cyan"),
         " ",
         (work.stage, "bold"),
         f" {work.image} ",
-        (f"{work.action} {took:.1f}s", "dim"),
+        (work.action, "dim"),
     )
+    return _spread(left, f"{took:.1f}s", width)
 
 
 def _transfer_line(transfer: Transfer) -> Text:
