@@ -31,6 +31,7 @@ def commands(engine: PrivateEngine) -> list[list[str]]:
     (runtime / "containerd.toml").write_text(_CONTAINERD.format(opt=engine.state / "containerd" / "opt"))
     containerd = [
         "containerd",
+        *("--log-level", "warn"),
         *("--config", str(runtime / "containerd.toml")),
         *("--root", str(engine.state / "containerd")),
         *("--state", str(runtime / "containerd")),

@@ -26,7 +26,7 @@ from tools import suites
 from tools.engine import PrivateEngine
 from tools.kinds import KINDS, Kind, choose
 from tools.locks import alone, together
-from tools.packages import ensure
+from tools.packages import ensure, find
 from tools.processes import on_this_terminal
 from tools.provide import STATE
 from tools.registry import PrivateRegistry
@@ -171,9 +171,11 @@ def _environment(engine: PrivateEngine, registry: PrivateRegistry) -> dict[str, 
 
 
 def _is_installed(kind: Kind) -> bool:
-    """Whether the machine's own engine is of this kind: Debian's package, and of that suite."""
+    """Whether the machine's own engine is of this kind, or will be: Debian's package, and of that suite."""
     if kind.suite != suites.own():
         return False
+    if not find("dockerd"):
+        return True
     asked = ["dpkg-query", "--show", "--showformat=${db:Status-Status}", "docker.io"]
     return subprocess.run(asked, capture_output=True, text=True).stdout == "installed"
 

@@ -112,7 +112,8 @@ def _configure(suite: str, state: Path) -> Path:
 
 def _mirror(suite: str) -> str:
     """Where this machine's apt takes Debian from."""
-    uris = re.findall(rf"'(\S+?)/dists/{own()}/(?:In)?Release'", _said("apt-get", "update", "--print-uris"))
+    names = rf"(?:{own()}|(?:old)*stable|testing|unstable|sid)"
+    uris = re.findall(rf"'(\S+?)/dists/{names}/InRelease'", _said("apt-get", "update", "--print-uris"))
     if not uris:
         _give_up(suite, f"apt's sources name no mirror of {own()}")
     return str(uris[0])

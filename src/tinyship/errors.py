@@ -13,16 +13,44 @@
     ├── BudgetExceeded          an image is larger than it may be
     └── Refused                 tinyship will not do this, and says what would make it safe
 
-``str(error)`` is all that the user sees: what failed, then the last lines of output, then the way out.
+``str(error)`` is all that the user sees: what failed, where in its source, the last lines of output, the way out.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from tinyship.codes import without_codes
 
 if TYPE_CHECKING:
     from tinyship.sizes.table import Row
+
+
+@dataclass(frozen=True, slots=True)
+class Excerpt:
+    """Lines of a file, and which of them an error is about.
+
+    Args:
+        file: its name.
+        first: the number of the first of the lines, from 1.
+        lines: without their ends.
+        marked: the numbers of those that the error is about.
+    """
+
+    file: str
+    first: int
+    lines: tuple[str, ...]
+    marked: tuple[int, ...]
+
+    def shown(self) -> Iterator[str]:
+        """The lines as people read them: with their numbers, and a mark at those that matter."""
+        yield f"{self.file}:{self.marked[0] if self.marked else self.first}"
+        width = len(str(self.first + len(self.lines)))
+        for number, line in enumerate(self.lines, self.first):
+            mark = ">>>" if number in self.marked else "   "
+            yield f"  {number:>{width}} | {mark} {without_codes(line)}".rstrip()
 
 
 class TinyshipError(Exception):
@@ -34,23 +62,33 @@ class TinyshipError(Exception):
         tail: the last lines that the failing step wrote.
         stage: ``base``, ``build``, ``release`` or ``push``; empty outside of a stage.
         image: the reference of the image it was about; empty where there is none.
+        source: the lines of the Dockerfile that it is about; None where there are none.
     """
 
     exit_code = 1
 
     def __init__(
-        self, message: str, *, hint: str = "", tail: Sequence[str] = (), stage: str = "", image: str = ""
+        self,
+        message: str,
+        *,
+        hint: str = "",
+        tail: Sequence[str] = (),
+        stage: str = "",
+        image: str = "",
+        source: Excerpt | None = None,
     ) -> None:
         super().__init__(message)
         self.message = message
         self.hint = hint
-        self.tail = tuple(tail)
+        self.tail = tuple(without_codes(line) for line in tail)
+        self.source = source
         self.stage = stage
         self.image = image
 
     def __str__(self) -> str:
         where = " ".join(part for part in (self.stage, self.image) if part)
         lines = [f"{where}: {self.message}" if where else self.message]
+        lines += [f"  {line}" for line in (self.source.shown() if self.source else ())]
         lines += [f"  | {line}" for line in self.tail]
         if self.hint:
             lines.append(f"  {self.hint}")

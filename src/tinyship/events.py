@@ -7,7 +7,7 @@ from several threads at once when images are built in parallel.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 
@@ -34,32 +34,65 @@ class StageEnded:
 class Step:
     """A step of a build changed its state.
 
-    ``number`` and ``total`` count the steps of the Dockerfile from 1, both 0 where that is not known; ``name`` is
-    the instruction. ``id`` is the same for all events of one step. ``seconds`` is 0.0 until the step ended.
+    A step that was done may run again: a base image is pulled only when something needs its files.
+
+    Args:
+        id: the same for all events of one step of one image; the number that a log shows.
+        number: of the instruction among those of its part of the Dockerfile, from 1; 0 where that is not known.
+        total: of these instructions; 0 where that is not known.
+        name: the instruction, or what the builder does.
+        state: what became of it; ``canceled`` because another one failed.
+        seconds: that it ran; 0.0 until it ended.
+        part: the stage of the Dockerfile, with its platform where there are several; empty where there is one.
+        internal: the builder's own work, worth a look where it takes long or fails.
+        error: why it failed, in a few words.
+        image: that it is a step of, as in ``StageStarted``; empty where that is not known.
     """
 
     id: str
     number: int
     total: int
     name: str
-    state: Literal["running", "done", "cached", "failed"]
+    state: Literal["running", "done", "cached", "failed", "canceled"]
     seconds: float = 0.0
+    part: str = ""
+    internal: bool = False
+    error: str = ""
+    image: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Log:
-    """One line that a step or a container wrote, without its line end. ``source`` is a step's id or a name."""
+    """One line that a step or a container wrote, without its line end.
+
+    Args:
+        source: a step's id, or a name.
+        line: the text; it may hold control codes.
+        stream: that it was written to.
+        seconds: since the step began; None where that is not known.
+        image: that it is about; empty where that is not known.
+    """
 
     source: str
     line: str
     stream: Literal["stdout", "stderr"] = "stdout"
+    seconds: float | None = None
+    image: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Transfer:
-    """Bytes moved. ``total`` is 0 where it is not known; ``done`` marks the last event of a transfer.
+    """Bytes moved, or a part of a step went on.
 
-    ``id`` names what moves ("context", a layer's short id), ``action`` what is done to it ("sending", "pushing").
+    Args:
+        id: what moves ("context", a layer's short id).
+        action: what is done to it ("sending", "pushing", "extracting").
+        current: the bytes so far; 0 where nothing is counted.
+        total: 0 where it is not known.
+        done: this is the last event of a transfer.
+        step: the id of the step that it is a part of; empty where there is none.
+        seconds: since it began; 0.0 where that is not known.
+        image: that it is about; empty where that is not known.
     """
 
     id: str
@@ -67,6 +100,9 @@ class Transfer:
     current: int
     total: int = 0
     done: bool = False
+    step: str = ""
+    seconds: float = 0.0
+    image: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,3 +119,19 @@ Events: TypeAlias = Callable[[Event], None]
 
 def ignore(event: Event) -> None:
     """An ``events`` argument that shows nothing."""
+
+
+def about(image: str, events: Events) -> Events:
+    """An ``events`` argument that passes everything on, and says which image it is about.
+
+    Args:
+        image: as in ``StageStarted``.
+        events: gets the events.
+    """
+
+    def tell(event: Event) -> None:
+        if isinstance(event, (Step, Log, Transfer)) and not event.image:
+            event = replace(event, image=image)
+        events(event)
+
+    return tell

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from tinyship import state
 from tinyship.context.walk import Entry, walk
+from tinyship.errors import ContextError
 
 
 def combined(*parts: object) -> str:
@@ -50,7 +51,7 @@ def of_paths(root: Path, paths: Iterable[str]) -> str:
             full = root / path
             below = walk(full) if full.is_dir() and not full.is_symlink() else ()
             digests.append(of_entries([Entry(path, str(full), full.lstat()), *below]))
-    except OSError:
+    except (OSError, ContextError):
         return ""
     return combined(*digests)
 

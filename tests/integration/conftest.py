@@ -128,6 +128,11 @@ def _already_going() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def busybox(engine: Engine) -> str:
     """A base image of one static program, with a shell, made here."""
+    return import_busybox(engine)
+
+
+def import_busybox(engine: Engine) -> str:
+    """Have that image in an engine, and return its name."""
     name = "tinyship-test-busybox:latest"
     if images.find(engine, name):
         return name

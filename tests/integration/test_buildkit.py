@@ -175,14 +175,16 @@ def test_heredocs_and_links(engine: Engine, folder: Path, namespace: str, busybo
 
 
 def test_steps_and_lines_come_as_events(engine: Engine, folder: Path, namespace: str, busybox: str) -> None:
-    """Each step begins and ends once, its lines are whole, and what is internal is not told."""
+    """Each step begins and ends once, its lines are whole, and what is internal is told as such."""
     seen: list[Event] = []
     text = f"FROM {busybox}\nRUN echo one; echo -n two >&2\n"
     BuildKitBuilder(engine).build(request(folder, f"{namespace}/events:1", text, no_cache=True), seen.append)
     steps = [(event.name, event.state) for event in seen if isinstance(event, Step) and "RUN" in event.name]
     assert [state for _, state in steps] == ["running", "done"]
     assert {event.line for event in seen if isinstance(event, Log)} == {"one", "two"}
-    assert not any("[internal]" in event.name for event in seen if isinstance(event, Step))
+    internal = {event.name for event in seen if isinstance(event, Step) and event.internal}
+    assert {"[internal] load .dockerignore", "exporting to image"} <= internal
+    assert not any("RUN" in name or "FROM" in name for name in internal)
 
 
 @pytest.mark.smoke

@@ -151,6 +151,25 @@ def test_ignore_files(engine: Engine, tmp_path: Path, namespace: str, text: byte
     assert set(from_both(engine, tmp_path, namespace)) == left
 
 
+@both
+@pytest.mark.parametrize("where", ["root", "own"])
+def test_ignore_files_that_are_links(engine: Engine, tmp_path: Path, namespace: str, kind: Builder, where: str) -> None:
+    """A Dockerfile and an ignore file may be links that lead out of the context, and have odd names."""
+    root = tmp_path / "root"
+    root.mkdir()
+    (tmp_path / "Dockerfile").write_text("FROM scratch\nCOPY . /all\n")
+    (tmp_path / "ignore").write_text("secret\n")
+    for name in ("secret", "open"):
+        (root / name).touch()
+    (root / "Dockerfile [1]").symlink_to("../Dockerfile")
+    (root / (".dockerignore" if where == "root" else "Dockerfile [1].dockerignore")).symlink_to("../ignore")
+    context = Context.open(root, root / "Dockerfile [1]")
+    kind(engine).build(BuildRequest(context=context, tags=(f"{namespace}/links:1",)), ignore)
+    found = files(engine, f"{namespace}/links:1")
+    assert "open" in found
+    assert "secret" not in found
+
+
 @pytest.mark.parametrize("line", [b"bad*", b"bad\xff", b"**/bad\xff", b"b\xc3\xbc\nbad?", b"*\n!good"])
 def test_names_that_are_no_utf8_are_ignored(engine: Engine, tmp_path: Path, namespace: str, line: bytes) -> None:
     """What the ignore file names does not have to be UTF-8 for either builder."""
@@ -172,11 +191,14 @@ def test_names_that_are_no_utf8(engine: Engine, tmp_path: Path, namespace: str) 
 
 @contextmanager
 def nobody() -> Iterator[None]:
-    """Without root's rights, but still of its group, to which the engine's socket belongs."""
+    """Without root's rights, but still of the group to which the engine's socket belongs."""
     if os.geteuid() != 0:
         yield
         return
+    scheme, _, address = os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock").partition("://")
     try:
+        if scheme == "unix":
+            os.setegid(Path(address).stat().st_gid)
         os.seteuid(65534)
     except OSError as error:
         pytest.skip(f"root cannot give its rights up here: {error}")
@@ -184,6 +206,7 @@ def nobody() -> Iterator[None]:
         yield
     finally:
         os.seteuid(0)
+        os.setegid(0)
 
 
 @both
@@ -198,6 +221,8 @@ def test_unreadable(engine: Engine, namespace: str, kind: Builder, what: str) ->
         (root / "Dockerfile").write_text("FROM scratch\nCOPY . /all\n")
         (root / "folder" if what == "folder" else root / "folder" / "file").chmod(0)
         request = BuildRequest(context=Context.open(root, root / "Dockerfile"), tags=(f"{namespace}/x:1",))
+        kind(engine).build(request, ignore)  # as root, who may; all is imported then
+        (root / "folder" / "file").write_text(namespace)  # so that it is asked for again
         with nobody():
             named = "the folder folder of the context" if what == "folder" else "folder/file"
             with pytest.raises(ContextError, match=f"{named} cannot be read: Permission denied"):

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 import os
+import re
+import secrets
 import subprocess
 import sys
 import tarfile
@@ -21,6 +24,7 @@ from tinyship.credentials import find, host_of
 from tinyship.engine import containers, images
 from tinyship.engine.connect import Engine
 from tinyship.engine.containers import ContainerRequest
+from tinyship.engine.pieces import Pieces
 from tinyship.events import ignore
 
 pytestmark = pytest.mark.engine
@@ -123,6 +127,52 @@ def test_tests_of_the_example(released: Path) -> None:
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "ok" in done.stderr
+
+
+@pytest.mark.needs("buildkit")
+def test_cache_mount_and_secret(engine: Engine) -> None:
+    """The second compile takes all but the program from the cache mount; the secret that the compile saw is nowhere."""
+    word = f"s3cret-{secrets.token_hex(8)}"
+    with demo.repository() as root:
+        project, source = root / "multistage", root / "foo" / "main.go"
+
+        def release(**variables: str) -> subprocess.CompletedProcess[str]:
+            path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+            return subprocess.run(
+                [sys.executable, "-m", "invoke", "release"],
+                cwd=project,
+                env={**os.environ, "PATH": path, "TINYSHIP_SECRETS": '["id=netrc,env=NETRC"]', **variables},
+                capture_output=True,
+                text=True,
+            )
+
+        def compiled(done: subprocess.CompletedProcess[str]) -> set[str]:
+            assert done.returncode == 0, done.stdout + done.stderr
+            return set(re.findall(r"^#\d+ ([a-z0-9./]+)$", done.stderr, re.M))
+
+        source.write_text(f"{source.read_text()}\n// {secrets.token_hex(8)}: nobody compiled this before\n")
+        unset = release()
+        assert "the secret `netrc` comes from the variable NETRC, which is not set" in unset.stderr
+        netrc = f"machine git.example.com login me password {word}\n"
+        first = release(NETRC=netrc)
+        assert "github.com/lacion/foo" in compiled(first)
+        source.write_text(f"{source.read_text()}// nor this\n")
+        second = release(NETRC=netrc)
+        assert compiled(second) == {"github.com/lacion/foo"}
+        kept = "".join(file.read_text() for file in (project / ".tinyship").iterdir() if file.is_file())
+        assert word not in first.stdout + first.stderr + second.stdout + second.stderr + kept
+        for name in ("lacion/foo-multistage:local", "lacion/foo-multistage:build"):
+            assert word not in json.dumps([engine.api.inspect_image(name), engine.api.history(name)])
+            assert not any(word.encode() in content for content in contents(engine, name))
+
+
+def contents(engine: Engine, name: str) -> Iterator[bytes]:
+    """All that an image consists of: each file of its archive, unpacked."""
+    with tarfile.open(fileobj=io.BufferedReader(Pieces(engine.api.get_image(name))), mode="r|") as archive:
+        for member in archive:
+            if file := archive.extractfile(member):
+                content = file.read()
+                yield gzip.decompress(content) if content.startswith(b"\x1f\x8b") else content
 
 
 def get(url: str) -> bytes:

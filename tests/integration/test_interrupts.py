@@ -145,6 +145,52 @@ def test_step_of_a_build(ship: Ship, engine: Engine, builder: str) -> None:
     assert images.find(engine, ship.base) is None
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize("builder", ["buildkit", "classic"])
+def test_death_in_a_step(ship: Ship, engine: Engine, builder: str, number: signal.Signals) -> None:
+    """When tinyship dies in the middle of a step, the engine ends it within two seconds; the next run works."""
+    mark = f"{ship.image}-step"
+    ship.environment["TINYSHIP_BUILDER"] = builder
+    file = ship.root / "docker" / "Dockerfile.base"
+    file.write_text(f"FROM tinyship-test-busybox:latest\nRUN echo begun; sleep 60; echo {mark}\n")
+    with running(ship, "base") as run:
+        run.says(" begun\n")
+        run.until(lambda: _processes(mark))
+        os.kill(run.process.pid, number)
+        run.process.wait(5)
+        end = time.monotonic() + 2
+        while _processes(mark):
+            assert time.monotonic() < end
+            time.sleep(0.05)
+    nothing_left(ship, engine, mark)
+    file.write_text("FROM tinyship-test-busybox:latest\nRUN true\n")
+    ship.invoke("base")
+
+
+def test_session_left_open(ship: Ship, engine: Engine) -> None:
+    """A tinyship that hangs with its session open does not disturb the next build of the same context."""
+    mark = f"{ship.image}-step"
+    ship.environment["TINYSHIP_BUILDER"] = "buildkit"
+    file = ship.root / "docker" / "Dockerfile.base"
+    file.write_text(f"FROM tinyship-test-busybox:latest\nCOPY src /src\nRUN echo begun; sleep 60; echo {mark}\n")
+    with running(ship, "base") as run:
+        run.says(" begun\n")
+        os.killpg(run.process.pid, signal.SIGSTOP)
+        try:
+            file.write_text("FROM tinyship-test-busybox:latest\nCOPY src /src\nRUN cat /src/new.txt\n")
+            (ship.root / "src" / "new.txt").write_text("new\n")
+            assert " new\n" in ship.invoke("base").err
+            assert _processes(mark)
+        finally:
+            os.killpg(run.process.pid, signal.SIGKILL)
+        run.process.wait(5)
+        end = time.monotonic() + 2
+        while _processes(mark):
+            assert time.monotonic() < end
+            time.sleep(0.05)
+    ship.invoke("base")
+
+
 def _processes(mark: str) -> list[str]:
     """The shells that run a step with this mark; of engines on this machine they are seen from outside."""
     found = []

@@ -6,16 +6,21 @@ import json
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import get_args, get_origin
 
+import msgspec
 import pytest
 
 import tinyship
 from tinyship.settings import invoke_config
 from tinyship.settings.load import load
+from tinyship.settings.schema import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text()
+SETTINGS = (ROOT / "docs" / "settings.md").read_text()
 MAKE = (ROOT / "docs" / "from-make.md").read_text()
 
 
@@ -37,6 +42,25 @@ def test_config_blocks_are_valid(text: str, tmp_path: Path) -> None:
         (tmp_path / "invoke.yaml").write_text(block)
         (loaded,) = load(invoke_config.of_project(tmp_path), environ={})
         assert loaded.settings.image == "lacion/foo"
+
+
+def test_settings_page_names_every_key() -> None:
+    """The page has a row for each key of the schema, by its dotted name, and for no other."""
+    rows = re.findall(r"^\| (`.*?) \|", SETTINGS, re.M)
+    named = [name for row in rows for name in re.findall(r"`([^`]+)`", row)]
+    assert sorted(named) == sorted({"images", *leaves(Settings, "")})
+
+
+def leaves(section: type[msgspec.Struct], prefix: str) -> Iterator[str]:
+    """The dotted names of all keys of a section; `[]` stands behind the name of a list of sections."""
+    for entry in msgspec.structs.fields(section):
+        kinds = [kind for kind in (entry.type, *get_args(entry.type)) if isinstance(kind, type)]
+        inner = next((kind for kind in kinds if issubclass(kind, msgspec.Struct)), None)
+        is_list = get_origin(entry.type) is tuple
+        if inner:
+            yield from leaves(inner, f"{prefix}{entry.name}{'[]' if is_list else ''}.")
+        else:
+            yield f"{prefix}{entry.name}"
 
 
 @pytest.mark.parametrize("text", [README, MAKE], ids=["README", "from-make"])

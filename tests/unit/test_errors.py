@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tinyship.errors import BuildFailed, ConfigError, TinyshipError
+from tinyship.errors import BuildFailed, ConfigError, Excerpt, TinyshipError
 
 
 def test_says_where_what_and_how() -> None:
@@ -25,3 +25,18 @@ def test_at_fills_in_what_is_missing() -> None:
 def test_config_errors_exit_with_2() -> None:
     """Bad config is told apart from failures by its exit code."""
     assert (ConfigError("no").exit_code, TinyshipError("no").exit_code) == (2, 1)
+
+
+def test_lines_of_the_source() -> None:
+    """The lines that an error is about stand behind its cause, numbered and marked; no control code is shown."""
+    source = Excerpt("docker/Dockerfile", 9, ("FROM x", "", "RUN \x1b[31mfalse"), (11,))
+    error = BuildFailed("no", source=source, tail=["\x1b[1mred\x1b[0m"], hint="Fix it.")
+    assert str(error).splitlines() == [
+        "no",
+        "  docker/Dockerfile:11",
+        "     9 |     FROM x",
+        "    10 |",
+        "    11 | >>> RUN false",
+        "  | red",
+        "  Fix it.",
+    ]

@@ -66,7 +66,7 @@ def compiled(pattern: str) -> Pattern:
     except Malformed:
         raise _bad(pattern) from None
     inner = pieces[1:-1]
-    if pieces[0] is not BEGIN or pieces[-1] is not END or OR in pieces:
+    if pieces[0] is not BEGIN or pieces[-1] is not END or any(piece is OR for piece in pieces):
         return Pattern("", "", False, _ANY_DEPTH, _compiling(rewritten(pieces), whole=False))
     literals = [piece.text if piece.literal else None for piece in inner]
     head, tail = _leading(literals), _leading([text and text[::-1] for text in reversed(literals)])[::-1]
@@ -107,7 +107,7 @@ def _check(pattern: str) -> None:
         if part != STAR.text:
             begun.append(part)
         elif begun:
-            if not first or not re.fullmatch("".join(begun), "."):
+            if not first or len(begun) > 1 or not re.fullmatch(begun[0], "."):
                 return
             first, begun = False, []
 

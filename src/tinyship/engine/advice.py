@@ -2,19 +2,39 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 
-def for_step(instruction: str, words: str) -> str:
+_KILLED = re.compile(r"exit code:? 137\b")
+
+
+def for_step(instruction: str, words: str, wrote: Sequence[str] = ()) -> str:
     """A line of advice; empty where there is none.
 
     Args:
         instruction: of the Dockerfile.
         words: what the builder said.
+        wrote: the last lines of the step.
     """
     keyword = instruction.upper().partition(" ")[0]
     if keyword == "FROM":
         return "Base images of this project are made by `invoke base`; others need a registry that can be reached."
-    if "no space left on device" in words:
+    said = "\n".join((words, *wrote))
+    if "no space left on device" in said:
         return "The engine's disk is full: `invoke clean` and `docker system df` help."
-    if keyword in {"COPY", "ADD"}:
+    if "exec format error" in said:
+        return "That program is for another architecture than the engine's, which has no emulation for it."
+    if keyword in {"COPY", "ADD"} and _is_missing(words):
+        if "--from=" in instruction:
+            return "Is the file there, in the image or stage that it is copied from?"
         return "Is the file in the context, and not ignored by .dockerignore?"
+    if keyword == "RUN" and "secret " in words and "not found" in words:
+        return "The setting `secrets` gives secrets to a build, each by its id."
+    if keyword == "RUN" and _KILLED.search(words):
+        return "137 means that the process was killed: because memory ran out, or the engine was stopped."
     return ""
+
+
+def _is_missing(words: str) -> bool:
+    said = words.lower()
+    return any(phrase in said for phrase in ("not found", "does not exist", "no source files"))

@@ -21,7 +21,7 @@ _STEP = re.compile(r"STEP (?P<number>\d+)/(?P<total>\d+) ?: (?P<name>.*)", re.I)
 _HIT = re.compile(r" ?---> Using cache$")
 _BOOKKEEPING = re.compile(
     r" ?---> (Running in [0-9a-f]{12}|[0-9a-f]{12}|)$"
-    r"|( ?---> )?Remov(ed|ing) intermediate container [0-9a-f]{12}$"
+    r"|(?: ---> )?Remov(?:ing|ed) intermediate container [0-9a-f]{12}$"
     r"|Successfully built [0-9a-f]{12,64}$|Successfully tagged "
 )
 _WARNING = re.compile(r"(?: ?---> )?\[Warning\] (.+)")

@@ -56,11 +56,13 @@ class Lines:
         self.tail = tail
         self._source = source
         self._events = events
+        self._seconds: float | None = None
         self._rest: dict[Stream, str] = {"stdout": "", "stderr": ""}
         self._decoders = {stream: codecs.getincrementaldecoder("utf-8")("replace") for stream in self._rest}
 
-    def write(self, stream: Stream, data: bytes) -> None:
-        """Take one piece."""
+    def write(self, stream: Stream, data: bytes, seconds: float | None = None) -> None:
+        """Take one piece, written that many seconds after the beginning."""
+        self._seconds = seconds
         text = self._rest[stream] + self._decoders[stream].decode(data)
         *lines, rest = text.split("\n")
         for line in lines:
@@ -80,7 +82,7 @@ class Lines:
     def _line(self, stream: Stream, line: str) -> None:
         line = line.rstrip("\r").rpartition("\r")[2]
         self.tail.append(line)
-        self._events(Log(self._source, line, stream))
+        self._events(Log(self._source, line, stream, self._seconds))
 
 
 def _exactly(raw: object, length: int) -> bytes:

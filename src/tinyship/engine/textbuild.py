@@ -9,18 +9,21 @@ import re
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 from tinyship import dockerfile
 from tinyship.credentials import HUB, as_mapping, host_of
-from tinyship.engine import advice, images
+from tinyship.engine import advice, excerpt, faulty, images
 from tinyship.engine.connect import Engine
 from tinyship.engine.faults import translated
 from tinyship.engine.frames import StreamError, frames
 from tinyship.engine.request import BuildRequest, BuildResult
-from tinyship.errors import BuildFailed, EngineError
+from tinyship.errors import BuildFailed, EngineError, Excerpt
 from tinyship.events import Events, Log, Notice, Step, Transfer
+
+if TYPE_CHECKING:
+    from tinyship.context.source import Context
 
 _COLOUR = re.compile(r"\x1b\[(91|0)m")
 """What the engine puts around all that a step writes to its standard error."""
@@ -90,16 +93,15 @@ def build(
             stream=True,
             timeout=None,
         )
-    log = TextLog(events, dialect)
+    log = TextLog(events, dialect, request.context)
     try:
         for frame in frames(response, what=what):
             log.read(frame)
     except StreamError as error:
         raise log.failure(error) from error
     except EngineError as error:
-        if log.step is None and "dockerfile" in error.message.lower():
-            words = error.message.removeprefix(f"{what}: ")
-            raise BuildFailed(words, hint=dialect.hint(words)) from error
+        if log.step is None and _is_refused(error):
+            raise log.unreadable(error.message.removeprefix(f"{what}: ")) from error
         raise
     log.end("done")
     if not log.image_id:
@@ -155,9 +157,10 @@ class _Sent:
 class TextLog:
     """The text of a build, read into steps and lines."""
 
-    def __init__(self, events: Events, dialect: Dialect) -> None:
+    def __init__(self, events: Events, dialect: Dialect, context: Context) -> None:
         self.events = events
         self.dialect = dialect
+        self.context = context
         self.image_id = ""
         self.cached = True
         self.step: Step | None = None
@@ -182,14 +185,14 @@ class TextLog:
             total = int(frame["progressDetail"].get("total") or 0)
             self.events(Transfer(str(frame.get("id", "")), str(status).lower(), int(current), total))
 
-    def end(self, state: Any) -> None:
+    def end(self, state: Any, error: str = "") -> None:
         """The running step came to its end."""
         self._flush()
         if self.step:
             if state == "done" and self._hit:
                 state = "cached"
             seconds = time.monotonic() - self._begun
-            self.events(Step(self.step.id, self.step.number, self.step.total, self.step.name, state, seconds))
+            self.events(replace(self.step, state=state, seconds=seconds, error=error))
             if not self._hit and not self.step.name.upper().startswith("FROM "):
                 self.cached = False
         self.step = None
@@ -197,15 +200,41 @@ class TextLog:
     def failure(self, error: StreamError) -> BuildFailed:
         """The error of the step that failed, with what it wrote."""
         step = self.step
-        self.end("failed")
         cause = self.dialect.cause(error, step.name if step else "")
         if not step:
-            return BuildFailed(cause.words, hint=self.dialect.hint(cause.words))
-        ran = cause.exit_code and step.name.upper().startswith("RUN")
-        why = f"failed with exit code {cause.exit_code}" if ran else f"failed: {cause.words}"
-        message = f"step {step.number}/{step.total} `{_short(step.name)}` {why}"
-        hint = self.dialect.hint(cause.words) or advice.for_step(step.name, cause.words)
-        return BuildFailed(message, tail=tuple(self.tail), hint=hint)
+            return self.unreadable(cause.words)
+        code = f"exit code {cause.exit_code}" if cause.exit_code else ""
+        why = code if code and step.name.upper().startswith("RUN") else cause.words
+        self.end("failed", why)
+        source = self._source(step)
+        if step.name.upper().startswith("FROM "):
+            return self._no_base(step, cause.words, source)
+        message = f"step {step.number}/{step.total} `{_short(step.name)}` failed{' with' if why == code else ':'} {why}"
+        hint = self.dialect.hint(cause.words) or advice.for_step(step.name, f"{cause.words} {code}", self.tail)
+        return BuildFailed(message, tail=tuple(self.tail), hint=hint, source=source)
+
+    def unreadable(self, words: str) -> BuildFailed:
+        """The error for a Dockerfile that the builder cannot read."""
+        error = faulty.unreadable(*self._file(), words)
+        error.hint = self.dialect.hint(words) or error.hint
+        return error
+
+    def _file(self) -> tuple[str, str]:
+        """The name of the Dockerfile, and its text."""
+        return self.context.dockerfile_name, self.context.dockerfile.read_text(errors="replace")
+
+    def _source(self, step: Step) -> Excerpt | None:
+        """The lines that a step is; where every stage counts its own steps, only those that are there once."""
+        if "." in step.id:
+            return excerpt.of_step(*self._file(), "", 0, step.name)
+        return excerpt.of_number(*self._file(), step.number, step.name)
+
+    def _no_base(self, step: Step, why: str, source: Excerpt | None) -> BuildFailed:
+        file, text = self._file()
+        line = source.marked[0] if source else 0
+        stages = dockerfile.parse(text).stages
+        reference = next((stage.base for stage in stages if stage.line == line), step.name.split()[1])
+        return faulty.no_image(file, text, reference, why, source)
 
     def _is_the_builders(self, line: str) -> bool:
         """Whether a line is the builder's own; it may come behind what a step wrote without an end of the line."""
@@ -229,7 +258,8 @@ class TextLog:
                 self.events(Notice(f"the engine warns: {match[1]}", "warning"))
         elif line.strip() and not self.dialect.bookkeeping.match(line):
             self.tail.append(line)
-            self.events(Log(self.step.id if self.step else "build", line))
+            seconds = time.monotonic() - self._begun if self.step else None
+            self.events(Log(self.step.id if self.step else "build", line, seconds=seconds))
 
     def _begin(self, match: re.Match[str]) -> None:
         self.end("done")
@@ -243,6 +273,12 @@ class TextLog:
         self.events(self.step)
 
 
+def _is_refused(error: EngineError) -> bool:
+    """Whether the engine refused the request, which it does because of what the Dockerfile says."""
+    cause: Any = error.__cause__
+    return getattr(getattr(cause, "response", None), "status_code", 0) == 400 or "dockerfile" in error.message.lower()
+
+
 def _short(instruction: str) -> str:
-    first = instruction.partition("\n")[0]
-    return first if len(first) <= 100 else f"{first[:97]}..."
+    joined = " ".join(instruction.split())
+    return joined if len(joined) <= 100 else f"{joined[:97]}..."

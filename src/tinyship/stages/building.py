@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING
 
 from tinyship import credentials, dockerfile, labels
 from tinyship.context.source import Context
+from tinyship.engine import images
 from tinyship.engine.builder import choose
 from tinyship.engine.request import BuildRequest, BuildResult, CacheEntry, Output, Secret, Tls
 from tinyship.errors import ConfigError
+from tinyship.events import about
 from tinyship.plan import Action
 from tinyship.settings import options
 from tinyship.settings.quantity import parse_bytes
@@ -70,8 +72,17 @@ def of_release(scope: Scope, reference: str) -> BuildRequest:
 
 
 def build(scope: Scope, request: BuildRequest) -> BuildResult:
-    """Have the settings' builder build it into the engine; see ``engine.builder.Builder.build``."""
-    return choose(scope.engine, scope.settings.builder, _tls(scope)).build(request, scope.events)
+    """Have the settings' builder build it into the engine; see ``engine.builder.Builder.build``.
+
+    Raises:
+        ConfigError: a named context that the Dockerfile speaks of is not there, which an earlier stage might have made.
+    """
+    text = request.context.dockerfile.read_text(errors="surrogateescape")
+    for name, source in request.contexts.items():
+        if name in text:
+            _check_context(scope, source)
+    builder = choose(scope.engine, scope.settings.builder, _tls(scope))
+    return builder.build(request, about(request.tags[0], scope.events))
 
 
 def check(scope: Scope, request: BuildRequest, where: str) -> None:
@@ -207,6 +218,18 @@ def _tls(scope: Scope) -> Tls | None:
 
 def _named_context(scope: Scope, name: str, value: str) -> tuple[str, Path | str]:
     return name, value if value.startswith(options.IMAGE) else _path(scope, value)
+
+
+def _check_context(scope: Scope, source: Path | str) -> None:
+    place = _place(scope, "", "contexts")
+    if isinstance(source, Path):
+        if not source.is_dir():
+            raise ConfigError(f"{place}: there is no folder {source}")
+        return
+    reference = source.removeprefix(options.IMAGE)
+    is_ours = reference.endswith(":local") and not options.is_address(scope.settings.builder)
+    if is_ours and not images.find(scope.engine, reference):
+        raise ConfigError(f"{place}: there is no {reference} in the engine", hint="`invoke release` of it comes first.")
 
 
 def _cache(scope: Scope, option: options.CacheOption) -> CacheEntry:

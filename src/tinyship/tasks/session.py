@@ -97,5 +97,5 @@ def _open(context: Context, image: str, console: Console) -> Session:
 
 
 def _as_data(error: TinyshipError) -> dict[str, Any]:
-    names = ("message", "hint", "stage", "image", "tail")
+    names = ("message", "hint", "stage", "image", "tail", "source")
     return {"kind": type(error).__name__, **{name: getattr(error, name) for name in names}}

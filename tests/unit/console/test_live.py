@@ -42,19 +42,19 @@ class Screens:
         return any(all(word in line for word in words) for screen in self.seen for line in screen)
 
 
-def run(script: str, *, columns: int = 80, variable: str = "SOME") -> Screens:
+def run(script: str, *, columns: int = 80, rows: int = 24, variables: dict[str, str] | None = None) -> Screens:
     """Run a script on a terminal."""
     outer, inner = pty.openpty()
-    fcntl.ioctl(inner, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    fcntl.ioctl(inner, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
     process = subprocess.Popen(
         [sys.executable, "-c", PROLOGUE + script],
         stdin=inner,
         stdout=inner,
         stderr=inner,
-        env={**os.environ, "TERM": "xterm-256color", "PYTHONUTF8": "1", variable: "1"},
+        env={**os.environ, "TERM": "xterm-256color", "PYTHONUTF8": "1", **(variables or {})},
     )
     os.close(inner)
-    screen = pyte.Screen(columns, 24)
+    screen = pyte.Screen(columns, rows)
     stream = pyte.ByteStream(screen)
     seen: list[list[str]] = []
     raw = bytearray()
@@ -97,7 +97,7 @@ console.say("the result")
     assert screens.ever("[1/2] FROM scratch", "CACHED")
     assert screens.ever("[2/2] RUN make", "0.")
     assert screens.ever("      compiling")
-    assert screens.ever("[2/2] RUN make", "1.5 s")
+    assert screens.ever("[2/2] RUN make", "1.5s")
     assert screens.last == ["✓ build   foo:build  built  2.0 s", "the result"]
     assert not screens.cursor_hidden
 
@@ -115,7 +115,7 @@ with console:
 """)
     assert screens.code == 3
     assert screens.ever("[1/2] FROM scratch")
-    assert screens.last[0].strip() == "[2/2] RUN false  3.0 s"
+    assert screens.last[0].strip() == "[2/2] RUN false  3.0s"
     assert screens.last[1].startswith("✗ build   foo:build  failed")
     assert len(screens.last) == 2
     assert not screens.cursor_hidden
@@ -210,7 +210,7 @@ with console:
     event(StageEnded("build", "foo:build", "built", 2.0))
     console.table(("name",), [("value",)])
 """,
-        variable=name,
+        variables={name: "1"},
     )
     assert "\x1b" not in screens.raw
     assert screens.last == ["build foo:build: building", "build foo:build: built (2.0 s)", "name", "value"]
@@ -236,3 +236,114 @@ with console:
 """)
     assert screens.code == 0
     assert screens.last[-1] == "✓ build   foo:build  built  2.0 s"
+
+
+PARALLEL = """
+with console:
+    event(StageStarted("release", "foo:1", "building"))
+    event(Step("1", 0, 0, "[internal] load build definition", "running", internal=True))
+    event(Step("1", 0, 0, "[internal] load build definition", "done", 0.01, internal=True))
+    for number in range(2, 9):
+        event(Step(str(number), 1, 1, f"COPY {number} /", "cached"))
+    event(Step("9", 2, 3, "RUN echo größe 日本", "running", part="a"))
+    event(Step("10", 2, 3, "RUN make b", "running", part="b"))
+    for number in range(9):
+        event(Log("9", f"first {number}"))
+        event(Log("10", f"second {number}"))
+    event(Step("11", 0, 0, "[internal] load build context", "running", internal=True))
+    event(Transfer("context", "transferring", 12_300_000, step="11"))
+    pause()
+    pause()
+    event(Step("11", 0, 0, "[internal] load build context", "done", 0.4, internal=True))
+    pause()
+    event(StageEnded("release", "foo:1", "built", 2.0))
+"""
+
+
+def test_steps_at_once() -> None:
+    """Each running step has its last lines below it; what moves has its size; the builder's quick work is not seen."""
+    screens = run(PARALLEL)
+    assert screens.code == 0
+    assert any(
+        [line.strip() for line in screen if line.startswith("      ")]
+        == [f"{word} {number}" for word in ("first", "second") for number in range(3, 9)]
+        + ["transferring context  12.3 MB"]
+        for screen in screens.seen
+    )
+    assert screens.ever("    CACHED [1/1] COPY 2 /")
+    assert screens.ever("    [a 2/3] RUN echo größe 日本  ", "s")
+    assert screens.ever("    load build context  ", "12.3 MB  0.4s")
+    assert not screens.ever("load build definition")
+    assert screens.last == ["✓ release foo:1  built  2.0 s"]
+
+
+def test_short_window() -> None:
+    """What runs is seen first, then what moves, then the last lines, then what is done; it never scrolls."""
+    screens = run(PARALLEL, rows=8)
+    assert screens.code == 0
+    full = next(screen for screen in reversed(screens.seen) if any("transferring" in line for line in screen))
+    assert [line.strip().partition("  ")[0] for line in full[1:]] == [
+        "[a 2/3] RUN echo größe 日本",
+        "first 8",
+        "[b 2/3] RUN make b",
+        "second 8",
+        "load build context",
+        "transferring context",
+    ]
+    assert screens.last == ["✓ release foo:1  built  2.0 s"]
+
+
+def test_tiny_window() -> None:
+    """A window without room shows nothing while it runs, and what came of it in the end."""
+    screens = run(PARALLEL, rows=1, columns=10)
+    assert screens.code == 0
+    assert not screens.ever("RUN")
+
+
+def test_lines_of_an_image_stay_with_it() -> None:
+    """Steps of images that are built at once are told apart though they have the same numbers."""
+    screens = run("""
+with console:
+    tell = {}
+    for image in ("api", "web"):
+        event(StageStarted("build", image, "building"))
+        tell[image] = about(image, event)
+    for image in ("api", "web"):
+        tell[image](Step("1", 1, 1, f"RUN make {image}", "running"))
+        tell[image](Log("1", f"line of {image}"))
+    pause()
+    for image in ("api", "web"):
+        event(StageEnded("build", image, "built", 2.0))
+""")
+    assert any(
+        [line.strip().partition("  ")[0] for line in screen if line[0] not in "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"]
+        == ["[1/1] RUN make api", "line of api", "[1/1] RUN make web", "line of web"]
+        for screen in screens.seen
+    )
+
+
+def test_ascii_terminal() -> None:
+    """A terminal without Unicode gets marks that it has."""
+    screens = run(PARALLEL, variables={"PYTHONUTF8": "0", "PYTHONIOENCODING": "ascii"})
+    assert screens.code == 0
+    assert screens.last == ["+ release foo:1  built  2.0 s"]
+    assert screens.ever("RUN echo gr??e ??")
+
+
+def test_interrupted() -> None:
+    """What ran when Ctrl-C came is left, and the cursor is there again."""
+    screens = run("""
+try:
+    with console:
+        event(StageStarted("build", "foo:build", "building"))
+        event(Step("1", 1, 2, "RUN true", "done", 0.5))
+        event(Step("2", 2, 2, "RUN sleep 60", "running"))
+        pause()
+        raise KeyboardInterrupt
+except KeyboardInterrupt:
+    print("after")
+""")
+    assert screens.last[0].startswith("    [2/2] RUN sleep 60  0.")
+    assert screens.last[1].startswith("✗ build   foo:build  interrupted")
+    assert screens.last[2:] == ["after"]
+    assert not screens.cursor_hidden

@@ -18,7 +18,6 @@ from reference import check_order, everything, plant, tree_patterns, trees, with
 from reference import ignored as by_reference
 
 from tinyship.context.ignore import Matcher, parse
-from tinyship.context.names import shown
 from tinyship.context.walk import open_file, read_link, walk
 from tinyship.errors import ContextError
 
@@ -231,15 +230,6 @@ def test_file_that_cannot_be_read(nobody_below: None) -> None:
     with become_nobody(), pytest.raises(ContextError, match="file cannot be read: Permission denied") as caught:
         open_file(next(walk(Path())))
     assert ".dockerignore" in caught.value.hint
-
-
-@pytest.mark.parametrize(
-    ("path", "expected"),
-    [("a/b c", "a/b c"), ("a\nb", r"a\nb"), ("a\x1b[31m", r"a\x1b[31m"), ("caf\udce9", r"caf\xe9"), ("é", "é")],
-)
-def test_paths_are_shown_on_one_line(path: str, expected: str) -> None:
-    """No line ends, no control codes, no bytes that cannot be printed."""
-    assert shown(path) == expected
 
 
 @settings(max_examples=120, deadline=None, derandomize=True)

@@ -148,6 +148,19 @@ def test_contexts(tmp_path: Path) -> None:
     assert contexts == {"lib": tmp_path / "../lib", "base": "docker-image://alpine:3.22"}
 
 
+def test_context_that_is_not_there(tmp_path: Path) -> None:
+    """A folder is missed only when the build comes, since an earlier stage may make it, and only where it is used."""
+    scope = scope_of(tmp_path, contexts=["lib=absent"])
+    release.check(scope)
+    with pytest.raises(AssertionError, match="the engine was asked"):
+        building.build(scope, building.of_release(scope, "x:local"))
+    (tmp_path / "Dockerfile").write_text("FROM scratch\nCOPY --from=lib x /\n")
+    release.check(scope)
+    with pytest.raises(ConfigError) as caught:
+        building.build(scope, building.of_release(scope, "x:local"))
+    assert caught.value.message == f"invoke.yaml: `tinyship.contexts`: there is no folder {tmp_path}/absent"
+
+
 def test_caches(tmp_path: Path, environment: Path) -> None:
     """Folders of caches are absolute; each stage puts to its own place, and takes from all."""
     scope = scope_of(

@@ -69,7 +69,10 @@ def connection(engine: Engine) -> Socket:
         adapter = api.get_adapter(api.base_url)
         pool = adapter.get_connection_with_tls_context(_request(api.base_url), verify=api.verify, cert=api.cert)
         made = pool._new_conn()
-        made.connect()
+        try:
+            made.connect()
+        except OSError as error:
+            raise EngineError(f"connecting to BuildKit: {error.strerror or error}") from error
         found = made.sock
         found.settimeout(None)
     return tls.shared(found)

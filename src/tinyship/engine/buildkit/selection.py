@@ -8,13 +8,14 @@ from __future__ import annotations
 import os
 import posixpath
 import re
+import stat
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from urllib.parse import unquote_plus
 
 from tinyship.context.ignore import Matcher
 from tinyship.context.pattern import glob
-from tinyship.context.walk import Entry, walk
+from tinyship.context.walk import Entry, unreadable, walk
 from tinyship.engine.buildkit.channel import Headers
 from tinyship.errors import ContextError
 
@@ -33,16 +34,43 @@ def entries(root: Path, headers: Headers) -> Iterator[Entry]:
     Raises:
         ContextError: a pattern is none, or a folder cannot be read; names it.
     """
+    paths = values(headers, "followpaths")
+    if paths and _reads_only(headers, paths):
+        return _plain_files(root, paths)
     filters: list[Matcher | _Included] = [Matcher(map(_unspoilt, values(headers, "exclude-patterns")))]
     included = list(values(headers, "include-patterns"))
-    if paths := values(headers, "followpaths"):
-        targets = followed(root, paths)
-        if "." not in targets:
-            included += targets
-            included = [] if "." in included else included
+    if paths:
+        included += followed(root, paths)
+        if "." in included:  # the folder itself, which is all there is
+            included = []
     if included:
         filters.append(_Included(Matcher(included)))
     return walk(root, *filters)
+
+
+def _reads_only(headers: Headers, paths: Sequence[str]) -> bool:
+    """Whether the frontend asks for a Dockerfile and its ignore file, to read them itself."""
+    name = next(iter(headers.get("dir-name", ())), "")
+    alone = not headers.keys() & {"include-patterns", "exclude-patterns"} and not any("/" in path for path in paths)
+    return alone and (name == "dockerfile" or set(paths) == {".dockerignore"})
+
+
+def _plain_files(root: Path, names: Sequence[str]) -> Iterator[Entry]:
+    """Files by their names, whatever characters these have, and by their contents, even where links lead out.
+
+    With a link that leads out of the folder BuildKit could do nothing: an ignore file would count for none, and all
+    that it names would be sent.
+    """
+    for name in sorted(set(names), key=os.fsencode):
+        full = os.path.realpath(root / name)
+        try:
+            status = os.stat(full)  # noqa: PTH116
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except OSError as error:
+            raise unreadable(name, error) from error
+        if stat.S_ISREG(status.st_mode):
+            yield Entry(name, full, status)
 
 
 def values(headers: Headers, name: str) -> tuple[str, ...]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
-import time
 import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -26,11 +25,10 @@ from tinyship.engine.buildkit.progress import Progress
 from tinyship.engine.connect import Engine
 from tinyship.engine.request import BuildRequest, BuildResult, CacheEntry, Output
 from tinyship.errors import ConfigError, EngineError, TinyshipError
-from tinyship.events import Events, Notice, Transfer
+from tinyship.events import Events, Notice
 
 _SOLVE = "/moby.buildkit.v1.Control/Solve"
 _STATUS = "/moby.buildkit.v1.Control/Status"
-_EVERY = 1 << 20
 _LAST_WORDS = 2.0
 _SINCE = {"contexts": (1, 42), "ulimits": (1, 42), "shm_size": (1, 42), "attests": (1, 43)}
 """What older engines' BuildKit would ignore in silence, and the API that has it."""
@@ -64,6 +62,7 @@ class BuildKitBuilder:
             raise build.failure(error) from error
         finally:
             control.close()
+            build.progress.close()
         build.end(responses[0])
         found = images.find(self.engine, request.tags[0])
         if not found:
@@ -160,7 +159,7 @@ class _Build:
     stores: dict[str, Path] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.progress = Progress(self.events)
+        self.progress = Progress(self.events, self.request.context)
         self.imports = [entry for entry in map(self._import, self.request.cache_from) if entry]
         self.exports = [self._export(entry) for entry in self.request.cache_to]
 
@@ -170,7 +169,7 @@ class _Build:
         return {
             session.CREDENTIALS: session.credentials(self._credential),
             session.SECRETS: session.secrets(request.secrets, missing=self.unknown["secrets"].append, failed=failed),
-            session.FILES: filesync.sender(frontend.folders(request), failed=failed, sent=_Sent(self.events)),
+            session.FILES: filesync.sender(frontend.folders(request), failed=failed, sent=lambda *_: None),
             session.EXPORT: export.receiver(self._take, failed=failed),
             **ssh.handlers(request.ssh, missing=self.unknown["ssh"].append, failed=failed),
             **(content.handlers(self.stores) if self.stores else {}),
@@ -208,7 +207,7 @@ class _Build:
                 f"this engine's image store cannot make `outputs` of type {self.part.kind}",
                 hint="Engines with the containerd image store can, and so can a `buildkitd`; see `builder`.",
             )
-        failed = self.progress.failure(error.message)
+        failed = self.progress.failure(error)
         for setting, names in self.unknown.items():
             if names:
                 failed.hint = f"The Dockerfile asks for {_listed(names)}, which `{setting}` does not have."
@@ -277,18 +276,3 @@ def _follow(status: Stream, progress: Progress) -> None:
 def _shared_key(request: BuildRequest) -> str:
     """The same for the same folder on this machine: the engine then asks for what changed only."""
     return hashlib.sha256(f"{uuid.getnode()}:{request.context.root}".encode("utf-8", "surrogateescape")).hexdigest()
-
-
-class _Sent:
-    """Tells of the bytes of each folder, every megabyte."""
-
-    def __init__(self, events: Events) -> None:
-        self._events = events
-        self._told: dict[str, tuple[int, float]] = {}
-
-    def __call__(self, name: str, count: int, done: bool) -> None:
-        before, at = self._told.get(name, (0, 0.0))
-        now = time.monotonic()
-        if name != frontend.DOCKERFILE and (done or (count - before > _EVERY and now - at > 0.05)):
-            self._told[name] = (count, now)
-            self._events(Transfer(name, "sending", count, count if done else 0, done=done))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -92,7 +93,7 @@ def test_paths_are_followed(tree: Path, paths: list[str], expected: list[str]) -
         ({"follow": ("to-a/one", "missing")}, ["a", "a/one", "to-a"]),
         ({"follow": ("to-a",), "exclude": ("a/one",)}, ["a", "a/two", "to-a"]),
         ({"follow": ("a/one",), "include": ("b/c",)}, ["a", "a/one", "b", "b/c", "b/c/three"]),
-        ({"follow": (".",), "include": ("b/c",)}, ["b", "b/c", "b/c/three"]),
+        ({"follow": (".",), "include": ("b/c",), "exclude": ("**", "!*.txt")}, ["five.txt", "four.txt"]),
         ({"follow": ("a",), "include": (".",), "exclude": ("**", "!four.txt")}, ["four.txt"]),
         ({"follow": ("root",), "exclude": ("**", "!a")}, ["a", "a/one", "a/two"]),
         ({"include": ("*.txt", "!five.txt")}, ["four.txt"]),
@@ -129,6 +130,37 @@ def test_values_are_decoded(header: tuple[str, ...], mark: tuple[str, ...], expe
     assert values({"followpaths": header, **({"followpaths-encoded": mark} if mark else {})}, "followpaths") == expected
 
 
+@pytest.mark.parametrize(
+    ("folder", "names", "expected"),
+    [
+        ("dockerfile", ("Dockerfile", "dockerfile", "missing"), {"Dockerfile": "outside"}),
+        ("dockerfile", ("file[1]", "folder"), {"file[1]": "odd"}),
+        ("context", (".dockerignore",), {".dockerignore": "outside"}),
+    ],
+)
+def test_what_the_frontend_reads_itself(
+    tmp_path: Path, folder: str, names: tuple[str, ...], expected: dict[str, str]
+) -> None:
+    """A Dockerfile and an ignore file come by content and exact name, even where they are links that lead out."""
+    root = tmp_path / "root"
+    (root / "folder").mkdir(parents=True)
+    (tmp_path / "outside").write_text("outside")
+    (root / "file[1]").write_text("odd")
+    (root / "file1").write_text("not asked for")
+    for name in ("Dockerfile", ".dockerignore"):
+        (root / name).symlink_to("../outside")
+    found = list(entries(root, {"dir-name": (folder,), "followpaths": names}))
+    assert {entry.path: Path(entry.full).read_text() for entry in found} == expected
+    assert all(entry.stat.st_size == len(expected[entry.path]) for entry in found)
+
+
+def test_what_is_copied_stays_a_link(tmp_path: Path) -> None:
+    """What the build itself asks for is sent as it lies there."""
+    (tmp_path / "Dockerfile").symlink_to("../outside")
+    found = list(entries(tmp_path, {"dir-name": ("context",), "followpaths": ("Dockerfile", ".dockerignore")}))
+    assert [stat.S_ISLNK(entry.stat.st_mode) for entry in found] == [True]
+
+
 def test_bad_pattern(tree: Path) -> None:
     """A pattern that is none is named."""
     with pytest.raises(ContextError, match=r"`\[`"):
@@ -159,7 +191,7 @@ def test_agrees_with_a_plain_reference(
         root = Path(made)
         plant(root, tree)
         targets = [one for path in follow for one in resolved(root, path)]
-        wanted = [*include, *targets] if "" not in targets else include
+        wanted = [*include, *targets] if "" not in targets else []
         expected = [
             path for path in everything(root) if not ignored(exclude, path) and (ignored(wanted, path) or not wanted)
         ]

@@ -11,10 +11,12 @@ from typing import Any
 import pytest
 from ships import Ship, launch
 
+from tinyship import Project
 from tinyship.engine import images
 from tinyship.engine.connect import Engine
+from tinyship.errors import ConfigError
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.engine, pytest.mark.needs("buildkit")]
 _INDEX = "application/vnd.oci.image.index.v1+json, application/vnd.docker.distribution.manifest.list.v2+json"
 
 
@@ -133,6 +135,8 @@ def test_another_image_as_a_context(ship: Ship, registry: str) -> None:
             },
         ],
     )
+    with pytest.raises(ConfigError, match=rf"`tinyship\.contexts`: there is no {ship.image}-api:local in the engine"):
+        Project.load(ship.root, image="web").release()
     ship.invoke("release")
     ship.invoke("release", "--only", "--pull")
     assert (ship.root / "out/web").read_text() == (ship.root / "bin/foo").read_text()
@@ -163,8 +167,8 @@ def test_no_cache_builds_again(ship: Ship) -> None:
 def test_secret_of_the_config(ship: Ship) -> None:
     """A secret reaches the step that mounts it, and stands nowhere afterwards; one that is not set is named."""
     (ship.root / "Dockerfile").write_text(
-        f"FROM {ship.base}\nRUN --mount=type=secret,id=word case $(cat /run/secrets/word) in s3*-word) true;; "
-        "*) false;; esac\n"
+        f"FROM {ship.base}\nRUN --mount=type=secret,id=word echo {ship.image}; "
+        "case $(cat /run/secrets/word) in s3*-word) true;; *) false;; esac\n"
     )
     ship.configure(secrets=["id=word,env=WORD"])
     failed = ship.invoke("release", code=2)

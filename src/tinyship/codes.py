@@ -1,0 +1,14 @@
+"""Text of other programs, without what it would do to a terminal."""
+
+from __future__ import annotations
+
+import re
+
+_CODES = re.compile(
+    r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[ -/]*[0-Z\\-~])|[\x00-\x08\x0b-\x1f\x7f-\x9f]"
+)
+
+
+def without_codes(text: str) -> str:
+    """A line of somebody else's output without escape sequences and control characters."""
+    return _CODES.sub("", text)
