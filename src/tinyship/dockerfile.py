@@ -13,6 +13,13 @@ _DIRECTIVE = re.compile(r"#\s*([a-zA-Z]+)\s*=\s*(.+?)\s*$")
 _FROM = re.compile(r"(?:--\S+\s+)*(\S+)(?:\s+as\s+(\S+))?", re.I)
 _HEREDOC = re.compile(r"<<(-?)(['\"]?)([A-Za-z_][A-Za-z0-9_]*)\2")
 _VARIABLE = re.compile(r"\$(?:\{(\w+)(?::-([^}]*))?\}|(\w+))")
+_HEREDOC_WORD = re.compile(r"\d*" + _HEREDOC.pattern)
+_FLAGS = re.compile(r"(--\S+\s+)*")
+_BEYOND_CLASSIC = {
+    "RUN": {"mount", "network", "security", "device"},
+    "COPY": {"link", "chmod", "parents", "exclude"},
+    "ADD": {"link", "chmod", "exclude", "checksum", "keep-git-dir", "unpack"},
+}
 _TAKE_HEREDOCS = {"RUN", "COPY", "ADD"}
 
 
@@ -56,6 +63,20 @@ def parse(text: str) -> Dockerfile:
         elif keyword == "FROM" and (match := _FROM.match(rest)):
             stages.append(Stage(match[2] or "", _substitute(match[1], defaults), number))
     return Dockerfile(frozenset(names), tuple(stages), tuple(_bases(stages)))
+
+
+def beyond_classic(text: str) -> Iterator[tuple[int, str]]:
+    """What the classic builder does not know, or even passes over in silence: line numbers, each with what is there."""
+    lines = text.removeprefix("\ufeff").split("\n")
+    for number, keyword, rest in instructions(text):
+        for flag in _FLAGS.match(rest)[0].split() if keyword in _BEYOND_CLASSIC else ():  # type: ignore[index]
+            name = flag.removeprefix("--").partition("=")[0].lower()
+            if name in _BEYOND_CLASSIC[keyword]:
+                yield number, f"{keyword} --{name}"
+        if keyword in _TAKE_HEREDOCS:
+            words = [match[3] for word in rest.split() if (match := _HEREDOC_WORD.fullmatch(word))]
+            if any(line.strip() in words for line in lines[number:]):
+                yield number, f"{keyword} <<{words[0]}"
 
 
 def instructions(text: str) -> Iterator[tuple[int, str, str]]:

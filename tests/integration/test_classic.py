@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tinyship.context.source import Context
-from tinyship.engine import builder, images
+from tinyship.engine import images
 from tinyship.engine.classic import ClassicBuilder
 from tinyship.engine.connect import Engine
 from tinyship.engine.request import BuildRequest, CacheEntry
@@ -84,28 +84,10 @@ def test_pull(engine: Engine, tmp_path: Path, namespace: str, busybox: str) -> N
         build(engine, tmp_path, f"{namespace}/pull:1", f"FROM {reference}\nRUN true\n", pull=True)
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "RUN --mount=type=cache,target=/c true\n",
-        "RUN <<EOF\necho hi\nEOF\n",
-        "COPY <<EOF /file\nhi\nEOF\n",
-        "COPY --link Dockerfile /\n",
-        "COPY --chmod=755 Dockerfile /\n",
-        "COPY --parents Dockerfile /\n",
-    ],
-    ids=["mount", "heredoc", "copy-heredoc", "link", "chmod", "parents"],
-)
-def test_what_only_buildkit_has(
-    engine: Engine, tmp_path: Path, namespace: str, busybox: str, text: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A Dockerfile that needs BuildKit fails, and the error says so, why BuildKit does not build, and the way out."""
-    monkeypatch.setenv("DOCKER_BUILDKIT", "0")
-    (tmp_path / "Dockerfile").write_text(f"FROM {busybox}\n{text}")
-    request = BuildRequest(context=Context.open(tmp_path, tmp_path / "Dockerfile"), tags=(f"{namespace}/needs:1",))
-    with pytest.raises(BuildFailed) as caught:
-        builder.choose(engine, "auto").build(request, lambda event: None)
-    assert caught.value.hint == (
-        "This needs BuildKit, and here the classic builder builds (DOCKER_BUILDKIT=0 asks for it). "
-        "Unset DOCKER_BUILDKIT, or set `builder: buildkit`."
-    )
+def test_error_of_buildkits_features(engine: Engine, tmp_path: Path, namespace: str, busybox: str) -> None:
+    """What it says itself of a feature that comes late, with an ONBUILD, has the way out."""
+    text = f"FROM {busybox}\nONBUILD RUN --mount=type=cache,target=/c true\n"
+    build(engine, tmp_path, f"{namespace}/late:1", text)
+    with pytest.raises(BuildFailed, match="BuildKit") as caught:
+        build(engine, tmp_path, f"{namespace}/late:2", f"FROM {namespace}/late:1\nRUN true\n")
+    assert "This needs BuildKit" in caught.value.hint

@@ -80,6 +80,14 @@ def test_signal_is_128_and_its_number(engine: Engine, busybox: str, namespace: s
         timer.join()
 
 
+def test_log_of_nothing(engine: Engine, busybox: str, namespace: str) -> None:
+    """The log of a container that writes nothing ends with it."""
+    with containers.container(engine, _request(busybox, namespace, "sleep 1; exit 4")) as made:
+        containers.start(engine, made)
+        done = containers.logs(engine, made, ignore, source="test")
+    assert (done.exit_code, done.tail) == (4, ())
+
+
 def test_command_that_is_missing(engine: Engine, busybox: str, namespace: str) -> None:
     """A container whose program does not exist is an error, and leaves no container."""
     request = ContainerRequest(
@@ -266,5 +274,5 @@ def test_push_and_pull_by_digest(engine: Engine, registry: str, busybox: str, na
 
 def test_push_of_no_image(engine: Engine, registry: str, namespace: str) -> None:
     """A name that the engine does not have."""
-    with pytest.raises(RegistryError, match="does not exist"):
+    with pytest.raises(RegistryError, match=r"does not exist|image not known"):
         push.push(engine, f"{registry}/{namespace}/none:1", credential=None, timeout=10, events=ignore)

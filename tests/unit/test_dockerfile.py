@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tinyship.dockerfile import Stage, instructions, parse
+from tinyship.dockerfile import Stage, beyond_classic, instructions, parse
 
 
 @pytest.mark.parametrize(
@@ -110,3 +110,23 @@ def test_instructions() -> None:
 def test_unfinished_line_at_the_end() -> None:
     """A file that ends in the middle of an instruction still has it."""
     assert list(instructions("FROM a \\")) == [(1, "FROM", "a")]
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("RUN --mount=type=cache,target=/c true\n", [(1, "RUN --mount")]),
+        ("FROM a\nRUN --network=none --mount=type=ssh true\n", [(2, "RUN --network"), (2, "RUN --mount")]),
+        ("COPY --link --chmod=755 a b\n", [(1, "COPY --link"), (1, "COPY --chmod")]),
+        ("copy --parents a b\nADD --checksum=sha256:0 a b\n", [(1, "COPY --parents"), (2, "ADD --checksum")]),
+        ("RUN <<EOF\necho\nEOF\nCOPY --link a b\n", [(1, "RUN <<EOF"), (4, "COPY --link")]),
+        ("COPY <<-'END' /file\n\ttext\n\tEND\n", [(1, "COPY <<END")]),
+        ("RUN python 3<<X\ntext\nX\n", [(1, "RUN <<X")]),
+        ("COPY --from=a --chown=1:2 x --link\nFROM --platform=linux/arm64 a\nRUN echo --mount\n", []),
+        ('RUN echo $((a<<b)) "<<EOF" <<EOF\nRUN true\n', []),
+        ("# COPY --link\nRUN true \\\n  --mount\n", []),
+    ],
+)
+def test_beyond_the_classic_builder(text: str, found: list[tuple[int, str]]) -> None:
+    """Flags and here-documents that only BuildKit has, with their lines; what only looks like one is none."""
+    assert list(beyond_classic(text)) == found

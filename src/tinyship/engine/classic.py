@@ -26,7 +26,6 @@ _BOOKKEEPING = re.compile(
 )
 _WARNING = re.compile(r"(?: ?---> )?\[Warning\] (.+)")
 _NEEDS_BUILDKIT = re.compile(r"requires BuildKit|unknown flag: ", re.I)
-_UNKNOWN = re.compile(r"unknown instruction", re.I)
 _WAY_OUT = "Set `builder: buildkit`, with an engine that speaks BuildKit."
 
 
@@ -34,7 +33,8 @@ class ClassicBuilder:
     """Builds with the builder that all of Docker's engines have.
 
     It has no secrets, no SSH, no named contexts, no outputs, no attestations, one platform at a time, and a cache of
-    images in the engine; whoever asks for more gets an error. Dates are its own: it does not hear of ``epoch``.
+    images in the engine; whoever asks for more gets an error. So does a Dockerfile with what it lacks: since Docker 23
+    it passes over here-documents and ``COPY --link`` in silence. Dates are its own: it does not hear of ``epoch``.
     """
 
     name = "classic"
@@ -57,26 +57,23 @@ class ClassicBuilder:
             ConfigError: something is asked for that this builder lacks; nothing was sent.
         """
         because = f" ({self.why})" if self.why else ""
+        text = request.context.dockerfile.read_text(errors="surrogateescape")
         lacking = [
             *lacks.lacking(request, has=()),
             *lacks.of_cache("cache_from", request.cache_from, ("ref",)),
+            *(f"`{what}` (line {number} of the Dockerfile)" for number, what in dockerfile.beyond_classic(text)),
         ]
         lacks.refuse(f"the classic builder{because}", lacking, hint=self.way_out)
         for reference in _caches(request):
             if images.find(self.engine, reference) is None:
                 events(Notice(f"`cache_from`: {reference} is not in the engine, and the classic builder pulls none"))
-        dialect = Dialect(_STEP, _HIT, _BOOKKEEPING, _WARNING, _cause, lambda words: self._hint(request, words))
+        dialect = Dialect(_STEP, _HIT, _BOOKKEEPING, _WARNING, _cause, self._hint)
         return textbuild.build(self.engine, request, events, dialect, _parameters(request))
 
-    def _hint(self, request: BuildRequest, words: str) -> str:
+    def _hint(self, words: str) -> str:
         """The way out where a Dockerfile asks for what only BuildKit has."""
-        needs = bool(_NEEDS_BUILDKIT.search(words))
-        if not needs and _UNKNOWN.search(words):
-            text = request.context.dockerfile.read_text(errors="surrogateescape")
-            needs = any(
-                "<<" in rest for _, keyword, rest in dockerfile.instructions(text) if keyword in {"RUN", "COPY", "ADD"}
-            )
         because = f" ({self.why})" if self.why else ""
+        needs = _NEEDS_BUILDKIT.search(words)
         return f"This needs BuildKit, and here the classic builder builds{because}. {self.way_out}" if needs else ""
 
 

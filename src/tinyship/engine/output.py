@@ -25,8 +25,10 @@ def demultiplexed(response: requests.Response) -> Iterator[tuple[Stream, bytes]]
 
     Each piece has a header of 8 bytes: the stream, three zeros, and the length (Engine API, "Attach to a container").
     """
-    # A hijacked connection has no body for urllib3, what comes behind its headers is read below it; a log is chunked.
-    raw: Any = response.raw if response.raw.chunked else response.raw._fp.fp  # type: ignore[union-attr]
+    # A hijacked connection has no body for urllib3, what comes behind its headers is read below it; a log is chunked,
+    # or as long as it says, as Podman's of a container that never wrote anything.
+    body = response.raw.chunked or "Content-Length" in response.headers
+    raw: Any = response.raw if body else response.raw._fp.fp  # type: ignore[union-attr]
     while len(header := _exactly(raw, _HEADER.size)) == _HEADER.size:
         stream, length = _HEADER.unpack(header)
         data = _exactly(raw, length)

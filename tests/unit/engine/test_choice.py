@@ -72,6 +72,18 @@ def test_classic_names_everything_that_it_lacks(tmp_path: Path) -> None:
     assert "builder: buildkit" in caught.value.hint
 
 
+def test_classic_names_what_a_dockerfile_needs(tmp_path: Path) -> None:
+    """What it would pass over in silence is refused with its line, beside the settings."""
+    made = a_request(tmp_path, ssh=_EVERYTHING["ssh"])
+    (tmp_path / "Dockerfile").write_text("FROM scratch\nCOPY --link . /\nRUN <<EOF\necho\nEOF\n")
+    with pytest.raises(ConfigError) as caught:
+        ClassicBuilder(an_engine()).build(made, ignore)
+    assert caught.value.message == (
+        "the classic builder has no `ssh`, `COPY --link` (line 2 of the Dockerfile) and "
+        "`RUN <<EOF` (line 3 of the Dockerfile)"
+    )
+
+
 @pytest.mark.parametrize("name", list(_EVERYTHING))
 @pytest.mark.parametrize("kind", ["classic", "podman"])
 def test_one_by_one(name: str, kind: str, tmp_path: Path) -> None:

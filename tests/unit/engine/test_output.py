@@ -60,6 +60,14 @@ def test_cut_stream(cut: int, expected: list[tuple[str, bytes]]) -> None:
     assert list(demultiplexed(response(data[:cut]))) == expected
 
 
+def test_body_of_a_length() -> None:
+    """An answer that says how long it is has a body, and ends with it, while its connection stays open."""
+    made = response(piece(1, b"out"))
+    made.raw.chunked = False
+    made.headers["Content-Length"] = "11"
+    assert list(demultiplexed(made)) == [("stdout", b"out")]
+
+
 class Seen:
     """Lines and what they told."""
 
