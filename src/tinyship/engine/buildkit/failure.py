@@ -70,7 +70,7 @@ def in_words(message: str) -> str:
     """What BuildKit says, without what it says around it; for a command that failed its exit code."""
     if code := _CODE.search(message):
         return f"exit code {code[1]}"
-    words = _AROUND.sub("", message)
+    words = " ".join(_AROUND.sub("", message).split())
     return _TWICE.sub(r"\1", _LINE.sub("", words))
 
 

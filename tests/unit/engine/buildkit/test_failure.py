@@ -47,6 +47,7 @@ def details(text: str, *lines: int, kind: str = "github.com/moby/buildkit/errdef
         ("executor failed running [/bin/sh -c x]: exit code: 7", "exit code 7"),
         ('process "/bin/sh -c x" did not complete successfully: exit code: 7', "exit code 7"),
         ('failed to compute cache key: "/nothing" not found: not found', '"/nothing" not found'),
+        ("two\n  lines", "two lines"),
         (
             'failed to compute cache key: failed to calculate checksum of ref 5e3f20c9::z05v: "/nothing": not found',
             '"/nothing": not found',
