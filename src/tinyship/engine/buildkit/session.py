@@ -5,7 +5,6 @@ Source: buildkit, ``session/`` (grpc.health.v1, moby.filesync.v1, moby.buildkit.
 
 from __future__ import annotations
 
-import os
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ from tinyship.credentials import HUB, Credential
 from tinyship.engine.buildkit.channel import NOT_FOUND, Channel, Handler, RpcError, Stream, framed
 from tinyship.engine.buildkit.door import Door
 from tinyship.engine.request import Secret
+from tinyship.engine.secret import value
 from tinyship.errors import ConfigError, TinyshipError
 
 HEALTH = "/grpc.health.v1.Health/Check"
@@ -91,11 +91,11 @@ def secrets(
             missing(name)
             raise RpcError(NOT_FOUND, f"there is no secret {name}")
         try:
-            value = _value(name, known[name])
+            found = _value(name, known[name])
         except TinyshipError as error:
             failed(error)
             raise
-        stream.send(framed(GetSecretResponse(data=value).SerializeToString()))
+        stream.send(framed(GetSecretResponse(data=found).SerializeToString()))
 
     return answer
 
@@ -106,21 +106,7 @@ def _value(name: str, secret: Secret) -> bytes:
     Raises:
         ConfigError: it is not where it is said to be, or too large.
     """
-    if secret.file is None:
-        value = os.environb.get(os.fsencode(secret.env))
-        if value is None:
-            raise ConfigError(
-                f"the secret `{name}` comes from the variable {secret.env}, which is not set",
-                hint=f"Set {secret.env}, or change `secrets`.",
-            )
-    else:
-        try:
-            value = secret.file.read_bytes()
-        except OSError as error:
-            raise ConfigError(
-                f"the secret `{name}` cannot be read from {secret.file}: {error.strerror}",
-                hint="Paths in `secrets` are relative to the project.",
-            ) from error
-    if len(value) > _LARGEST_SECRET:
-        raise ConfigError(f"the secret `{name}` has {len(value)} bytes; BuildKit takes at most {_LARGEST_SECRET}")
-    return value
+    found = value(name, secret)
+    if len(found) > _LARGEST_SECRET:
+        raise ConfigError(f"the secret `{name}` has {len(found)} bytes; BuildKit takes at most {_LARGEST_SECRET}")
+    return found
