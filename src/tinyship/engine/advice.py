@@ -37,4 +37,4 @@ def for_step(instruction: str, words: str, wrote: Sequence[str] = ()) -> str:
 
 def _is_missing(words: str) -> bool:
     said = words.lower()
-    return any(phrase in said for phrase in ("not found", "does not exist", "no source files"))
+    return any(phrase in said for phrase in ("not found", "does not exist", "no source files", "no such file"))

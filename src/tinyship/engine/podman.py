@@ -26,6 +26,9 @@ from tinyship.events import Events
 OLDEST = (4, 3)
 """Older ones may not know a parameter, and say nothing of it: a secret would stay in the context."""
 
+_CACHE_IN_LISTS = (4, 4)
+"""Since then the repositories of a cache are lists; older ones take one name as it stands."""
+
 _ID = r"[0-9a-f]{11,64}"
 _STEP = re.compile(r"(?:\[(?P<stage>\d+)/\d+\] )?STEP (?P<number>\d+)/(?P<total>\d+): (?P<name>.*)")
 _HIT = re.compile(r"--> (Using cache|Cache pulled from remote) ")
@@ -61,18 +64,27 @@ class PodmanBuilder:
         Raises:
             ConfigError: something is asked for that Podman lacks, or a secret cannot be read; nothing was sent.
         """
-        self._check_version()
+        version = self._version()
         lacks.refuse("Podman's builder", _lacking(request), hint=_HINT)
         names = {f".{secrets.token_hex(16)}": name for name in request.secrets}
         values = {file: secret.value(name, request.secrets[name]) for file, name in names.items()}
-        return textbuild.build(self.engine, request, events, _DIALECT, _parameters(request, names), last=values)
+        return textbuild.build(
+            self.engine, request, events, _DIALECT, _parameters(request, names, version), last=values
+        )
 
-    def _check_version(self) -> None:
-        version = self.engine.facts.version
-        if tuple(int(part) for part in re.findall(r"\d+", version)[:2]) < OLDEST:
+    def _version(self) -> tuple[int, ...]:
+        """The first two numbers of Podman's version.
+
+        Raises:
+            EngineError: it is too old.
+        """
+        said = self.engine.facts.version
+        version = tuple(int(part) for part in re.findall(r"\d+", said)[:2])
+        if version < OLDEST:
             raise EngineError(
-                f"Podman {version} is too old to build with", hint=f"Podman {'.'.join(map(str, OLDEST))} or newer does."
+                f"Podman {said} is too old to build with", hint=f"Podman {'.'.join(map(str, OLDEST))} or newer does."
             )
+        return version
 
 
 def _lacking(request: BuildRequest) -> Iterator[str]:
@@ -95,7 +107,7 @@ def _lacking(request: BuildRequest) -> Iterator[str]:
         yield "`network` of another container"
 
 
-def _parameters(request: BuildRequest, secret_files: Mapping[str, str]) -> dict[str, Any]:
+def _parameters(request: BuildRequest, secret_files: Mapping[str, str], version: tuple[int, ...]) -> dict[str, Any]:
     """The query.
 
     Labels go as a list: in an object's place Podman puts them in another order each time, and none is cached.
@@ -103,6 +115,7 @@ def _parameters(request: BuildRequest, secret_files: Mapping[str, str]) -> dict[
 
     Args:
         secret_files: the id of each secret by its name in the context.
+        version: Podman's.
     """
     named = [f"id={name},type=file,src={file}" for file, name in secret_files.items()]
     contexts = {
@@ -117,8 +130,8 @@ def _parameters(request: BuildRequest, secret_files: Mapping[str, str]) -> dict[
         "pull": "1" if request.pull else "",
         "shmsize": str(request.shm_size or ""),
         "ulimits": json.dumps(request.ulimits) if request.ulimits else "",
-        "cachefrom": _repository(request.cache_from),
-        "cacheto": _repository(request.cache_to),
+        "cachefrom": _repository(request.cache_from, version),
+        "cacheto": _repository(request.cache_to, version),
         "secrets": json.dumps(named) if named else "",
         "additionalbuildcontexts": json.dumps(contexts) if contexts else "",
         "timestamp": "" if request.epoch is None else str(request.epoch),
@@ -149,8 +162,11 @@ def _network(network: str) -> dict[str, str]:
     return {"nsoptions": json.dumps([space])}
 
 
-def _repository(entries: tuple[CacheEntry, ...]) -> str:
-    return entries[0].attributes["ref"] if entries else ""
+def _repository(entries: tuple[CacheEntry, ...], version: tuple[int, ...]) -> str:
+    if not entries:
+        return ""
+    reference = entries[0].attributes["ref"]
+    return reference if version < _CACHE_IN_LISTS else json.dumps([reference])
 
 
 def _cause(error: StreamError, step: str) -> Cause:
