@@ -43,8 +43,8 @@ _INSIDE = re.compile(
     r"|creating build container: "
 )
 _STATUS = re.compile(r"exit status (\d+)$")
-_NO_SECRET = re.compile(r"secret required but no secret with id (\S+) found")
-_FLAG = re.compile(r"(COPY|ADD|RUN) only supports the |Unknown (instruction|flag)", re.I)
+_NO_SECRET = re.compile(r"secret required but no secret with id \"?([^\s\"]+)\"? found")
+_FLAG = re.compile(r"(COPY|ADD|RUN) (only supports the |--\S+ is not supported)|Unknown (instruction|flag)", re.I)
 _SECRET_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 _IMAGE = "docker-image://"
 _HINT = "Podman cannot do it through its API: leave it out there, or set `builder` to the address of a `buildkitd`."
