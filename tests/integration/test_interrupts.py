@@ -64,6 +64,10 @@ class Running:
         for _ in range(times):
             os.killpg(self.process.pid, signal.SIGINT)
             time.sleep(0.05 if times > 1 else 0)
+        self.ends_as_interrupted(times)
+
+    def ends_as_interrupted(self, times: int = 1) -> None:
+        """It ends with the exit code and the word for that, and without a traceback."""
         code = self.process.wait(15)
         # A second one can come when Python has gone so far that nobody is there to handle it.
         assert code in ({130} if times == 1 else {130, -signal.SIGINT}), f"exit code {code}\n{self.output}"
@@ -136,11 +140,12 @@ def test_step_of_a_build(ship: Ship, engine: Engine, builder: str) -> None:
     with running(ship, "base") as run:
         run.says(" begun\n")
         run.until(lambda: _processes(mark))
-        run.press_ctrl_c()
-    end = time.monotonic() + 2
-    while _processes(mark):
-        assert time.monotonic() < end
-        time.sleep(0.05)
+        os.killpg(run.process.pid, signal.SIGINT)
+        end = time.monotonic() + 2
+        while _processes(mark):
+            assert time.monotonic() < end
+            time.sleep(0.05)
+        run.ends_as_interrupted()
     nothing_left(ship, engine, mark)
     assert images.find(engine, ship.base) is None
 

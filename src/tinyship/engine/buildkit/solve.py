@@ -89,11 +89,14 @@ class BuildKitBuilder:
         status = control.call(_STATUS, StatusRequest(Ref=solve.Ref).SerializeToString())
         reader = threading.Thread(target=_follow, args=(status, build.progress), daemon=True, name="tinyship-status")
         reader.start()
+        # The last words of a step come with the status, which ends soon after the solve does; who is interrupted does
+        # not wait for them, because the build ends with the connections.
         try:
             answers = list(solving)
-        finally:
-            # The last words of a step come with the status, which ends soon after the solve does.
+        except RpcError:
             reader.join(timeout=_LAST_WORDS)
+            raise
+        reader.join(timeout=_LAST_WORDS)
         return dict(SolveResponse.FromString(answers[0]).ExporterResponse) if answers else {}
 
     def _refuse_unknown(self, request: BuildRequest) -> None:
