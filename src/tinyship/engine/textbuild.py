@@ -207,10 +207,11 @@ class TextLog:
         why = code if code and step.name.upper().startswith("RUN") else cause.words
         self.end("failed", why)
         source = self._source(step)
-        if step.name.upper().startswith("FROM "):
+        hint = self.dialect.hint(cause.words)
+        if step.name.upper().startswith("FROM ") and not hint:  # else it is about an ONBUILD of the image that is there
             return self._no_base(step, cause.words, source)
         message = f"step {step.number}/{step.total} `{_short(step.name)}` failed{' with' if why == code else ':'} {why}"
-        hint = self.dialect.hint(cause.words) or advice.for_step(step.name, f"{cause.words} {code}", self.tail)
+        hint = hint or advice.for_step(step.name, f"{cause.words} {code}", self.tail)
         return BuildFailed(message, tail=tuple(self.tail), hint=hint, source=source)
 
     def unreadable(self, words: str) -> BuildFailed:
