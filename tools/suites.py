@@ -9,12 +9,11 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from tools.locks import alone
 
-_PACKAGES = ("docker.io", "containerd")
-_PROGRAMS = ("usr/sbin/dockerd", "usr/bin/containerd", "usr/bin/containerd-shim-runc-v2")
 _UNPACKED = "version"  # written last: without it, a folder is not whole
 _CONFIG = """\
 Dir::State "{state}";
@@ -34,36 +33,65 @@ Acquire::Languages "none";
 """
 
 
-def folder(suite: str, state: Path) -> Path:
-    """The folder with the programs of a suite's Docker engine, fetched where it is not there or not whole.
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """What is fetched of a suite.
 
-    Its runc is the machine's own, because that of a later suite wants a later libc.
+    Args:
+        what: it is, for people.
+        suffix: of its folder's name.
+        packages: that it is made of; the first one's version is its own.
+        programs: that have to be there when it is whole.
+    """
+
+    what: str
+    suffix: str
+    packages: tuple[str, ...]
+    programs: tuple[str, ...]
+
+
+ENGINE = Parcel(
+    "Docker engine",
+    "",
+    ("docker.io", "containerd"),
+    ("usr/sbin/dockerd", "usr/bin/containerd", "usr/bin/containerd-shim-runc-v2"),
+)
+"""Without its runc: that of a later suite wants a later libc, the machine's own serves."""
+
+
+def folder(suite: str, state: Path, parcel: Parcel = ENGINE) -> Path:
+    """The folder with a suite's programs, fetched where it is not there or not whole.
 
     Args:
         suite: a code name of Debian's, like ``trixie``.
         state: below it lie the folders of all suites.
+        parcel: what is wanted.
 
     Raises:
         SystemExit: it cannot be fetched; says in two lines why, and what to do.
     """
-    unpacked = state / "suites" / suite
-    with alone(state / "suites" / f"{suite}.lock"):
-        if not version(suite, state):
-            print(f"dev: fetching the Docker engine of Debian {suite}", file=sys.stderr, flush=True)
-            _fetch(suite, unpacked)
-            print(f"dev: fetched {version(suite, state)}", file=sys.stderr, flush=True)
+    unpacked = _place(suite, state, parcel)
+    with alone(unpacked.with_name(f"{unpacked.name}.lock")):
+        if not version(suite, state, parcel):
+            print(f"dev: fetching the {parcel.what} of Debian {suite}", file=sys.stderr, flush=True)
+            _fetch(suite, unpacked, parcel)
+            print(f"dev: fetched {version(suite, state, parcel)}", file=sys.stderr, flush=True)
     return unpacked
 
 
-def version(suite: str, state: Path) -> str:
+def version(suite: str, state: Path, parcel: Parcel = ENGINE) -> str:
     """The package's version that lies there; empty where none does, or not the whole of it."""
-    unpacked = state / "suites" / suite
-    if not all((unpacked / program).is_file() for program in _PROGRAMS):
+    unpacked = _place(suite, state, parcel)
+    if not all((unpacked / program).is_file() for program in parcel.programs):
         return ""
     try:
         return (unpacked / _UNPACKED).read_text().strip()
     except OSError:
         return ""
+
+
+def _place(suite: str, state: Path, parcel: Parcel) -> Path:
+    return state / "suites" / f"{suite}{parcel.suffix}"
 
 
 def own() -> str:
@@ -75,20 +103,20 @@ def own() -> str:
     return release.get("VERSION_CODENAME", "") if release.get("ID") == "debian" else ""
 
 
-def _fetch(suite: str, unpacked: Path) -> None:
+def _fetch(suite: str, unpacked: Path, parcel: Parcel) -> None:
     """Download with a state of apt's own, unpack beside the folder, and move it into its place when it is whole."""
     if not own() or not shutil.which("apt-get") or not shutil.which("dpkg"):
         _give_up(suite, "this is no Debian")
-    work = unpacked.with_suffix(".part")
+    work = unpacked.with_name(f"{unpacked.name}.part")
     for left in (work, unpacked):
         if left.exists():
             shutil.rmtree(left)
     config = _configure(suite, work / "apt")
     _run(suite, work, config, "apt-get", "-qq", "update")
-    _run(suite, work, config, "apt-get", "-qq", "download", *_PACKAGES)
+    _run(suite, work, config, "apt-get", "-qq", "download", *parcel.packages)
     for package in sorted(work.glob("*.deb")):
         _run(suite, work, config, "dpkg", "-x", package.name, "root")
-    (name,) = work.glob("docker.io_*.deb")
+    (name,) = work.glob(f"{parcel.packages[0]}_*.deb")
     (work / "root" / _UNPACKED).write_text(name.name.split("_")[1].replace("%3a", ":") + "\n")
     (work / "root").rename(unpacked)
     shutil.rmtree(work)
@@ -153,6 +181,6 @@ def _reason(lines: Sequence[str]) -> str:
 
 def _give_up(suite: str, why: str) -> None:
     raise SystemExit(
-        f"dev: the engine of Debian {suite} cannot be fetched: {why}\n"
+        f"dev: what is needed of Debian {suite} cannot be fetched: {why}\n"
         "dev: it comes from the mirror that this machine's apt uses; the engine that is installed needs no fetch"
     )
