@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import IO, Protocol
+from typing import IO, NamedTuple, Protocol
 
 from tinyship.context.names import shown
 from tinyship.errors import ContextError
@@ -21,9 +20,8 @@ _OPENING = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW"
 _HINT = "Make it readable, or name it in .dockerignore."
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A file, folder, link or special file of a context.
+class Entry(NamedTuple):
+    """A file, folder, link or special file of a context; a tuple, because there are many.
 
     Args:
         path: relative, with ``/``; bytes that are not UTF-8 as surrogates.
@@ -45,8 +43,15 @@ class Filter(Protocol):
     def may_reopen(self, directory: str) -> bool:
         """Whether something below a folder that is left out could be wanted all the same."""
 
+    def may_ignore(self, directory: str) -> bool:
+        """Whether something below a folder that is wanted could be left out all the same."""
 
-def walk(root: Path, *filters: Filter) -> Iterator[Entry]:
+
+Known = Callable[[str], "list[os.DirEntry[str]] | None"]
+"""Gives what is in a folder, in order, where that is known already."""
+
+
+def walk(root: Path, *filters: Filter, known: Known | None = None) -> Iterator[Entry]:
     """The entries below a folder that are not ignored, and the folders above them.
 
     What vanishes meanwhile is left out, and so are sockets, which no archive can hold.
@@ -54,14 +59,20 @@ def walk(root: Path, *filters: Filter) -> Iterator[Entry]:
     Args:
         root: the context's folder.
         filters: each says what is ignored.
+        known: what somebody has looked at before; see ``context.scout``.
 
     Raises:
         ContextError: a folder cannot be read; names it.
     """
+
+    def scan(folder: str, path: str, *, held: bool) -> list[os.DirEntry[str]]:
+        found = known(folder) if known else None
+        return _scan(folder, path, held=held) if found is None else found
+
     held: list[Entry] = []  # ignored folders that we are in, and that have not been given
-    levels = [("", iter(_scan(str(root), "", held=False)))]
+    levels = [("", iter(scan(str(root), "", held=False)), filters)]
     while levels:
-        prefix, level = levels[-1]
+        prefix, level, asked = levels[-1]
         found = next(level, None)
         if found is None:
             levels.pop()
@@ -69,7 +80,7 @@ def walk(root: Path, *filters: Filter) -> Iterator[Entry]:
                 held.pop()
             continue
         path = prefix + found.name
-        ignoring = [one for one in filters if one.ignores(path)]
+        ignoring = [one for one in asked if one.ignores(path)] if asked else []
         try:
             is_folder = found.is_dir(follow_symlinks=False)
             if ignoring and not (is_folder and all(one.may_reopen(path) for one in ignoring)):
@@ -88,14 +99,20 @@ def walk(root: Path, *filters: Filter) -> Iterator[Entry]:
             held.clear()
             yield entry
         if is_folder:
-            levels.append((f"{path}/", iter(_scan(found.path, path, held=bool(ignoring)))))
+            below = tuple(one for one in asked if one in ignoring or one.may_ignore(path))
+            levels.append((f"{path}/", iter(scan(found.path, path, held=bool(ignoring))), below))
+
+
+def in_order(entries: Iterable[os.DirEntry[str]]) -> list[os.DirEntry[str]]:
+    """Siblings in the byte order of their names."""
+    return sorted(entries, key=lambda entry: entry.name.encode("utf-8", "surrogateescape"))
 
 
 def _scan(folder: str, path: str, *, held: bool) -> list[os.DirEntry[str]]:
     """What is in a folder, in order; nothing where it is gone, or is ignored and locked."""
     try:
         with os.scandir(folder) as entries:
-            return sorted(entries, key=lambda entry: entry.name.encode("utf-8", "surrogateescape"))
+            return in_order(entries)
     except (FileNotFoundError, NotADirectoryError):
         return []
     except OSError as error:

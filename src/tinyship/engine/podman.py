@@ -78,7 +78,7 @@ class PodmanBuilder:
         Raises:
             EngineError: it is too old.
         """
-        said = self.engine.facts.version
+        said = self.engine.version
         version = tuple(int(part) for part in re.findall(r"\d+", said)[:2])
         if version < OLDEST:
             raise EngineError(

@@ -12,7 +12,7 @@ from tinyship.context.source import Context
 from tinyship.engine import builder
 from tinyship.engine.buildkit import door
 from tinyship.engine.classic import ClassicBuilder
-from tinyship.engine.connect import Engine, Facts
+from tinyship.engine.connect import Engine
 from tinyship.engine.podman import PodmanBuilder
 from tinyship.engine.request import BuildRequest, CacheEntry, Output, Secret
 from tinyship.errors import ConfigError, EngineError
@@ -42,7 +42,8 @@ class Untouched:
 def an_engine(kind: str = "docker", version: str = "20.10.24", os: str = "linux") -> Engine:
     """An engine that says what it is, and nothing else."""
     engine = Engine(cast(Any, SimpleNamespace(api=Untouched())), "unix:///engine.sock", "the default", "1.41")
-    engine.__dict__["facts"] = Facts(cast(Any, kind), version, os)
+    engine.__dict__["_headers"] = {"ostype": os, **({"libpod-api-version": version} if kind == "podman" else {})}
+    engine.__dict__["version"] = version
     return engine
 
 

@@ -8,17 +8,19 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from tinyship.context.names import shown
-from tinyship.context.walk import Entry, open_file, read_link, unreadable
+from tinyship.context.walk import Entry, Known, open_file, read_link, unreadable
 from tinyship.engine.buildkit.channel import NOT_FOUND, Handler, RpcError, Stream
 from tinyship.engine.buildkit.selection import entries, values
 from tinyship.errors import ContextError, TinyshipError
 
 _BUFFER = 1 << 17
 _CHUNK = 1 << 15
+_LATEST = 1 << 63
 # Bits of Go's os.FileMode, which the protocol has.
 _GO_TYPES = {
     stat.S_IFDIR: 1 << 31,
@@ -30,23 +32,26 @@ _GO_TYPES = {
 
 
 def sender(
-    folders: Mapping[str, Path], *, failed: Callable[[TinyshipError], None], sent: Callable[[str, int, bool], None]
+    folders: Mapping[str, Path],
+    *,
+    failed: Callable[[TinyshipError], None],
+    known: Mapping[str, Known] | None = None,
 ) -> Handler:
     """Serve ``FileSync/DiffCopy``.
 
     Args:
         folders: by the name that BuildKit asks for: ``context``, ``dockerfile``.
         failed: gets what went wrong here, because BuildKit's own words for it say less.
-        sent: gets a folder's name, the bytes of content sent so far, and whether it is done.
+        known: what somebody has looked at of a folder before, by the same names.
     """
 
     def answer(stream: Stream) -> None:
         name = next(iter(values(stream.headers, "dir-name")), "")
         if name not in folders:
             raise RpcError(NOT_FOUND, f"there is no folder {name}")
-        transfer = _Transfer(stream, lambda count, done: sent(name, count, done))
+        transfer = _Transfer(stream)
         try:
-            transfer.run(entries(folders[name], stream.headers))
+            transfer.run(entries(folders[name], stream.headers, (known or {}).get(name)))
         except TinyshipError as error:
             failed(error)
             transfer.abort(error.message)
@@ -57,25 +62,17 @@ def sender(
 class _Transfer:
     """One DiffCopy: a buffer of framed packets that is sent when it is full, or when there is nothing else to do."""
 
-    def __init__(self, stream: Stream, sent: Callable[[int, bool], None]) -> None:
+    def __init__(self, stream: Stream) -> None:
         from tinyship.engine.buildkit.proto import fsutil_pb2
 
         self._messages = fsutil_pb2
         self._stream = stream
-        self._sent = sent
         self._buffer = bytearray()
-        self._count = 0
 
     def run(self, entries: Iterator[Entry]) -> None:
         """Tell of every entry, then answer requests until the other side is content."""
         packet = self._messages.Packet
-        files = []
-        for entry in entries:
-            found = self._stat(entry)
-            if found is not None:
-                files.append(entry)
-                self._put(packet(stat=found))
-        self._put(packet())
+        files = self._tell(entries)
         while True:
             if not self._stream.waiting():
                 self._flush()
@@ -88,10 +85,37 @@ class _Transfer:
             elif request.type == packet.PACKET_FIN:
                 self._put(packet(type=packet.PACKET_FIN))
                 self._flush()
-                self._sent(self._count, True)
                 return
             elif request.type == packet.PACKET_ERR:
                 return  # the build fails, and says why itself
+
+    def _tell(self, entries: Iterator[Entry]) -> list[Entry]:
+        """Tell of every entry; returns them by the numbers that they are asked for with."""
+        files = []
+        telling = self._messages.Packet()
+        found = telling.stat
+        is_plain = True
+        for entry in entries:
+            mode = entry.stat.st_mode
+            if not is_plain:  # one message serves all, which is cheaper than one for each
+                found.Clear()
+                is_plain = True
+            if (kind := stat.S_IFMT(mode)) == stat.S_IFREG or kind == stat.S_IFDIR:
+                found.size = entry.stat.st_size if kind == stat.S_IFREG else 0
+            elif not self._describe(found, entry):
+                continue
+            else:
+                is_plain = False
+            if not entry.path.isascii() and not _is_utf8(entry.path):
+                raise _no_utf8("the name of", entry)
+            found.path = entry.path
+            found.mode = _go_mode(mode)
+            time = entry.stat.st_mtime_ns
+            found.modTime = time if -_LATEST <= time < _LATEST else _bounded(time)
+            files.append(entry)
+            self._put(telling)
+        self._put(self._messages.Packet())
+        return files
 
     def abort(self, why: str) -> None:
         """Tell the other side that nothing more comes."""
@@ -99,27 +123,20 @@ class _Transfer:
         self._put(packet(type=packet.PACKET_ERR, data=why.encode("utf-8", "replace")))
         self._flush()
 
-    def _stat(self, entry: Entry) -> Any:
-        """What BuildKit is told of an entry; None where a link is gone meanwhile."""
+    def _describe(self, found: Any, entry: Entry) -> bool:
+        """Tell what is special about a link or a device; False for a link that is gone meanwhile."""
         status = entry.stat
-        mode = status.st_mode
-        target = read_link(entry) if stat.S_ISLNK(mode) else ""
-        if target is None:
-            return None
-        if not _is_utf8(entry.path) or not _is_utf8(target):
-            what = "the name of" if _is_utf8(target) else "the target of the link"
-            raise ContextError(
-                f"{what} {shown(entry.path)} is no UTF-8, which BuildKit cannot take",
-                hint="Rename it, name it in .dockerignore, or set `builder: classic`.",
-            )
-        found = self._messages.Stat(path=entry.path, mode=_go_mode(mode), modTime=_bounded(status.st_mtime_ns))
-        if not stat.S_ISDIR(mode):
-            found.size = status.st_size
-        if target:
+        found.size = status.st_size
+        if stat.S_ISLNK(status.st_mode):
+            target = read_link(entry)
+            if target is None:
+                return False
+            if not _is_utf8(target):
+                raise _no_utf8("the target of the link", entry)
             found.linkname = target
-        elif stat.S_ISCHR(mode) or stat.S_ISBLK(mode):
+        elif stat.S_ISCHR(status.st_mode) or stat.S_ISBLK(status.st_mode):
             found.devmajor, found.devminor = os.major(status.st_rdev), os.minor(status.st_rdev)
-        return found
+        return True
 
     def _content(self, number: int, entry: Entry) -> None:
         """The content, at most as much of it as BuildKit was told: a file that grows all the time has an end too."""
@@ -136,17 +153,16 @@ class _Transfer:
                 while left and (data := file.read(min(left, _CHUNK))):
                     left -= len(data)
                     self._put(packet(type=packet.PACKET_DATA, ID=number, data=data))
-                    self._count += len(data)
-                    self._sent(self._count, False)
             except OSError as error:
                 raise unreadable(entry.path, error) from error
         self._put(packet(type=packet.PACKET_DATA, ID=number))
 
     def _put(self, packet: Any) -> None:
         message = packet.SerializeToString()
-        self._buffer += b"\0" + len(message).to_bytes(4, "big")
-        self._buffer += message
-        if len(self._buffer) >= _BUFFER:
+        buffer = self._buffer
+        buffer += len(message).to_bytes(5, "big")  # not compressed, which is a zero, and the length in four bytes
+        buffer += message
+        if len(buffer) >= _BUFFER:
             self._flush()
 
     def _flush(self) -> None:
@@ -155,15 +171,23 @@ class _Transfer:
             self._buffer = bytearray()
 
 
+def _no_utf8(what: str, entry: Entry) -> ContextError:
+    return ContextError(
+        f"{what} {shown(entry.path)} is no UTF-8, which BuildKit cannot take",
+        hint="Rename it, name it in .dockerignore, or set `builder: classic`.",
+    )
+
+
 def _is_utf8(name: str) -> bool:
     return name.isascii() or not any("\udc80" <= character <= "\udcff" for character in name)
 
 
 def _bounded(nanoseconds: int) -> int:
     """A time as the protocol can hold it: 64 bits, from 1677 to 2262."""
-    return max(-(1 << 63), min(nanoseconds, (1 << 63) - 1))
+    return max(-_LATEST, min(nanoseconds, _LATEST - 1))
 
 
+@cache
 def _go_mode(mode: int) -> int:
     """Permissions and type of a file as Go's os.FileMode has them."""
     go = mode & 0o777 | _GO_TYPES.get(stat.S_IFMT(mode), 0)

@@ -15,7 +15,7 @@ from urllib.parse import unquote_plus
 
 from tinyship.context.ignore import Matcher
 from tinyship.context.pattern import glob
-from tinyship.context.walk import Entry, unreadable, walk
+from tinyship.context.walk import Entry, Known, unreadable, walk
 from tinyship.engine.buildkit.channel import Headers
 from tinyship.errors import ContextError
 
@@ -24,12 +24,13 @@ _MOST_LINKS = 40
 """As many links on the way to one file as Linux follows."""
 
 
-def entries(root: Path, headers: Headers) -> Iterator[Entry]:
+def entries(root: Path, headers: Headers, known: Known | None = None) -> Iterator[Entry]:
     """The entries of a folder that BuildKit asks for.
 
     Args:
         root: the folder.
         headers: of the call; include patterns, exclude patterns and paths to follow are in them.
+        known: what somebody has looked at before; see ``context.scout``.
 
     Raises:
         ContextError: a pattern is none, or a folder cannot be read; names it.
@@ -45,7 +46,7 @@ def entries(root: Path, headers: Headers) -> Iterator[Entry]:
             included = []
     if included:
         filters.append(_Included(Matcher(included)))
-    return walk(root, *filters)
+    return walk(root, *filters, known=known)
 
 
 def _reads_only(headers: Headers, paths: Sequence[str]) -> bool:
@@ -97,6 +98,9 @@ class _Included:
 
     def may_reopen(self, directory: str) -> bool:
         return self._patterns.may_ignore(directory)
+
+    def may_ignore(self, directory: str) -> bool:
+        return self._patterns.may_reopen(directory)
 
 
 def followed(root: Path, paths: Sequence[str]) -> list[str]:

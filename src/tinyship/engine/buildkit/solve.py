@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tinyship.context.ignore import Matcher
+from tinyship.context.scout import Scout
 from tinyship.credentials import Credential
 from tinyship.engine import images
 from tinyship.engine.buildkit import content, export, filesync, frontend, session, ssh
@@ -53,8 +55,8 @@ class BuildKitBuilder:
     def build(self, request: BuildRequest, events: Events) -> BuildResult:
         """Build an image; see ``Builder.build``. Leaving in the middle ends the build."""
         self._refuse_unknown(request)
-        control = self.door.control()
         build = _Build(request, events)
+        control = self.door.control()
         try:
             with session.opened(self.door, control, build.handlers(), shared_key=_shared_key(request)) as number:
                 responses = tuple(self._solve(control, build, number, part) for part in self._parts(request, events))
@@ -62,6 +64,7 @@ class BuildKitBuilder:
             raise build.failure(error) from error
         finally:
             control.close()
+            build.scout.stop()
             build.progress.close()
         build.end(responses[0])
         found = images.find(self.engine, request.tags[0])
@@ -157,11 +160,13 @@ class _Build:
     failures: list[TinyshipError] = field(default_factory=list)
     unknown: dict[str, list[str]] = field(default_factory=lambda: {"secrets": [], "ssh": []})
     progress: Progress = field(init=False)
+    scout: Scout = field(init=False)
     imports: list[CacheEntry] = field(init=False)
     exports: list[CacheEntry] = field(init=False)
     stores: dict[str, Path] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        self.scout = Scout(self.request.context.root, Matcher(self.request.context.patterns))
         self.progress = Progress(self.events, self.request.context)
         self.imports = [entry for entry in map(self._import, self.request.cache_from) if entry]
         self.exports = [self._export(entry) for entry in self.request.cache_to]
@@ -172,7 +177,9 @@ class _Build:
         return {
             session.CREDENTIALS: session.credentials(self._credential),
             session.SECRETS: session.secrets(request.secrets, missing=self.unknown["secrets"].append, failed=failed),
-            session.FILES: filesync.sender(frontend.folders(request), failed=failed, sent=lambda *_: None),
+            session.FILES: filesync.sender(
+                frontend.folders(request), failed=failed, known={frontend.CONTEXT: self.scout.take}
+            ),
             session.EXPORT: export.receiver(self._take, failed=failed),
             **ssh.handlers(request.ssh, missing=self.unknown["ssh"].append, failed=failed),
             **(content.handlers(self.stores) if self.stores else {}),

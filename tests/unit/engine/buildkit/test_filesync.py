@@ -47,7 +47,6 @@ class Received:
         error: what the sender says went wrong; empty where nothing did.
         failures: what the sender told its own side of it.
         status: gRPC's.
-        sent: what was said of the progress: bytes, and whether that is all.
     """
 
     stats: dict[str, Any] = field(default_factory=dict)
@@ -55,7 +54,6 @@ class Received:
     error: str = ""
     failures: list[TinyshipError] = field(default_factory=list)
     status: str = ""
-    sent: list[tuple[int, bool]] = field(default_factory=list)
 
 
 def receive(
@@ -74,7 +72,6 @@ def receive(
     handler = filesync.sender(
         {"context": root},
         failed=found.failures.append,
-        sent=lambda name, count, done: found.sent.append((count, done)),
     )
     Channel(Pipe(ends[0]), {session.FILES: handler})
     peer = Peer(ends[1])
@@ -403,7 +400,6 @@ def test_large_sparse_file(ends: Ends, tmp_path: Path) -> None:
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert found.sent[-1] == (48 << 20, True)
     assert peak < 16 << 20
 
 
@@ -411,7 +407,7 @@ def test_receiver_that_gives_up(ends: Ends, tmp_path: Path) -> None:
     """An error of BuildKit's own ends the call, and is none of ours."""
     (tmp_path / "a").write_text("a")
     failures: list[TinyshipError] = []
-    handler = filesync.sender({"context": tmp_path}, failed=failures.append, sent=lambda *_: None)
+    handler = filesync.sender({"context": tmp_path}, failed=failures.append)
     Channel(Pipe(ends[0]), {session.FILES: handler})
     peer = Peer(ends[1])
     error = Packet(type=Packet.PACKET_ERR, data=b"no space left").SerializeToString()

@@ -193,7 +193,7 @@ def diffcopy(
 ) -> tuple[dict[str, bytes | None], list[TinyshipError]]:
     """Receive a folder as BuildKit does: every path, with its content where it is a file."""
     failures: list[TinyshipError] = []
-    handler = filesync.sender({"context": root}, failed=failures.append, sent=lambda *_: None)
+    handler = filesync.sender({"context": root}, failed=failures.append)
     peer = serve(ends, {session.FILES: handler})
     number = peer.begin(session.FILES, ("dir-name", "context"), *headers)
     stats: list[Packet] = []
@@ -265,7 +265,7 @@ def test_patterns_are_honoured(
 
 def test_unknown_folder(ends: tuple[socket.socket, socket.socket], tree: Path) -> None:
     """BuildKit is told that a folder is not there."""
-    handler = filesync.sender({"context": tree}, failed=lambda _: None, sent=lambda *_: None)
+    handler = filesync.sender({"context": tree}, failed=lambda _: None)
     peer = serve(ends, {session.FILES: handler})
     assert peer.call(session.FILES, b"", ("dir-name", "other"))[1]["grpc-status"] == "5"
 
