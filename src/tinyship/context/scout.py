@@ -28,7 +28,11 @@ class Scout:
         self._filters = filters
         self._seen: dict[str, list[os.DirEntry[str]]] = {}
         self._gone = False
-        threading.Thread(target=self._look, args=(str(root),), daemon=True, name="tinyship-scout").start()
+        self._thread = threading.Thread(target=self._look, args=(str(root),), daemon=True, name="tinyship-scout")
+
+    def start(self) -> None:
+        """Begin to look; best when the caller has nothing to do but wait."""
+        self._thread.start()
 
     def take(self, folder: str) -> list[os.DirEntry[str]] | None:
         """What is in a folder, in the order of the walk, once; None where it has not been there, and it goes home."""

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from tinyship.context import tar
 from tinyship.context.ignore import Matcher, parse
 from tinyship.context.walk import Entry, walk
 from tinyship.errors import ContextError
@@ -76,6 +75,8 @@ class Context:
             on_bytes: gets the length of each piece.
             last: small files that are sent behind all others, by name, whatever is ignored.
         """
+        from tinyship.context import tar  # only the classic builder wants one
+
         if self.dockerfile_is_outside:
             ignored = "\n".join([*self.patterns, self.dockerfile_name, _IGNORE]).encode("utf-8", "surrogateescape")
             extra = {self.dockerfile_name: self.dockerfile.read_bytes(), _IGNORE: ignored + b"\n"}

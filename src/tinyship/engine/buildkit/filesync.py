@@ -5,8 +5,10 @@ Source: github.com/tonistiigi/fsutil (send.go, validator.go), and buildkit, sess
 
 from __future__ import annotations
 
+import gc
 import os
 import stat
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
@@ -29,6 +31,31 @@ _GO_TYPES = {
     stat.S_IFCHR: 1 << 26 | 1 << 21,
     stat.S_IFIFO: 1 << 25,
 }
+
+
+class _NoCollection:
+    """Keeps the collector of cycles from looking again and again at objects that are there to stay; may be nested."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._inside = 0
+        self._was_enabled = True
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if not self._inside:
+                self._was_enabled = gc.isenabled()
+                gc.disable()
+            self._inside += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            if not self._inside and self._was_enabled:
+                gc.enable()
+
+
+_QUIET = _NoCollection()
 
 
 def sender(
@@ -91,6 +118,10 @@ class _Transfer:
 
     def _tell(self, entries: Iterator[Entry]) -> list[Entry]:
         """Tell of every entry; returns them by the numbers that they are asked for with."""
+        with _QUIET:
+            return self._telling(entries)
+
+    def _telling(self, entries: Iterator[Entry]) -> list[Entry]:
         files = []
         telling = self._messages.Packet()
         found = telling.stat

@@ -10,7 +10,6 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-from tinyship.engine.buildkit import failure
 from tinyship.engine.output import Lines
 from tinyship.events import Events, Notice, Step, Transfer
 
@@ -92,6 +91,8 @@ class Progress:
 
     def failure(self, error: RpcError) -> EngineError:
         """Why the build failed, from the step that did, and from what BuildKit said."""
+        from tinyship.engine.buildkit import failure  # like all that needs it, only where something went wrong
+
         failed = next((one for one in self._vertices.values() if one.state == "failed"), None)
         step = None
         if failed:
@@ -119,7 +120,11 @@ class Progress:
             self._lines(known).close()
         step = self._step(known)
         seconds = 0.0 if state in {"running", "cached"} else sum(known.runs.values())
-        why = failure.in_words(known.error) if state == "failed" else ""
+        why = ""
+        if state == "failed":
+            from tinyship.engine.buildkit import failure
+
+            why = failure.in_words(known.error)
         self._events(
             Step(
                 step.id,
@@ -172,6 +177,8 @@ class Progress:
         self._events(Transfer(what, action, status.current, status.total, done, step=step, seconds=seconds))
 
     def _warn(self, warning: Any) -> None:
+        from tinyship.engine.buildkit import failure
+
         lines = [entry.start.line for entry in warning.ranges]
         name = failure.shown_name(self._context, warning.info.filename)
         where = f"{name}:{lines[0]}: " if warning.info.filename and lines else ""

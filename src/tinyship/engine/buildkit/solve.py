@@ -92,6 +92,8 @@ class BuildKitBuilder:
         status = control.call(_STATUS, StatusRequest(Ref=solve.Ref).SerializeToString())
         reader = threading.Thread(target=_follow, args=(status, build.progress), daemon=True, name="tinyship-status")
         reader.start()
+        if part.first:
+            build.scout.start()
         # The last words of a step come with the status, which ends soon after the solve does; who is interrupted does
         # not wait for them, because the build ends with the connections.
         try:

@@ -396,7 +396,7 @@ def test_large_sparse_file(ends: Ends, tmp_path: Path) -> None:
         file.truncate(48 << 20)
     tracemalloc.start()
     try:
-        found = receive(ends, tmp_path, keep=False)
+        receive(ends, tmp_path, keep=False)
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
