@@ -47,11 +47,19 @@ def stress(c: Context) -> None:
     c.run(f"{_PYTHON} -m pytest -q -m slow", echo=True)
 
 
-@task
-def bench(c: Context) -> None:
+_BENCHMARKS = ("startup", "context_memory", "noop_release", "buildkit")
+
+
+@task(
+    help={
+        "only": f"One of {', '.join(_BENCHMARKS)}; all of them where nothing is said.",
+        "words": "Arguments of its script, like `--rows unchanged`.",
+    }
+)
+def bench(c: Context, only: str = "", words: str = "") -> None:
     """Run the benchmarks, each beside its peer."""
-    for name in ("startup", "context_memory", "noop_release"):
-        c.run(f"{_PYTHON} benchmarks/{name}.py", warn=True)
+    for name in (only,) if only else _BENCHMARKS:
+        c.run(f"{_PYTHON} benchmarks/{name}.py {words}", warn=True)
 
 
 @task
