@@ -122,26 +122,13 @@ def import_rootfs(engine: Engine, chunks: Iterable[bytes], *, name: str, changes
     Raises:
         EngineError: the engine refused it, or cannot read it as a tar.
     """
-    api = engine.api
     # The containerd store names an image before it reads it, so that what is no tar would take the name all the same.
     repository, label = _split(name)
     incoming = f"{repository}:{label[:100]}-incoming"
     what = f"importing {name}"
-    sent = _Counted(chunks, "rootfs", events)
     params = {"fromSrc": "-", "repo": incoming, "changes": list(changes)}  # Podman hears of no `tag` beside it
     try:
-        with translated(what):
-            response = api._post(
-                api._url("/images/create"),
-                data=iter(sent),
-                params=params,
-                headers={"Content-Type": "application/tar"},
-                timeout=None,
-                stream=True,
-            )
-        for _ in frames(response, what=what):
-            pass
-        events(Transfer("rootfs", "sending", sent.count, sent.count, done=True))
+        _send(engine, "/images/create", _Counted(chunks, "rootfs", events), params=params, what=what)
         image = find(engine, incoming)
         if not image:
             raise EngineError(f"{what}: the engine said that it worked, but has no such image")
@@ -158,21 +145,8 @@ def load(engine: Engine, chunks: Iterable[bytes], *, events: Events) -> None:
     Raises:
         EngineError: the engine refused it.
     """
-    api = engine.api
     what = "loading the image into the engine"
-    loaded = _Counted(chunks, "image", events)
-    with translated(what):
-        response = api._post(
-            api._url("/images/load"),
-            data=iter(loaded),
-            params={"quiet": "1"},
-            headers={"Content-Type": "application/x-tar"},
-            timeout=None,
-            stream=True,
-        )
-    for _ in frames(response, what=what):
-        pass
-    events(Transfer("image", "sending", loaded.count, loaded.count, done=True))
+    _send(engine, "/images/load", _Counted(chunks, "image", events), params={"quiet": "1"}, what=what)
 
 
 def pull(engine: Engine, name: str, digest: str, *, credential: Credential | None, events: Events) -> str:
@@ -221,6 +195,23 @@ def layers_size(engine: Engine) -> int:
     if "LayersSize" in usage:
         return int(usage["LayersSize"] or 0)
     return int((usage.get("ImagesUsage") or usage.get("ImageUsage") or {}).get("TotalSize") or 0)
+
+
+def _send(engine: Engine, path: str, chunks: _Counted, *, params: dict[str, Any], what: str) -> None:
+    """Stream a tar into the engine, and hear it out."""
+    api = engine.api
+    with translated(what):
+        response = api._post(
+            api._url(path),
+            data=iter(chunks),
+            params=params,
+            headers={"Content-Type": "application/x-tar"},
+            timeout=None,
+            stream=True,
+        )
+    for _ in frames(response, what=what):
+        pass
+    chunks.events(Transfer(chunks.name, "sending", chunks.count, chunks.count, done=True))
 
 
 class _Counted:
