@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from tinyship.credentials import Credential, header, host_of
@@ -26,6 +26,7 @@ class Image:
         digests: ``repository@sha256:...``, where it was pulled or pushed.
         layers: the diff ids of its layers, the base's first.
         created: when it says that it was made; None where it does not say.
+        tagged: when it got a name in this engine last; None where the engine does not say.
         labels: of its config.
         exposed_ports: like ``8080/tcp``.
         has_healthcheck: its config has a HEALTHCHECK that is not NONE.
@@ -42,6 +43,7 @@ class Image:
     digests: tuple[str, ...]
     layers: tuple[str, ...]
     created: datetime | None
+    tagged: datetime | None
     labels: dict[str, str]
     exposed_ports: tuple[str, ...]
     has_healthcheck: bool
@@ -289,6 +291,7 @@ def _image(found: dict[str, Any]) -> Image:
         digests=tuple(_familiar(name) for name in found.get("RepoDigests") or ()),
         layers=tuple((found.get("RootFS") or {}).get("Layers") or ()),
         created=_date(found.get("Created")),
+        tagged=_date((found.get("Metadata") or {}).get("LastTagTime")),
         labels=dict(config.get("Labels") or {}),
         exposed_ports=tuple(config.get("ExposedPorts") or ()),
         has_healthcheck=bool(check) and check[0] != "NONE",
@@ -302,13 +305,11 @@ def _image(found: dict[str, Any]) -> Image:
 
 
 def _date(text: str | None) -> datetime | None:
-    """A date of the engine's, whose nanoseconds Python would not read."""
+    """A date of the engine's."""
     if not text or text.startswith("0001-"):
         return None
-    main, dot, fraction = text.removesuffix("Z").partition(".")
-    digits = "".join(character for character in fraction if character.isdigit())[:6]
-    zone = "+00:00" if text.endswith("Z") else ""
     try:
-        return datetime.fromisoformat(f"{main}.{digits}{zone}" if dot and zone else f"{main}{zone}")
+        found = datetime.fromisoformat(text)
     except ValueError:
         return None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)

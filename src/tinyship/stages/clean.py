@@ -85,7 +85,8 @@ def _find_old_releases(scope: Scope) -> _Find:
         for image in _ours(scope)
         if image.labels.get("tinyship.stage") == "release" and (names := _names(scope, image))
     ]
-    found.sort(key=lambda entry: entry[0].created or _NEVER, reverse=True)
+    # By when it was released here: the date that an image bears may be its commit's, which two releases can share.
+    found.sort(key=lambda entry: entry[0].tagged or entry[0].created or _NEVER, reverse=True)
     old = [(image, names) for image, names in found[scope.settings.clean.keep :] if not _is_local(scope, names)]
     return _Find((), (), tuple(old))
 
