@@ -26,7 +26,6 @@ class Image:
         digests: ``repository@sha256:...``, where it was pulled or pushed.
         layers: the diff ids of its layers, the base's first.
         created: when it says that it was made; None where it does not say.
-        tagged: when it got a name in this engine last; None where the engine does not say.
         labels: of its config.
         exposed_ports: like ``8080/tcp``.
         has_healthcheck: its config has a HEALTHCHECK that is not NONE.
@@ -43,7 +42,6 @@ class Image:
     digests: tuple[str, ...]
     layers: tuple[str, ...]
     created: datetime | None
-    tagged: datetime | None
     labels: dict[str, str]
     exposed_ports: tuple[str, ...]
     has_healthcheck: bool
@@ -291,7 +289,6 @@ def _image(found: dict[str, Any]) -> Image:
         digests=tuple(_familiar(name) for name in found.get("RepoDigests") or ()),
         layers=tuple((found.get("RootFS") or {}).get("Layers") or ()),
         created=_date(found.get("Created")),
-        tagged=_date((found.get("Metadata") or {}).get("LastTagTime")),
         labels=dict(config.get("Labels") or {}),
         exposed_ports=tuple(config.get("ExposedPorts") or ()),
         has_healthcheck=bool(check) and check[0] != "NONE",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -85,10 +86,15 @@ def _find_old_releases(scope: Scope) -> _Find:
         for image in _ours(scope)
         if image.labels.get("tinyship.stage") == "release" and (names := _names(scope, image))
     ]
-    # By when it was released here: the date that an image bears may be its commit's, which two releases can share.
-    found.sort(key=lambda entry: entry[0].tagged or entry[0].created or _NEVER, reverse=True)
+    found.sort(key=lambda entry: _age(entry[0]), reverse=True)
     old = [(image, names) for image, names in found[scope.settings.clean.keep :] if not _is_local(scope, names)]
     return _Find((), (), tuple(old))
+
+
+def _age(image: Image) -> tuple[datetime, tuple[int, ...]]:
+    """What releases are ordered by: their date, which may be their commit's and so be shared, and then the version."""
+    version = image.labels.get("org.opencontainers.image.version", "")
+    return image.created or _NEVER, tuple(int(number) for number in re.findall(r"\d+", version))
 
 
 def _find_everything(scope: Scope) -> _Find:
