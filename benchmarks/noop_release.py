@@ -4,8 +4,8 @@
 
 Both use BuildKit, the CLI through buildx (tools/peers.py), with the same Dockerfiles, labels and tags. The bar, at most
 1.5 times make's wall time at the median of interleaved pairs, is that of the article's pipeline (`examples/foo`: build
-image, compile in a container, release image). `examples/multistage`, which compiles in a layer, shows what is left where
-all is cached.
+image, compile in a container, release image). `examples/multistage`, which compiles in a layer, shows what is left
+where all is cached.
 """
 
 from __future__ import annotations
