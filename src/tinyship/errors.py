@@ -9,6 +9,7 @@
     │   ├── BuildFailed         a step of a Dockerfile failed
     │   └── CommandFailed       a command in a container, or one that makes a root filesystem, failed
     ├── ArtifactError           an artifact is missing, or what a container handed back is not to be trusted
+    ├── ImageError              an image cannot be read: it is damaged, incomplete, or none
     ├── RegistryError           a push, a pull or a look into a registry failed
     ├── BudgetExceeded          an image is larger than it may be
     └── Refused                 tinyship will not do this, and says what would make it safe
@@ -150,6 +151,10 @@ class CommandFailed(EngineError):
 
 class ArtifactError(TinyshipError):
     """An artifact is missing, or what came back from a container must not be written."""
+
+
+class ImageError(TinyshipError):
+    """An image, or the archive that it is in, is damaged, incomplete, or none."""
 
 
 class RegistryError(TinyshipError):

@@ -66,9 +66,10 @@ def test_cache_from_an_image(engine: Engine, tmp_path: Path, namespace: str, bus
     there, missing = ((CacheEntry("registry", {"ref": f"{namespace}/{name}"}),) for name in ("first:1", "none:1"))
     cached, told = build(engine, tmp_path, f"{namespace}/second:1", text, cache_from=there)
     assert cached
-    assert not any(isinstance(event, Notice) for event in told)
+    assert not any(isinstance(event, Notice) and "cache_from" in event.text for event in told)
     cached, told = build(engine, tmp_path, f"{namespace}/second:1", text, cache_from=missing)
-    assert [event.text for event in told if isinstance(event, Notice)] == [
+    notices = [event.text for event in told if isinstance(event, Notice)]
+    assert [text for text in notices if not text.startswith("the engine warns")] == [
         f"`cache_from`: {namespace}/none:1 is not in the engine, and the classic builder pulls none"
     ]
 

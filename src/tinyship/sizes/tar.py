@@ -1,0 +1,155 @@
+"""The headers of a tar archive, at the speed of a few microseconds an entry.
+
+Written here because the standard library's reader takes ten times as long, which is all the time there is.
+Sources: POSIX.1-2017 (pax, ustar), the GNU tar manual (long names, base-256 numbers, sparse files), and Go's
+archive/tar, which is what engines read layers with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tinyship.sizes.feed import Feed, Truncated
+
+FILE, FOLDER, SYMLINK, HARDLINK, OTHER = range(5)
+"""Kinds of entries; devices and pipes are OTHER."""
+
+_BLOCK = 512
+_LONGEST = 1 << 20
+"""Bytes that a long name or a pax header may have (Go's limit)."""
+_KINDS = {
+    **dict.fromkeys(b"0\x007", FILE),
+    ord("S"): FILE,
+    ord("1"): HARDLINK,
+    ord("2"): SYMLINK,
+    **dict.fromkeys(b"346", OTHER),
+    ord("5"): FOLDER,
+}
+_EMPTY = bytes(_BLOCK)
+
+
+class Damaged(Exception):
+    """The archive is none, or something in it cannot be."""
+
+
+def entries(feed: Feed) -> Iterator[tuple[str, int, int, str, int]]:
+    """The entries of an archive, as they come: path, kind, apparent size in bytes, link target, stored bytes.
+
+    Whoever gets an entry may take its stored bytes from the feed; what is left of them is passed over. Paths are as
+    they stand in the archive; bytes that are no UTF-8 are surrogates.
+
+    Raises:
+        Truncated: the archive ends in the middle of an entry.
+        Damaged: a header makes no sense.
+    """
+    known: dict[str, str] = {}
+    common: dict[str, str] = {}
+    while not feed.at_end():
+        header = feed.take(_BLOCK)
+        if header[0] == 0 and header == _EMPTY:
+            return
+        flag = header[156]
+        kind = _KINDS.get(flag, -1)
+        stored = _number(header[124:136])
+        if kind < 0:
+            if not _extension(feed, flag, stored, known, common):
+                feed.skip(-(-stored // _BLOCK) * _BLOCK)
+            continue
+        path = _text(header[:100])
+        if header[345] and header[257:263] == b"ustar\0":
+            path = f"{_text(header[345:500])}/{path}"
+        link = _text(header[157:257]) if header[157] else ""
+        size = stored
+        if known or common:
+            path, link, stored, size = _overlaid({**common, **known}, path, link, stored)
+            known.clear()
+        if kind != FILE:
+            size = stored = 0
+        elif flag == 83:  # S
+            size = _sparse(feed, header)
+        elif path.endswith("/"):  # as archives older than POSIX write folders
+            kind, size = FOLDER, 0
+        if len(path) > _LONGEST:
+            raise Damaged("a name is longer than any file's can be")
+        end = feed.position + stored
+        yield path, kind, size, link, stored
+        left = end - feed.position
+        feed.skip(left + -stored % _BLOCK)
+
+
+def _extension(feed: Feed, flag: int, size: int, known: dict[str, str], common: dict[str, str]) -> bool:
+    """Read a header that is about others, where it is one."""
+    if flag not in b"xgLK":
+        return False
+    if size > _LONGEST:
+        raise Damaged(f"a header is {size} bytes long")
+    text = feed.take(size)
+    feed.skip(-size % _BLOCK)
+    if flag == 76:  # L
+        known["path"] = _text(text)
+    elif flag == 75:  # K
+        known["linkpath"] = _text(text)
+    else:
+        (known if flag == 120 else common).update(_pax(text))
+    return True
+
+
+def _pax(text: bytes) -> dict[str, str]:
+    """The records of a pax header: ``length key=value\\n``."""
+    found = {}
+    at = 0
+    while at < len(text) and text[at]:
+        space = text.find(b" ", at, at + 20)
+        try:
+            end = at + int(text[at:space])
+        except ValueError:
+            raise Damaged("a pax header is no list of records") from None
+        key, equals, value = text[space + 1 : end - 1].partition(b"=")
+        if space < 0 or end > len(text) or end <= space or not equals:
+            raise Damaged("a pax header is no list of records")
+        found[key.decode("utf-8", "replace")] = value.decode("utf-8", "surrogateescape")
+        at = end
+    return found
+
+
+def _overlaid(known: dict[str, str], path: str, link: str, stored: int) -> tuple[str, str, int, int]:
+    """An entry's path, link, stored and apparent size, with what the headers before it say."""
+    path = known.get("GNU.sparse.name") or known.get("path") or path
+    link = known.get("linkpath") or link
+    try:
+        stored = int(known.get("size", stored))
+        size = int(known.get("GNU.sparse.realsize") or known.get("GNU.sparse.size") or stored)
+    except ValueError:
+        raise Damaged("a pax header gives a size that is no number") from None
+    if stored < 0 or size < 0:
+        raise Damaged("a pax header gives a negative size")
+    return path, link, stored, size
+
+
+def _sparse(feed: Feed, header: bytes) -> int:
+    """The apparent size of a sparse file in GNU's old format; its further headers are passed over."""
+    more = header[482]
+    while more:
+        more = feed.take(_BLOCK)[504]
+    return _number(header[483:495])
+
+
+def _number(field: bytes) -> int:
+    if field[0] & 0x80:
+        number = int.from_bytes(field[1:], "big") + ((field[0] & 0x7F) << 88)
+    else:
+        try:
+            number = int(field.rstrip(b"\0 ") or b"0", 8)
+        except ValueError:
+            raise Damaged("a header is none") from None
+    if not 0 <= number < 1 << 63:
+        raise Damaged("a header gives a size that cannot be")
+    return number
+
+
+def _text(field: bytes) -> str:
+    end = field.find(0)
+    return (field if end < 0 else field[:end]).decode("utf-8", "surrogateescape")
+
+
+__all__ = ["FILE", "FOLDER", "HARDLINK", "OTHER", "SYMLINK", "Damaged", "Truncated", "entries"]
