@@ -74,7 +74,9 @@ class Account:
         live: bytes of each layer that the final filesystem shows.
         files: what the final filesystem shows, in no order that matters.
         dead: what is hidden, in the order in which it was.
+        sizes: bytes of each inode.
         prints: fingerprint of the content of each inode.
+        links: the targets of links, by inode.
         strippable: bytes of symbols in programs, by inode.
         notices: what is missing or odd, in words.
     """
@@ -84,7 +86,9 @@ class Account:
     live: tuple[int, ...]
     files: tuple[File, ...]
     dead: tuple[Dead, ...]
+    sizes: array[int]
     prints: array[int]
+    links: dict[int, str]
     strippable: dict[int, int]
     notices: tuple[str, ...]
 
@@ -118,9 +122,17 @@ def take(image: Image) -> Account:
     live = [0] * len(image.layers)
     for file in files:
         live[file.layer] += file.size
-    notices = (*image.notices, *stack.notices())
     return Account(
-        image, tuple(stack.held), tuple(live), files, tuple(stack.dead), stack.prints, stack.strippable, notices
+        image=image,
+        held=tuple(stack.held),
+        live=tuple(live),
+        files=files,
+        dead=tuple(stack.dead),
+        sizes=stack.sizes,
+        prints=stack.prints,
+        links=stack.links,
+        strippable=stack.strippable,
+        notices=(*image.notices, *stack.notices()),
     )
 
 

@@ -54,7 +54,9 @@ class _Archive:
         return self.blobs.get(name)
 
 
-def read(pieces: Iterable[bytes], name: str, *, wanted: str = "", platform: str = "") -> Image:
+def read(
+    pieces: Iterable[bytes], name: str, *, wanted: str = "", platform: str = "", estimated: bool = False
+) -> Image:
     """Read one image of an archive.
 
     Args:
@@ -62,12 +64,13 @@ def read(pieces: Iterable[bytes], name: str, *, wanted: str = "", platform: str 
         name: of the archive, for people.
         wanted: a reference, where the archive holds several images.
         platform: ``os/architecture[/variant]``, where it holds several.
+        estimated: whether to find out what each layer would take in a registry.
 
     Raises:
         ImageError: it is no archive of images, it is damaged, or does not hold what is wanted.
     """
     try:
-        found = _read(compression.plain(pieces))
+        found = _read(compression.plain(pieces), estimated)
     except Truncated:
         raise ImageError(f"{name} is cut short", hint=_AGAIN) from None
     except Damaged as error:
@@ -87,7 +90,7 @@ def read(pieces: Iterable[bytes], name: str, *, wanted: str = "", platform: str 
     )
 
 
-def _read(pieces: Iterable[bytes]) -> _Archive:
+def _read(pieces: Iterable[bytes], estimated: bool) -> _Archive:
     found = _Archive()
     feed = Feed(pieces)
     for path, kind, _, link, stored in entries(feed):
@@ -96,11 +99,11 @@ def _read(pieces: Iterable[bytes]) -> _Archive:
             folder = posixpath.dirname(name) if kind == SYMLINK else ""
             found.links[name] = posixpath.normpath(posixpath.join(folder, link)).removeprefix("./")
         elif kind == FILE:
-            _take(found, name, feed.stretch(stored), stored)
+            _take(found, name, feed.stretch(stored), stored, estimated)
     return found
 
 
-def _take(found: _Archive, name: str, pieces: Iterator[bytes], stored: int) -> None:
+def _take(found: _Archive, name: str, pieces: Iterator[bytes], stored: int, estimated: bool) -> None:
     """Take a file of the archive for what its first bytes say that it is."""
     head = b""
     while len(head) < min(512, stored):
@@ -115,7 +118,7 @@ def _take(found: _Archive, name: str, pieces: Iterator[bytes], stored: int) -> N
         found.blobs[name] = _Blob(None, stored, how, "it is no tar, and not compressed in a way that is known")
         return
     try:
-        found.blobs[name] = _Blob(layer.read(compression.plain(whole)), stored, how)
+        found.blobs[name] = _Blob(layer.read(compression.plain(whole), estimated=estimated), stored, how)
     except Truncated:
         found.blobs[name] = _Blob(None, stored, how, "it is cut short")
     except Damaged as error:

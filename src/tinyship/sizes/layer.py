@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tinyship.sizes import elf
+from tinyship.sizes.estimate import Estimate
 from tinyship.sizes.feed import Feed
 from tinyship.sizes.tar import FILE, FOLDER, HARDLINK, OTHER, SYMLINK, Damaged, entries
 
@@ -50,6 +51,7 @@ class Contents:
         strippable: bytes of symbols and debugging information in programs, by entry.
         diff_id: the digest of the tar, ``sha256:...``.
         length: bytes of the tar.
+        compressed: what it would take in a registry, by compression, where that was asked for; estimates.
         notices: what could not be read as it stands.
     """
 
@@ -64,15 +66,17 @@ class Contents:
     strippable: dict[int, int] = field(default_factory=dict)
     diff_id: str = ""
     length: int = 0
+    compressed: dict[str, int] = field(default_factory=dict)
     notices: list[str] = field(default_factory=list)
 
 
-def read(pieces: Iterable[bytes], *, most: int = MOST_ENTRIES) -> Contents:
+def read(pieces: Iterable[bytes], *, most: int = MOST_ENTRIES, estimated: bool = False) -> Contents:
     """Read a layer's tar, uncompressed, from its beginning to its end.
 
     Args:
         pieces: the tar, in pieces of any length; none is kept.
         most: entries that it may have.
+        estimated: whether to compress it as well, which takes most of the time, to know what it would take.
 
     Raises:
         Truncated: it ends in the middle of an entry.
@@ -81,6 +85,9 @@ def read(pieces: Iterable[bytes], *, most: int = MOST_ENTRIES) -> Contents:
     import xxhash
 
     contents = Contents()
+    estimate = Estimate() if estimated else None
+    if estimate:
+        pieces = estimate.through(pieces)
     with _Digest() as digest:
         feed = Feed(digest.through(pieces))
         whole, parts = xxhash.xxh3_64_intdigest, xxhash.xxh3_64
@@ -123,6 +130,8 @@ def read(pieces: Iterable[bytes], *, most: int = MOST_ENTRIES) -> Contents:
         feed.drain()
     contents.diff_id = f"sha256:{digest.hexdigest()}"
     contents.length = feed.total
+    if estimate:
+        contents.compressed = {"gzip": estimate.gzip, "zstd": estimate.zstd}
     if not paths and not contents.whiteouts and not contents.opaques and feed.total % 512:
         raise Damaged("it is no tar")
     return contents

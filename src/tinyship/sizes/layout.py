@@ -25,19 +25,20 @@ def is_layout(path: Path) -> bool:
     return (path / "index.json").is_file()
 
 
-def read(folder: Path, *, wanted: str = "", platform: str = "") -> Image:
+def read(folder: Path, *, wanted: str = "", platform: str = "", estimated: bool = False) -> Image:
     """Read one image of a layout.
 
     Args:
         folder: the layout.
         wanted: a name, where it holds several images.
         platform: ``os/architecture[/variant]``, where it holds several.
+        estimated: whether to find out what each layer would take in a registry.
 
     Raises:
         ImageError: it is damaged, or does not hold what is wanted.
     """
     name = str(folder)
-    store = _Folder(folder)
+    store = _Folder(folder, estimated)
     index = oci.parsed(store.file(folder / "index.json"), f"the index of {name}")
     descriptors = index.get("manifests")
     if not isinstance(descriptors, list):
@@ -65,6 +66,7 @@ class _Folder:
     """The blobs of a layout."""
 
     root: Path
+    estimated: bool
 
     def file(self, path: Path) -> bytes:
         """A small file."""
@@ -88,7 +90,7 @@ class _Folder:
         head = next(pieces(path), b"")
         how = compression.kind(head)
         try:
-            contents = layer.read(compression.plain(pieces(path)))
+            contents = layer.read(compression.plain(pieces(path)), estimated=self.estimated)
         except Truncated:
             raise ImageError(f"the layer {oci.short(digest)} in {self.root} is cut short") from None
         except Damaged as error:
