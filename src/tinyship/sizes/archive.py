@@ -54,9 +54,7 @@ class _Archive:
         return self.blobs.get(name)
 
 
-def read(
-    pieces: Iterable[bytes], name: str, *, wanted: str = "", platform: str = "", estimated: bool = False
-) -> Image:
+def read(pieces: Iterable[bytes], name: str, *, wanted: str = "", platform: str = "", estimated: bool = False) -> Image:
     """Read one image of an archive.
 
     Args:

@@ -9,7 +9,6 @@ from typing import TypeVar
 from tinyship.sizes.account import Account, Dead, File
 from tinyship.sizes.tar import FOLDER
 
-
 _Sized = TypeVar("_Sized", File, Dead)
 
 
