@@ -182,12 +182,16 @@ class BudgetExceeded(TinyshipError):
     """One or more budgets are broken.
 
     Args:
+        count: of the limits that are broken.
+        lines: what each says, and its causes.
         rows: the size table, as it would have been shown.
     """
 
-    def __init__(self, broken: Sequence[str], rows: Sequence[Row], *, stage: str = "", image: str = "") -> None:
-        many = f"{len(broken)} budgets are broken" if len(broken) > 1 else "a budget is broken"
-        super().__init__(many, tail=broken, hint="Make it smaller, or raise `size.budgets`.", stage=stage, image=image)
+    def __init__(
+        self, count: int, lines: Sequence[str], rows: Sequence[Row], *, stage: str = "", image: str = ""
+    ) -> None:
+        many = f"{count} budgets are broken" if count > 1 else "a budget is broken"
+        super().__init__(many, tail=lines, hint="Make it smaller, or raise `size.budgets`.", stage=stage, image=image)
         self.rows = tuple(rows)
 
 

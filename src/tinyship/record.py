@@ -28,11 +28,13 @@ class Sizes:
     pull: int | None
     unique: int | None
     layers: int
+    dead: int | None = None
 
     @classmethod
     def of(cls, row: Row) -> Sizes:
         """The sizes that a row of the size table shows."""
-        return cls(row.stage, row.image, row.unpacked, row.pull, row.unique, row.layers)
+        pull = None if row.estimated else row.pull
+        return cls(row.stage, row.image, row.unpacked, pull, row.unique, row.layers, row.dead)
 
 
 @dataclass(frozen=True, slots=True)

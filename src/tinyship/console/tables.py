@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from tinyship.plan import Plan
     from tinyship.sizes.table import Row
 
-_COLUMNS = ("stage", "image", "unpacked", "pull", "unique", "layers", "change")
+_COLUMNS = ("stage", "image", "unpacked", "pull", "unique", "dead", "layers", "change")
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[str] = ()) -> tuple[str, ...]:
@@ -37,15 +37,19 @@ def sizes(rows: Sequence[Row]) -> tuple[str, ...]:
             row.stage,
             row.image,
             size(row.unpacked),
-            known(row.pull),
+            known(row.pull, estimated=row.estimated),
             known(row.unique),
+            known(row.dead),
             str(row.layers),
             change(row.change),
         )
         for row in rows
     ]
     notes = (f"{row.image}: {row.note}" for row in rows if row.note)
-    return (*table(_COLUMNS, cells, right=_COLUMNS[2:]), *notes)
+    read = any(row.dead is not None for row in rows)
+    shown = [number for number, column in enumerate(_COLUMNS) if read or column != "dead"]
+    columns = [_COLUMNS[number] for number in shown]
+    return (*table(columns, [[line[number] for number in shown] for line in cells], right=columns[2:]), *notes)
 
 
 def plan(plan: Plan) -> tuple[str, ...]:

@@ -19,9 +19,9 @@ def change(count: int | None) -> str:
     return f"{'+' if count > 0 else '-'}{size(abs(count))}" if count else "="
 
 
-def known(count: int | None) -> str:
-    """A size, "-" where it is not known."""
-    return "-" if count is None else size(count)
+def known(count: int | None, *, estimated: bool = False) -> str:
+    """A size, "-" where it is not known, "~14.0 MB" where it is an estimate."""
+    return "-" if count is None else f"{'~' if estimated else ''}{size(count)}"
 
 
 def seconds(duration: float) -> str:

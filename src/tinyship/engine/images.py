@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -14,6 +14,8 @@ from tinyship.engine.faults import translated
 from tinyship.engine.frames import frames
 from tinyship.errors import EngineError, RegistryError
 from tinyship.events import Events, Transfer
+
+_PIECE = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +149,28 @@ def load(engine: Engine, chunks: Iterable[bytes], *, events: Events) -> None:
     """
     what = "loading the image into the engine"
     _send(engine, "/images/load", _Counted(chunks, "image", events), params={"quiet": "1"}, what=what)
+
+
+def saved(engine: Engine, reference: str) -> Iterator[bytes]:
+    """The ``docker save`` archive of an image, as it comes.
+
+    Raises:
+        EngineError: the engine has no such image, or lost it, or the connection, on the way.
+    """
+    import requests
+    import urllib3.exceptions
+
+    api = engine.api
+    what = f"reading {reference} from the engine"
+    with translated(what):
+        response = api._get(api._url("/images/{0}/get", reference), stream=True, timeout=None)
+        api._raise_for_status(response)
+    try:
+        with closing(response):
+            yield from response.iter_content(_PIECE)
+    except (requests.RequestException, urllib3.exceptions.HTTPError, OSError):
+        with translated(what):
+            raise
 
 
 def pull(engine: Engine, name: str, digest: str, *, credential: Credential | None, events: Events) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Callable
-from typing import Annotated, Literal
+from typing import Annotated
 
 import msgspec
 
@@ -27,7 +27,9 @@ from tinyship.settings.grammar import (
     check_tag,
     check_template,
 )
-from tinyship.settings.quantity import parse_bytes, parse_growth
+from tinyship.settings.limits import Size
+from tinyship.settings.quantity import parse_bytes
+from tinyship.settings.section import Section
 
 Words = str | tuple[str, ...]
 """A command: a list of arguments, or one string that is split as a shell would split it (and runs without a shell)."""
@@ -44,11 +46,7 @@ def words(command: Words) -> tuple[str, ...]:
     return tuple(shlex.split(command)) if isinstance(command, str) else command
 
 
-class _Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=False):
-    """A section of the config: frozen, keywords only, and strict about unknown keys."""
-
-
-class Version(_Section, frozen=True):
+class Version(Section, frozen=True):
     """Where the version comes from: git tags (the default), a literal, or a file. At most one of the three."""
 
     tag: str = ""
@@ -79,7 +77,7 @@ class Version(_Section, frozen=True):
             raise ValueError("it needs a group around the version")
 
 
-class Rootfs(_Section, frozen=True):
+class Rootfs(Section, frozen=True):
     """A root filesystem: a tar file, or a command that writes a tar to its standard output. Exactly one of the two."""
 
     tar: str = ""
@@ -92,7 +90,7 @@ class Rootfs(_Section, frozen=True):
             check_command(self.command)
 
 
-class Base(_Section, frozen=True):
+class Base(Section, frozen=True):
     """A base image: built from a Dockerfile, imported from a root filesystem, or pulled by digest."""
 
     name: str
@@ -129,7 +127,7 @@ class Base(_Section, frozen=True):
                 check_digest(self.pull)
 
 
-class Build(_Section, frozen=True):
+class Build(Section, frozen=True):
     """The fat image that compiles, and what is run in it."""
 
     dockerfile: str = "Dockerfile.build"
@@ -169,7 +167,7 @@ class Build(_Section, frozen=True):
             options.check_each(self.outputs, options.output)
 
 
-class Smoke(_Section, frozen=True):
+class Smoke(Section, frozen=True):
     """How to tell that a released image works."""
 
     command: Words = ()
@@ -184,7 +182,7 @@ class Smoke(_Section, frozen=True):
             check_seconds(self.timeout)
 
 
-class Run(_Section, frozen=True):
+class Run(Section, frozen=True):
     """How to run the released image."""
 
     ports: tuple[str, ...] = ()
@@ -199,7 +197,7 @@ class Run(_Section, frozen=True):
             check_command(self.command)
 
 
-class Release(_Section, frozen=True):
+class Release(Section, frozen=True):
     """The tiny image that ships."""
 
     dockerfile: str = "Dockerfile"
@@ -215,7 +213,7 @@ class Release(_Section, frozen=True):
             options.check_each(self.outputs, options.output)
 
 
-class Push(_Section, frozen=True):
+class Push(Section, frozen=True):
     """Where a release goes, under which tags."""
 
     to: tuple[str, ...] = ()
@@ -239,37 +237,7 @@ class Push(_Section, frozen=True):
                 raise ValueError("there is none")
 
 
-class Budget(_Section, frozen=True):
-    """A limit on an image. Sizes like ``40MB`` (decimal) or ``40MiB``; growth like ``5%`` or ``2MB``."""
-
-    stage: Literal["base", "build", "release"] = "release"
-    unpacked: str = ""
-    unique: str = ""
-    layers: int = 0
-    growth: str = ""
-    """How much larger than the last release `unpacked` may be."""
-    floor: str = ""
-    """Growth below this never alarms."""
-
-    def __post_init__(self) -> None:
-        for key in ("unpacked", "unique", "floor"):
-            if getattr(self, key):
-                with about(key):
-                    parse_bytes(getattr(self, key))
-        if self.growth:
-            with about("growth"):
-                parse_growth(self.growth)
-        if self.floor and not self.growth:
-            raise ValueError("`floor` goes with `growth`")
-
-
-class Size(_Section, frozen=True):
-    """Limits on sizes."""
-
-    budgets: tuple[Budget, ...] = ()
-
-
-class Clean(_Section, frozen=True):
+class Clean(Section, frozen=True):
     """What stays."""
 
     keep: int = 3
@@ -280,7 +248,7 @@ class Clean(_Section, frozen=True):
             raise ValueError("`keep`: it is at least 1 (`clean.all` removes everything)")
 
 
-class BuilderTls(_Section, frozen=True):
+class BuilderTls(Section, frozen=True):
     """The certificates for a builder at ``tcp://``, as paths of PEM files; without any of them nothing is encrypted."""
 
     ca: str = ""
@@ -309,7 +277,7 @@ _READERS: dict[str, Callable[[str], object]] = {
 }
 
 
-class Settings(_Section, frozen=True):
+class Settings(Section, frozen=True):
     """One image and how it is made, released and pushed."""
 
     image: str

@@ -1,15 +1,23 @@
-"""Limits on sizes: what each says, and which are broken."""
+"""Limits on sizes: what each says, which are broken, and what broke them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
+from tinyship.context.names import shown
 from tinyship.settings.quantity import parse_bytes, parse_growth
+from tinyship.sizes import explain
+from tinyship.sizes.account import Account
+from tinyship.sizes.diff import Diff
 from tinyship.sizes.table import Row
 
 if TYPE_CHECKING:
-    from tinyship.settings.schema import Budget
+    from tinyship.settings.limits import Budget
+
+_SIZES = ("unpacked", "pull", "unique", "dead")
+_CAUSES = 3
 
 
 class Weighed(Protocol):
@@ -28,14 +36,37 @@ class Weighed(Protocol):
         """Files on disk."""
 
 
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """A limit that an image breaks.
+
+    Args:
+        budget: that it is one of.
+        row: the image.
+        limit: ``unpacked``, ``pull``, ``unique``, ``dead``, ``layers`` or ``growth``.
+        text: what it is, what it may be, and by how much it is over.
+        causes: what it is made of, largest first, in words.
+    """
+
+    budget: Budget
+    row: Row
+    limit: str
+    text: str
+    causes: tuple[str, ...] = ()
+
+    def lines(self) -> tuple[str, ...]:
+        """The text, and its causes below it."""
+        return (self.text, *(f"  {cause}" for cause in self.causes))
+
+
 def describe(budget: Budget) -> str:
     """A budget in words: "release: unpacked at most 40MB, growth at most 5%"."""
-    limits = [f"{key} at most {getattr(budget, key)}" for key in ("unpacked", "unique", "layers", "growth")]
-    return f"{budget.stage}: " + ", ".join(text for text in limits if not text.endswith((" 0", " ")))
+    limits = [f"{key} at most {limit}" for key in (*_SIZES, "layers", "growth") if (limit := getattr(budget, key))]
+    return f"{budget.stage}: {', '.join(limits)}"
 
 
-def broken(budgets: Iterable[Budget], rows: Iterable[Row], before: Sequence[Weighed]) -> tuple[str, ...]:
-    """One line for each limit that a row breaks: what it is, what it may be, and by how much it is over.
+def broken(budgets: Iterable[Budget], rows: Iterable[Row], before: Sequence[Weighed]) -> tuple[Broken, ...]:
+    """Every limit that a row breaks.
 
     Args:
         budgets: the limits.
@@ -44,12 +75,31 @@ def broken(budgets: Iterable[Budget], rows: Iterable[Row], before: Sequence[Weig
     """
     rows = tuple(rows)
     return tuple(
-        line
+        found
         for budget in budgets
         for row in rows
         if row.stage == budget.stage
-        for line in (*_over(budget, row), *_grown(budget, row, before))
+        for found in (*_over(budget, row), *_grown(budget, row, before))
     )
+
+
+def explained(found: Broken, account: Account, *, base: int, diff: Diff | None) -> Broken:
+    """A broken limit with its largest causes.
+
+    Args:
+        account: of the image.
+        base: how many of its layers belong to its base.
+        diff: to the last release; None where that is not at hand.
+    """
+    if found.limit == "growth" and diff:
+        causes: Iterable[str] = _gains(diff)
+    elif found.limit == "dead":
+        causes = _deaths(account)
+    elif found.limit == "layers":
+        causes = _layers(account, base, smallest=True)
+    else:
+        causes = (*_layers(account, base if found.limit == "unique" else 0), *_files(account))
+    return replace(found, causes=tuple(causes))
 
 
 def before_of(row: Row, before: Sequence[Weighed]) -> Weighed | None:
@@ -60,26 +110,56 @@ def before_of(row: Row, before: Sequence[Weighed]) -> Weighed | None:
     return None
 
 
-def _over(budget: Budget, row: Row) -> Iterable[str]:
-    for key, actual in (("unpacked", row.unpacked), ("unique", row.unique)):
-        limit = getattr(budget, key)
+def _over(budget: Budget, row: Row) -> Iterator[Broken]:
+    for key in _SIZES:
+        limit, actual = getattr(budget, key), getattr(row, key)
         if limit and actual is not None and actual > parse_bytes(limit):
-            yield _line(row, key, actual, limit, actual - parse_bytes(limit))
+            estimate = " (an estimate)" if key == "pull" and row.estimated else ""
+            yield Broken(budget, row, key, _line(row, key + estimate, actual, limit, actual - parse_bytes(limit)))
     if budget.layers and row.layers > budget.layers:
-        yield f"{row.image}: {row.layers} layers, budget {budget.layers}"
+        yield Broken(budget, row, "layers", f"{row.image}: {row.layers} layers, budget {budget.layers}")
 
 
-def _grown(budget: Budget, row: Row, before: Sequence[Weighed]) -> Iterable[str]:
+def _grown(budget: Budget, row: Row, before: Sequence[Weighed]) -> Iterator[Broken]:
     last = before_of(row, before)
     if not budget.growth or not last:
         return
     grown = row.unpacked - last.unpacked
     allowed = max(parse_growth(budget.growth).allowance(last.unpacked), parse_bytes(budget.floor or "0"))
     if grown > allowed:
-        yield _line(row, "unpacked growth", grown, budget.growth, grown - allowed)
+        yield Broken(budget, row, "growth", _line(row, "unpacked growth", grown, budget.growth, grown - allowed))
 
 
 def _line(row: Row, what: str, actual: int, limit: str, over: int) -> str:
+    return f"{row.image}: {what} {_size(actual)}, budget {limit}: over by {_size(over)}"
+
+
+def _layers(account: Account, base: int, *, smallest: bool = False) -> Iterator[str]:
+    steps = [step for step in explain.steps(account) if step.number > base]
+    for step in sorted(steps, key=lambda step: step.held if smallest else -step.held)[:_CAUSES]:
+        yield f"{_size(step.held)} {step.instruction or f'layer {step.number}'}"
+
+
+def _files(account: Account) -> Iterator[str]:
+    for file in explain.largest_files(account, _CAUSES):
+        yield f"{_size(file.size)} /{shown(file.path)}"
+
+
+def _deaths(account: Account) -> Iterator[str]:
+    names = [layer.instruction or f"layer {number}" for number, layer in enumerate(account.image.layers, 1)]
+    for dead in explain.largest_dead(account, _CAUSES):
+        yield (
+            f"{_size(dead.size)} /{shown(dead.path)}, written by {names[dead.written]}, {dead.cause} by "
+            f"{names[dead.hidden]}"
+        )
+
+
+def _gains(diff: Diff) -> Iterator[str]:
+    for change in [change for change in diff.paths if change.gained > 0][:_CAUSES]:
+        yield f"+{_size(change.gained)} /{shown(change.path)}, {change.word}"
+
+
+def _size(count: int) -> str:
     from humanize import naturalsize
 
-    return f"{row.image}: {what} {naturalsize(actual)}, budget {limit}: over by {naturalsize(over)}"
+    return naturalsize(count)

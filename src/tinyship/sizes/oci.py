@@ -47,7 +47,7 @@ def manifest_of(
     Raises:
         ImageError: it has no such platform, or several and none was named.
     """
-    found = list(_images(store, descriptors, name, 0))
+    found = _images(store, descriptors, name, wanted, 0)
     fitting = [(made_for, manifest) for made_for, manifest in found if _fits(made_for, wanted)]
     there = ", ".join(sorted({made_for for made_for, _ in found}))
     if not found:
@@ -126,7 +126,7 @@ def short(digest: str) -> str:
 
 
 def _images(
-    store: Store, descriptors: Sequence[Mapping[str, Any]], name: str, depth: int
+    store: Store, descriptors: Sequence[Mapping[str, Any]], name: str, wanted: str, depth: int
 ) -> list[tuple[str, Mapping[str, Any]]]:
     """The manifests of images below some descriptors, each with its platform; attestations are none."""
     if depth > _DEEPEST:
@@ -137,9 +137,13 @@ def _images(
             raise ImageError(f"{name} has an index that is damaged")
         if "vnd.docker.reference.type" in (descriptor.get("annotations") or {}):
             continue
+        said = descriptor.get("platform")
+        if wanted and isinstance(said, dict) and said.get("architecture") and not _fits(platform(said), wanted):
+            found.append((platform(said), {}))  # which need not be here
+            continue
         document = parsed(store.document(descriptor["digest"]), f"a manifest of {name}")
         if isinstance(document.get("manifests"), list):
-            found += _images(store, document["manifests"], name, depth + 1)
+            found += _images(store, document["manifests"], name, wanted, depth + 1)
         elif "config" in document and "layers" in document:
             found.append((_platform(store, descriptor, document, name), document))
     return found

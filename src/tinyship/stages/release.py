@@ -87,7 +87,10 @@ def make(scope: Scope) -> Released:
     broken = budgets.broken(scope.settings.size.budgets, rows, before.sizes if before else ())
     rows = size.with_notes(rows, scope.settings.size.budgets, broken)
     if broken:
-        raise BudgetExceeded(broken, rows, stage="release", image=f"{name}:{scope.revision.full_version}")
+        earlier = f"{name}:{before.version}" if before else ""
+        broken = size.explained(scope, broken, lambda row: earlier if row.stage == "release" else "")
+        lines = [line for one in broken for line in one.lines()]
+        raise BudgetExceeded(len(broken), lines, rows, stage="release", image=f"{name}:{scope.revision.full_version}")
     for tag in others:
         images.tag(scope.engine, result.image_id, f"{name}:{tag}")
     rows = tuple(_renamed(row, f"{name}:{sanitise(scope.revision.full_version)}") for row in rows)

@@ -2,59 +2,120 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tinyship import record
 from tinyship.engine import images
 from tinyship.engine.images import Image
-from tinyship.sizes import budgets
+from tinyship.errors import TinyshipError
+from tinyship.events import Notice
+from tinyship.sizes import budgets, diff, explain
+from tinyship.sizes.account import Account
+from tinyship.sizes.budgets import Broken
 from tinyship.sizes.table import Row
+from tinyship.stages import weighing
 from tinyship.stages.scope import Scope
 
 if TYPE_CHECKING:
-    from tinyship.settings.schema import Budget
+    from tinyship.settings.limits import Budget
 
 
-def rows(scope: Scope, *, release: str, before: Sequence[record.Sizes] = ()) -> tuple[Row, ...]:
+def rows(
+    scope: Scope, *, release: str, before: Sequence[record.Sizes] = (), estimated: bool = False
+) -> tuple[Row, ...]:
     """A row for each image of the pipeline that is in the engine.
 
     Args:
         release: the reference of the release image.
         before: the sizes that ``change`` is measured against.
+        estimated: read every image, to estimate what a pull would transfer, and to know its dead bytes.
     """
-    names = [("base", base.name) for base in scope.settings.base]
-    if scope.settings.build:
-        names.append(("build", f"{scope.settings.image}:{scope.settings.build.tag}"))
-    names.append(("release", release))
-    found = [(stage, name, images.find(scope.engine, name)) for stage, name in names]
+    found = [(stage, name, images.find(scope.engine, name)) for stage, name in _names(scope, release)]
     present = [(stage, name, image) for stage, name, image in found if image]
-    weighed = [(stage, name, image, images.unpacked(scope.engine, image)) for stage, name, image in present]
+    weighed = [(stage, name, image, weighing.unpacked(scope, image)) for stage, name, image in present]
     bases = [(image, unpacked) for stage, _, image, unpacked in weighed if stage == "base"]
-    return tuple(_row(stage, name, image, unpacked, bases, before) for stage, name, image, unpacked in weighed)
+    table = tuple(_row(stage, name, image, unpacked, bases, before) for stage, name, image, unpacked in weighed)
+    return tuple(_read(scope, row, image, estimated) for row, (_, _, image, _) in zip(table, weighed, strict=True))
 
 
-def now(scope: Scope) -> tuple[Row, ...]:
+def now(scope: Scope, *, estimated: bool = False) -> tuple[Row, ...]:
     """The table of what is in the engine now, measured against the last release."""
     last = record.read(scope.root).find(scope.settings.image)
-    reference = (
-        last.reference if last and images.find(scope.engine, last.reference) else f"{scope.settings.image}:local"
-    )
     before = (last.previous.sizes if last.previous else last.sizes) if last else ()
-    table = rows(scope, release=reference, before=before)
+    table = rows(scope, release=released(scope), before=before, estimated=estimated)
     if last:
         table = tuple(_with_pull(row, last) for row in table)
     limits = scope.settings.size.budgets
     return with_notes(table, limits, budgets.broken(limits, table, before))
 
 
-def with_notes(table: tuple[Row, ...], limits: Sequence[Budget], broken: Sequence[str]) -> tuple[Row, ...]:
+def released(scope: Scope) -> str:
+    """The reference of the release that is in the engine: that of the record, or else ``local``."""
+    last = record.read(scope.root).find(scope.settings.image)
+    there = last and images.find(scope.engine, last.reference)
+    return last.reference if last and there else f"{scope.settings.image}:local"
+
+
+def with_notes(table: tuple[Row, ...], limits: Sequence[Budget], broken: Sequence[Broken]) -> tuple[Row, ...]:
     """The rows, with what they are worth saying of: the release below the build, the budgets."""
     return tuple(replace(row, note=_note(row, table, limits, broken)) for row in table)
 
 
-def _note(row: Row, table: tuple[Row, ...], limits: Sequence[Budget], broken: Sequence[str]) -> str:
+def explained(scope: Scope, broken: Sequence[Broken], earlier: Callable[[Row], str]) -> tuple[Broken, ...]:
+    """The broken limits, each with its largest causes, as far as the images can be read.
+
+    Args:
+        earlier: the reference that a row's image had in the last release.
+    """
+    read: dict[str, Account | None] = {}
+
+    def account_of(reference: str) -> Account | None:
+        if reference not in read:
+            read[reference] = _account(scope, reference)
+        return read[reference]
+
+    found = []
+    for one in broken:
+        account = account_of(one.row.image)
+        if account is None:
+            found.append(one)
+            continue
+        before = account_of(earlier(one.row)) if one.limit == "growth" else None
+        base, _ = explain.base_layers(account, bases(scope))
+        compared = diff.compare(before, account) if before else None
+        found.append(budgets.explained(one, account, base=base, diff=compared))
+    return tuple(found)
+
+
+def bases(scope: Scope) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """The project's base images that are in the engine: names, and the diff ids of their layers."""
+    found = ((base.name, images.find(scope.engine, base.name)) for base in scope.settings.base)
+    return tuple((name, image.layers) for name, image in found if image)
+
+
+def _account(scope: Scope, reference: str) -> Account | None:
+    """What the layers of an image hold; None where they cannot be read, which is no reason to hide what they broke."""
+    try:
+        image = images.find(scope.engine, reference) if reference else None
+        return weighing.read(scope, image, name=reference) if image else None
+    except TinyshipError as error:
+        scope.events(Notice(f"the causes are not known: {error.message}", "warning"))
+        return None
+
+
+def _names(scope: Scope, release: str) -> tuple[tuple[str, str], ...]:
+    """The stages, and the references of their images."""
+    build = scope.settings.build
+    return (
+        *(("base", base.name) for base in scope.settings.base),
+        *((("build", f"{scope.settings.image}:{build.tag}"),) if build else ()),
+        ("release", release),
+    )
+
+
+def _note(row: Row, table: tuple[Row, ...], limits: Sequence[Budget], broken: Sequence[Broken]) -> str:
     notes = []
     build = next((other for other in table if other.stage == "build"), None)
     if row.stage == "release" and build and row.unpacked < build.unpacked:
@@ -62,15 +123,28 @@ def _note(row: Row, table: tuple[Row, ...], limits: Sequence[Budget], broken: Se
     for limit in limits:
         if limit.stage == row.stage:
             said = budgets.describe(limit).partition(": ")[2]
-            bad = any(line.startswith(f"{row.image}:") for line in broken)
+            bad = any(one.row.image == row.image and one.budget == limit for one in broken)
             notes.append(f"budget {said}: {'BROKEN' if bad else 'ok'}")
     return "; ".join(notes)
+
+
+def _read(scope: Scope, row: Row, image: Image, estimated: bool) -> Row:
+    """The row, with what only its layers tell, where that is asked for or a budget limits it."""
+    limits = [limit for limit in scope.settings.size.budgets if limit.stage == row.stage]
+    estimated = estimated or any(limit.pull for limit in limits)
+    if not estimated and not any(limit.dead for limit in limits):
+        return row
+    account = weighing.read(scope, image, name=row.image, estimated=estimated)
+    pull = weighing.pull_size(account)
+    return replace(row, dead=account.dead_bytes, pull=pull, estimated=pull is not None)
 
 
 def _with_pull(row: Row, last: record.Release) -> Row:
     """The row with the pull size that the last push measured, where it is still of the same image."""
     sizes = next((entry for entry in last.sizes if entry.stage == row.stage and entry.image == row.image), None)
-    return replace(row, pull=sizes.pull) if sizes and sizes.unpacked == row.unpacked else row
+    if not sizes or sizes.unpacked != row.unpacked or sizes.pull is None:
+        return row
+    return replace(row, pull=sizes.pull, estimated=False)
 
 
 def _row(
@@ -97,9 +171,5 @@ def _row(
 
 def _base_of(image: Image, bases: Sequence[tuple[Image, int]]) -> int | None:
     """The size of what ``image`` stands on: of the base whose chain of layers is the longest beginning of its own."""
-    below = [
-        (len(base.layers), unpacked)
-        for base, unpacked in bases
-        if len(base.layers) < len(image.layers) and image.layers[: len(base.layers)] == base.layers
-    ]
-    return max(below)[1] if below else None
+    count, name = explain.base_of(image.layers, [(base.id, base.layers) for base, _ in bases])
+    return next(unpacked for base, unpacked in bases if base.id == name) if count else None

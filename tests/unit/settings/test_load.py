@@ -235,7 +235,7 @@ def test_source_is_that_of_the_key() -> None:
         ({"push": {"timeout": []}}, "`tinyship.push.timeout` is a list, but a number is expected"),
         ({"build": {"command": {"a": 1}}}, "`tinyship.build.command` is a section, but text or a list is expected"),
         (
-            {"size": {"budgets": [{}, {"stage": "bulid"}]}},
+            {"size": {"budgets": [{"layers": 1}, {"stage": "bulid"}]}},
             '`tinyship.size.budgets[1].stage` is `"bulid"`, but one of base, build, release is expected',
         ),
         ({"base": [{}]}, "`tinyship.base[0].name` is missing"),
@@ -402,7 +402,7 @@ DIGEST = "sha256:" + "0" * 64
         ({"version": {"file": "x", "regex": "x"}}, "`tinyship.version.regex`: it needs a group around the version"),
         ({"size": {"budgets": [{"unpacked": "big"}]}}, "`tinyship.size.budgets[0].unpacked`: `big` is no size"),
         ({"size": {"budgets": [{"growth": "big"}]}}, "`tinyship.size.budgets[0].growth`: `big` is no growth"),
-        ({"size": {"budgets": [{"floor": "1MB"}]}}, "`floor` goes with `growth`"),
+        ({"size": {"budgets": [{"floor": "1MB"}]}}, "it limits nothing"),
         ({"clean": {"keep": 0}}, "`tinyship.clean.keep`: it is at least 1"),
     ],
 )

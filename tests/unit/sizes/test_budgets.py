@@ -7,11 +7,11 @@ from dataclasses import replace
 import pytest
 
 from tinyship.record import Sizes
-from tinyship.settings.schema import Budget
+from tinyship.settings.limits import Budget
 from tinyship.sizes import budgets
 from tinyship.sizes.table import Row
 
-ROW = Row("release", "lacion/foo:local", 7_000_000, None, 5_000_000, 3, None)
+ROW = Row("release", "lacion/foo:local", 7_000_000, 3_000_000, 5_000_000, 3, None, dead=100_000)
 LAST = (Sizes("release", "lacion/foo:1.0.0", 6_000_000, None, 4_000_000, 3),)
 
 
@@ -29,6 +29,10 @@ LAST = (Sizes("release", "lacion/foo:1.0.0", 6_000_000, None, 4_000_000, 3),)
         (Budget(growth="10%"), True),
         (Budget(growth="10%", floor="1MB"), False),
         (Budget(growth="1MB"), False),
+        (Budget(pull="3MB"), False),
+        (Budget(pull="2.9MB"), True),
+        (Budget(dead="100kB"), False),
+        (Budget(dead="0"), True),
         (Budget(growth="999kB"), True),
         (Budget(stage="build", unpacked="1B"), False),
     ],
@@ -40,8 +44,8 @@ def test_limits(budget: Budget, broken: bool) -> None:
 
 def test_says_what_and_by_how_much() -> None:
     """The line names the image, the actual size, the budget, and the excess."""
-    (line,) = budgets.broken([Budget(unpacked="6MB")], [ROW], LAST)
-    assert line == "lacion/foo:local: unpacked 7.0 MB, budget 6MB: over by 1.0 MB"
+    (found,) = budgets.broken([Budget(unpacked="6MB")], [ROW], LAST)
+    assert found.text == "lacion/foo:local: unpacked 7.0 MB, budget 6MB: over by 1.0 MB"
 
 
 def test_reports_all_at_once() -> None:

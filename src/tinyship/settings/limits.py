@@ -1,0 +1,43 @@
+"""The settings of sizes: limits on them."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from tinyship.settings.grammar import about
+from tinyship.settings.quantity import parse_bytes, parse_growth
+from tinyship.settings.section import Section
+
+
+class Budget(Section, frozen=True):
+    """A limit on an image. Sizes like ``40MB`` (decimal) or ``40MiB``; growth like ``5%`` or ``2MB``."""
+
+    stage: Literal["base", "build", "release"] = "release"
+    unpacked: str = ""
+    pull: str = ""
+    """Checked before there is a manifest, so against what gzip would make of the layers: an estimate."""
+    unique: str = ""
+    dead: str = ""
+    """Bytes that layers hold and later ones hide; ``0`` where there may be none."""
+    layers: int = 0
+    growth: str = ""
+    """How much larger than the last release `unpacked` may be."""
+    floor: str = "100kB"
+    """Growth below this never alarms: a share of a tiny image is next to nothing."""
+
+    def __post_init__(self) -> None:
+        for key in ("unpacked", "pull", "unique", "dead", "floor"):
+            if getattr(self, key):
+                with about(key):
+                    parse_bytes(getattr(self, key))
+        if self.growth:
+            with about("growth"):
+                parse_growth(self.growth)
+        if not any(getattr(self, key) for key in ("unpacked", "pull", "unique", "dead", "layers", "growth")):
+            raise ValueError("it limits nothing: set `unpacked`, `pull`, `unique`, `dead`, `layers` or `growth`")
+
+
+class Size(Section, frozen=True):
+    """Limits on sizes."""
+
+    budgets: tuple[Budget, ...] = ()

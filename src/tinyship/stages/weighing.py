@@ -1,0 +1,101 @@
+"""Weighs the images of an engine: by what it says where that is exact, by reading their layers where it is not."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+
+from tinyship import state
+from tinyship.engine import images
+from tinyship.engine.images import Image
+from tinyship.errors import TinyshipError
+from tinyship.events import Transfer
+from tinyship.sizes import account, archive
+from tinyship.sizes.account import Account
+from tinyship.stages.scope import Scope
+
+_FILE = "layers.json"
+_MOST = 5000
+"""Layers whose sizes are remembered."""
+
+
+def unpacked(scope: Scope, image: Image) -> int:
+    """The bytes of an image's files on disk, all layers, the same in every image store.
+
+    A graph driver counts them itself. The containerd store counts whole blocks, so there the layers are read, once:
+    a layer is what its digest says, and its size is remembered.
+
+    Raises:
+        EngineError: the image is gone.
+    """
+    if not scope.engine.containerd_store:
+        return images.unpacked(scope.engine, image)
+    known = _known(scope)
+    if not all(layer in known for layer in image.layers):
+        read(scope, image)
+        known = _known(scope)
+    return sum(known.get(layer, 0) for layer in image.layers)
+
+
+def read(scope: Scope, image: Image, *, name: str = "", estimated: bool = False) -> Account:
+    """Read the layers of an image in the engine, and account for every byte.
+
+    Args:
+        image: the image; of several platforms, the engine's own is read.
+        name: for people; its first tag where it is left out.
+        estimated: find out what each layer would take in a registry.
+
+    Raises:
+        EngineError: the engine has no such image, or lost it on the way.
+        ImageError: what the engine gave is damaged.
+    """
+    name = name or (image.tags[0] if image.tags else image.id)
+    platform = f"{image.os}/{image.architecture}" if scope.engine.containerd_store else ""
+    pieces = _told(scope, image.id, name)
+    found = account.take(archive.read(pieces, name, platform=platform, estimated=estimated))
+    _remember(scope, found)
+    return found
+
+
+def _told(scope: Scope, reference: str, name: str) -> Iterator[bytes]:
+    count = told = 0
+    for piece in images.saved(scope.engine, reference):
+        yield piece
+        count += len(piece)
+        if count - told > 16 << 20:
+            told = count
+            scope.events(Transfer("layers", "reading", count, image=name))
+    if told:
+        scope.events(Transfer("layers", "reading", count, count, done=True, image=name))
+
+
+def pull_size(found: Account) -> int | None:
+    """The compressed bytes that a pull would transfer: of each layer as it is stored, or else as gzip would make it.
+
+    None where the layers were read without an estimate.
+    """
+    sizes = [
+        layer.stored if layer.stored is not None else layer.contents.compressed.get("gzip")
+        for layer in found.image.layers
+    ]
+    known = [size for size in sizes if size is not None]
+    return sum(known) + len(json.dumps(found.image.config)) if len(known) == len(sizes) else None
+
+
+def _known(scope: Scope) -> Mapping[str, int]:
+    """The sizes of layers that were read before, by diff id; none where that cannot be told."""
+    try:
+        found = json.loads((scope.root / ".tinyship" / _FILE).read_bytes())
+    except (OSError, ValueError):
+        return {}
+    entries = found.items() if isinstance(found, dict) else ()
+    return {layer: size for layer, size in entries if isinstance(size, int)}
+
+
+def _remember(scope: Scope, found: Account) -> None:
+    fresh = {layer.diff_id: held for layer, held in zip(found.image.layers, found.held, strict=True)}
+    known = {layer: size for layer, size in _known(scope).items() if layer not in fresh}
+    every = [*known.items(), *fresh.items()][-_MOST:]
+    with suppress(TinyshipError):  # it is looked at again next time
+        state.write(scope.root, _FILE, json.dumps(dict(every)) + "\n")
