@@ -229,7 +229,8 @@ def _pull(repository: Repository, manifest: Manifest) -> int:
 
 def _is_for(has: str, asked: str) -> bool:
     """Whether an image runs where another platform is asked for: with no variant asked, any will do."""
-    return normal(has) == normal(asked) or has.startswith(f"{asked.rstrip('/')}/")
+    mine, wanted = normal(has), normal(asked)
+    return mine == wanted or (asked.count("/") == 1 and mine.split("/")[:2] == wanted.split("/")[:2])
 
 
 def _missing(repository: Repository, reference: str, platform: str, there: list[str]) -> RegistryError:
