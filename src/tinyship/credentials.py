@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tinyship.errors import RegistryError
-
-HUB = "docker.io"
+from tinyship.reference import split_host
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,14 +64,8 @@ def find(host: str) -> Credential | None:
 
 
 def host_of(reference: str) -> str:
-    """The registry's host that a reference names: ``lacion/foo`` is at ``docker.io``.
-
-    Source: ``splitDockerDomain`` of the distribution's reference grammar.
-    """
-    first, slash, _ = reference.partition("/")
-    if slash and (first == "localhost" or "." in first or ":" in first):
-        return HUB if first in {"index.docker.io", "registry-1.docker.io"} else first
-    return HUB
+    """The registry's host that a reference names, as ``find`` takes it: ``lacion/foo`` is at ``docker.io``."""
+    return split_host(reference)[0]
 
 
 def header(credential: Credential | None) -> str:

@@ -24,6 +24,8 @@ from tinyship.engine.containers import ContainerRequest
 from tinyship.engine.request import BuildRequest, CacheEntry, Output, Secret
 from tinyship.errors import ArtifactError, BuildFailed, ConfigError
 from tinyship.events import Event, Notice, Step, ignore
+from tinyship.registry.client import Repository
+from tinyship.registry.images import pull_size
 
 pytestmark = [pytest.mark.engine, pytest.mark.needs("buildkit")]
 
@@ -355,9 +357,8 @@ def test_push_from_the_builder(engine: Engine, tmp_path: Path, namespace: str, r
     asked = request(tmp_path, f"{namespace}/direct:1", "FROM scratch\nCOPY unique /\n", outputs=outputs)
     result = BuildKitBuilder(engine).build(asked, ignore)
     digest = result.responses[1]["containerimage.digest"]
-    from tinyship.registry import manifest
-
-    assert manifest.pull_size(f"{name}:1", digest, credential=None) > 0
+    with Repository.open(name, credential=None) as repository:
+        assert pull_size(repository, digest) > 0
     assert result.responses[2]["containerimage.digest"] == digest
 
 

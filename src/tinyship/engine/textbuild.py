@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from tinyship import dockerfile
-from tinyship.credentials import HUB, as_mapping, host_of
+from tinyship.credentials import as_mapping, host_of
 from tinyship.engine import advice, excerpt, faulty, images
 from tinyship.engine.connect import Engine
 from tinyship.engine.faults import translated
@@ -21,6 +21,7 @@ from tinyship.engine.frames import StreamError, frames
 from tinyship.engine.request import BuildRequest, BuildResult
 from tinyship.errors import BuildFailed, EngineError, Excerpt
 from tinyship.events import Events, Log, Notice, Step, Transfer
+from tinyship.reference import HUB
 
 if TYPE_CHECKING:
     from tinyship.context.source import Context

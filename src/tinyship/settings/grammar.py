@@ -1,7 +1,4 @@
-"""The grammar of what the settings name: repositories, tags, references, digests, assignments, artifacts.
-
-Source: the reference grammar of the CNCF distribution (``reference/regexp.go``).
-"""
+"""The grammar of what the settings name: repositories, tags, references, digests, assignments, artifacts."""
 
 from __future__ import annotations
 
@@ -11,13 +8,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from string import Formatter
 
-_HOST = r"(?:localhost|[a-zA-Z0-9-]+(?:\.[a-zA-Z0-9-]+)+|[a-zA-Z0-9-]+(?=:)|\[[0-9a-fA-F:]+\])(?::[0-9]+)?"
-_PART = r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
-_REPOSITORY = re.compile(rf"(?:{_HOST}/)?{_PART}(?:/{_PART})*")
+from tinyship.reference import DIGEST, REPOSITORY, REPOSITORY_LENGTH, TAG
+
 TAG_LENGTH = 128
 TEMPLATE_NAMES = ("version", "major", "minor", "patch", "commit", "short_commit", "branch", "date")
-_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
-_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
 @contextmanager
@@ -31,7 +25,7 @@ def about(key: str) -> Iterator[None]:
 
 def check_repository(name: str) -> None:
     """Raise ValueError unless ``name`` is a repository name as the distribution's reference grammar has it."""
-    if _REPOSITORY.fullmatch(name) and len(name) <= 255:
+    if REPOSITORY.fullmatch(name) and len(name) <= REPOSITORY_LENGTH:
         return
     if ":" in name.rpartition("/")[2]:
         raise ValueError(f"`{name}` has a tag, and tags come from `push.tags`")
@@ -45,7 +39,7 @@ def check_reference(name: str) -> None:
     repository, colon, tag = name.rpartition(":")
     if not colon or "/" in tag:
         repository, tag = name, "latest"
-    if not _REPOSITORY.fullmatch(repository) or not _TAG.fullmatch(tag):
+    if not REPOSITORY.fullmatch(repository) or not TAG.fullmatch(tag):
         raise ValueError(f"`{name}` is no image name (like `lacion/alpine:latest`)")
 
 
@@ -66,7 +60,7 @@ def check_seconds(seconds: float) -> None:
 
 def check_tag(tag: str) -> None:
     """Raise ValueError unless ``tag`` is a tag that Docker accepts."""
-    if not _TAG.fullmatch(tag):
+    if not TAG.fullmatch(tag):
         raise ValueError(f"`{tag}` is no tag (letters, digits, `_`, `.` and `-`; at most 128)")
 
 
@@ -87,13 +81,13 @@ def check_artifact(path: str) -> None:
 
 def check_digest(digest: str) -> None:
     """Raise ValueError unless ``digest`` is a SHA-256 digest as registries write it."""
-    if not _DIGEST.fullmatch(digest):
+    if not DIGEST.fullmatch(digest):
         raise ValueError(f"`{digest}` is no digest (sha256: and 64 hexadecimal digits)")
 
 
 def check_registry(registry: str) -> None:
     """Raise ValueError unless ``registry`` is a host with an optional port and path."""
-    if not _REPOSITORY.fullmatch(f"{registry}/x") or "://" in registry:
+    if not REPOSITORY.fullmatch(f"{registry}/x") or "://" in registry:
         raise ValueError(f"`{registry}` is no registry (host[:port][/path], without a scheme)")
 
 

@@ -14,7 +14,8 @@ from tinyship.errors import Refused, TinyshipError
 from tinyship.events import Notice
 from tinyship.plan import Action
 from tinyship.record import Pushed, Release
-from tinyship.registry import manifest
+from tinyship.registry import images as remote_images
+from tinyship.registry.client import Repository
 from tinyship.stages.scope import Scope
 
 if TYPE_CHECKING:
@@ -133,7 +134,8 @@ def _pull_size(
     if "," in platform and (image := images.find(scope.engine, release.id)):
         platform = f"{image.os}/{image.architecture}"
     try:
-        return manifest.pull_size(target, digest, platform=platform, credential=credential)
+        with Repository.open(target, credential=credential) as repository:
+            return remote_images.pull_size(repository, digest, platform=platform)
     except TinyshipError as error:
         scope.events(Notice(f"the pull size is not known: {error.message}", "warning"))
         return None

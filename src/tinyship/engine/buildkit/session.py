@@ -9,12 +9,13 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
-from tinyship.credentials import HUB, Credential
+from tinyship.credentials import Credential
 from tinyship.engine.buildkit.channel import NOT_FOUND, Channel, Handler, RpcError, Stream, framed
 from tinyship.engine.buildkit.door import Door
 from tinyship.engine.request import Secret
 from tinyship.engine.secret import value
 from tinyship.errors import ConfigError, TinyshipError
+from tinyship.reference import HUB
 
 HEALTH = "/grpc.health.v1.Health/Check"
 CREDENTIALS = "/moby.filesync.v1.Auth/Credentials"

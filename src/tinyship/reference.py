@@ -1,0 +1,95 @@
+"""What an image's reference says: its registry, its repository, its tag, its digest.
+
+Source: the reference grammar of the CNCF distribution (``reference/regexp.go``, ``reference/normalize.go``).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from tinyship.errors import ConfigError
+
+HUB = "docker.io"
+
+_HOST = r"(?:localhost|[a-zA-Z0-9-]+(?:\.[a-zA-Z0-9-]+)+|[a-zA-Z0-9-]+(?=:)|\[[0-9a-fA-F:]+\])(?::[0-9]+)?"
+_PART = r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
+REPOSITORY = re.compile(rf"(?:{_HOST}/)?{_PART}(?:/{_PART})*")
+"""A repository's name, with its host or without; beside this, it has at most ``REPOSITORY_LENGTH`` characters."""
+REPOSITORY_LENGTH = 255
+TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
+DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+
+_HUB_HOSTS = {"index.docker.io", "registry-1.docker.io"}
+_ID = re.compile(r"(?:sha256:)?[0-9a-f]{64}")
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """An image in a registry.
+
+    Args:
+        host: of the registry, with its port; ``docker.io`` for Docker Hub.
+        repository: without the host, and with ``library/`` where Docker Hub has it there.
+        tag: ``latest`` where neither tag nor digest were named; empty where only a digest was.
+        digest: ``sha256:...``; empty where none was named.
+    """
+
+    host: str
+    repository: str
+    tag: str
+    digest: str
+
+    @property
+    def manifest(self) -> str:
+        """What to ask the registry for: the digest, which says all, or else the tag."""
+        return self.digest or self.tag
+
+    def __str__(self) -> str:
+        tag = f":{self.tag}" if self.tag else ""
+        digest = f"@{self.digest}" if self.digest else ""
+        return f"{self.host}/{self.repository}{tag}{digest}"
+
+
+def parse(text: str) -> Reference:
+    """Read ``[host[:port]/]repository[:tag][@digest]`` as Docker reads it.
+
+    Raises:
+        ConfigError: it is none, and how.
+    """
+    if _ID.fullmatch(text):
+        raise _no(text, "it is an image's id", "A registry knows images by name: `repository:tag`.")
+    if "://" in text:
+        raise _no(text, "it is an address", f"Write it without `{text.partition('://')[0]}://`.")
+    name, at, digest = text.partition("@")
+    if at and not DIGEST.fullmatch(digest):
+        raise _no(text, f"`{digest}` is no digest", "A digest is `sha256:` and 64 hexadecimal digits.")
+    host, path = split_host(name)
+    repository, colon, tag = path.partition(":")
+    if colon and not TAG.fullmatch(tag):
+        raise _no(text, f"`{tag}` is no tag", "A tag has letters, digits, `_`, `.` and `-`; at most 128 of them.")
+    if host == HUB and "/" not in repository:
+        repository = f"library/{repository}"
+    if not REPOSITORY.fullmatch(f"{host}/{repository}"):
+        lower = text if digest else name.lower()
+        meant = f"Use lower case: `{lower}`." if text != lower else "One is like `lacion/foo:1.0`."
+        raise _no(text, "it is not of the form `[host[:port]/]repository[:tag][@digest]`", meant)
+    if len(repository) > REPOSITORY_LENGTH:
+        raise _no(text, f"its name has more than {REPOSITORY_LENGTH} characters", "")
+    return Reference(host, repository, tag or ("" if digest else "latest"), digest)
+
+
+def split_host(name: str) -> tuple[str, str]:
+    """The registry's host that a name begins with, and the rest: ``lacion/foo`` is at ``docker.io``.
+
+    Source: ``splitDockerDomain`` of the distribution's reference grammar.
+    """
+    first, slash, rest = name.partition("/")
+    if slash and (first == "localhost" or "." in first or ":" in first):
+        return (HUB if first in _HUB_HOSTS else first), rest
+    return HUB, name
+
+
+def _no(text: str, why: str, hint: str) -> ConfigError:
+    shown = text if len(text) <= 100 else f"{text[:100]}..."
+    return ConfigError(f"`{shown}` names no image in a registry: {why}", hint=hint)

@@ -1,0 +1,100 @@
+"""Telling a registry who we are when it asks.
+
+Source: RFC 7617, and the token specifications of the CNCF distribution (``spec/auth/token``, ``spec/auth/oauth``).
+"""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from typing import TYPE_CHECKING, Any
+
+from tinyship.credentials import Credential
+from tinyship.errors import RegistryError
+from tinyship.registry.faults import refused, translated
+
+if TYPE_CHECKING:
+    from dxf import DXF
+    from requests import Response
+
+_WHAT = "a token"
+
+
+def authorization(
+    dxf: DXF, challenge: Response, *, host: str, local: bool, credential: Credential | None, timeout: float
+) -> dict[str, str]:
+    """The headers that answer a registry's 401, with a token where it wants one.
+
+    Args:
+        dxf: python-dxf's client of the repository.
+        challenge: the registry's answer.
+        host: of the registry, as users write it.
+        local: whether it is on this machine, and plain HTTP is spoken with it.
+        credential: for the registry; None for an anonymous token.
+        timeout: seconds without an answer.
+
+    Raises:
+        RegistryError: it asks for something that we have not, or its token service refuses.
+    """
+    from dxf.exceptions import DXFAuthInsecureError, DXFUnauthorizedError
+    from requests import HTTPError
+
+    with translated(host, _WHAT, timeout):
+        try:
+            scheme, _, wanted = challenge.headers["WWW-Authenticate"].partition(" ")
+            if credential and credential.identity_token and scheme.lower() == "bearer":
+                # python-dxf knows of no identity tokens.
+                token = _exchanged(dxf._sessions[0], wanted, host, credential, timeout)
+                return {"Authorization": f"Bearer {token}"}
+            if credential and local and scheme.lower() == "basic":
+                # Over plain HTTP python-dxf sends credentials to nobody; engines send them to the loopback address.
+                pair = f"{credential.username}:{credential.secret}".encode()
+                return {"Authorization": f"Basic {b64encode(pair).decode()}"}
+            if not credential and scheme.lower() == "basic":
+                return {}
+            name = credential.username if credential else None
+            dxf.authenticate(name, credential.secret if credential else None, response=challenge)
+            return dict(dxf._headers)
+        except DXFUnauthorizedError:
+            raise _no_token(host, credential) from None
+        except HTTPError as error:
+            raise refused(error.response, host, _WHAT, credential) from error
+        except DXFAuthInsecureError:
+            raise RegistryError(
+                f"{host} wants tokens over plain HTTP, which others could read", host=host, hint="Give it TLS."
+            ) from None
+        except (ValueError, LookupError, TypeError, AttributeError) as error:
+            raise RegistryError(
+                f"{host} asks for credentials in a way that cannot be understood", host=host, hint="Is this a registry?"
+            ) from error
+
+
+def _exchanged(session: Any, challenge: str, host: str, credential: Credential, timeout: float) -> str:
+    """The access token that an identity token is exchanged for."""
+    from urllib.request import parse_http_list, parse_keqv_list
+
+    wanted = parse_keqv_list(parse_http_list(challenge))
+    realm = wanted["realm"]
+    if not realm.startswith("https://"):
+        raise RegistryError(f"{host} has its tokens made over plain HTTP, which others could read", host=host)
+    form = {
+        "grant_type": "refresh_token",
+        "service": wanted.get("service", ""),
+        "scope": wanted.get("scope", ""),
+        "client_id": "tinyship",
+        "refresh_token": credential.secret,
+    }
+    response = session.post(realm, data=form, timeout=timeout, allow_redirects=False)
+    if response.status_code in {400, 401, 403}:  # 400 is OAuth's `invalid_grant`
+        raise _no_token(host, credential)
+    response.raise_for_status()
+    answer = response.json()
+    return str(answer.get("access_token") or answer["token"])
+
+
+def _no_token(host: str, credential: Credential | None) -> RegistryError:
+    whose = f"the credentials from {credential.source}" if credential else "no credentials"
+    return RegistryError(
+        f"{host} refused to give a token for {whose}",
+        host=host,
+        hint=f"`docker login {host}` stores credentials; is the password still right?",
+    )

@@ -1,0 +1,278 @@
+"""One repository of one registry: its tags, its manifests, its blobs, each byte checked against its digest.
+
+Source: the OCI distribution specification.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import urljoin
+
+from tinyship.credentials import Credential
+from tinyship.errors import ConfigError, RegistryError
+from tinyship.reference import DIGEST, HUB, TAG, parse
+from tinyship.registry.authentication import authorization
+from tinyship.registry.faults import refused, translated
+
+if TYPE_CHECKING:
+    from requests import Response
+
+MANIFESTS = frozenset(
+    {"application/vnd.oci.image.manifest.v1+json", "application/vnd.docker.distribution.manifest.v2+json"}
+)
+INDEXES = frozenset(
+    {"application/vnd.oci.image.index.v1+json", "application/vnd.docker.distribution.manifest.list.v2+json"}
+)
+MANIFEST_LIMIT = 4 << 20
+"""Bytes of a manifest, at most: what the specification asks registries to take."""
+
+_PIECE = 256 << 10
+_HUB_API = "registry-1.docker.io"
+_LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """A manifest or an index, as the registry keeps it.
+
+    Args:
+        raw: its bytes, which its digest is of.
+        digest: ``sha256:...``.
+        media_type: one of ``MANIFESTS`` or ``INDEXES``.
+    """
+
+    raw: bytes
+    digest: str
+    media_type: str
+
+    @property
+    def is_index(self) -> bool:
+        """Whether it lists manifests, instead of layers."""
+        return self.media_type in INDEXES
+
+    def parsed(self) -> dict[str, Any]:
+        """What it says: a JSON object."""
+        return dict(json.loads(self.raw))
+
+
+class Repository:
+    """One repository of one registry; several threads may use it at once.
+
+    Args:
+        name: ``[host[:port]/]repository``; what a tag or a digest after it says is not looked at.
+        credential: for the registry; None to ask anonymously.
+        timeout: seconds without an answer, or between the parts of one.
+
+    Raises:
+        ConfigError: there can be no repository of this name.
+    """
+
+    def __init__(self, name: str, *, credential: Credential | None, timeout: float = 20.0) -> None:
+        from dxf import DXF
+        from requests.adapters import HTTPAdapter
+
+        reference = parse(name)
+        self.host = reference.host
+        self.name = reference.repository
+        self._credential = credential
+        self._timeout = timeout
+        self._local = _is_loopback(self.host)
+        api = _HUB_API if self.host == HUB else self.host
+        self._base = f"{'http' if self._local else 'https'}://{api}/v2/{self.name}/"
+        # python-dxf gets the tokens; what it reads loses raw bytes and digests, so reading is ours, on its session.
+        self._dxf = DXF(api, self.name, insecure=self._local, timeout=timeout)
+        self._dxf.__enter__()
+        session: Any = self._dxf._sessions[0]
+        session.auth = lambda request: request  # or requests would put what is in ~/.netrc in place of our header
+        session.trust_env = not self._local  # nor does what stays on this machine go through a proxy
+        session.adapters.pop("http://")
+        for loopback in _LOOPBACK:
+            session.mount(f"http://{loopback}:", HTTPAdapter())
+            session.mount(f"http://{loopback}/", HTTPAdapter())
+        self._session = session
+        self._authorization: dict[str, str] = {}
+        self._asked = threading.Lock()
+
+    @classmethod
+    def open(cls, name: str, *, credential: Credential | None, timeout: float = 20.0) -> Self:
+        """A repository, to be closed or used in a `with`; its registry is not asked yet."""
+        return cls(name, credential=credential, timeout=timeout)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._session.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def manifest(self, reference: str) -> Manifest:
+        """A manifest or an index.
+
+        Args:
+            reference: a tag, or a digest.
+
+        Raises:
+            RegistryError: it is not there, is not what its digest says, or is of an unknown kind; or the registry
+                does not give it.
+            ConfigError: the reference is neither.
+        """
+        by_digest = DIGEST.fullmatch(reference)
+        if not by_digest and not TAG.fullmatch(reference):
+            raise ConfigError(f"`{reference}` is neither a tag nor a digest")
+        what = f"{self.name}{'@' if by_digest else ':'}{reference}"
+        accepted = ", ".join(sorted(MANIFESTS | INDEXES))
+        with self._get(f"manifests/{reference}", what, accept=accepted) as response:
+            raw = self._read(response, what)
+        digest = f"sha256:{hashlib.sha256(raw).hexdigest()}"
+        said = str(response.headers.get("Docker-Content-Digest") or "")
+        for wanted in (reference if by_digest else digest, said if DIGEST.fullmatch(said) else digest):
+            if wanted != digest:
+                raise self._altered(what, wanted, digest)
+        return Manifest(raw, digest, self._media_type(raw, response, what))
+
+    def blob(self, digest: str, *, size: int | None = None) -> Iterator[bytes]:
+        """The bytes of a blob, in pieces of 256 kB at most; nothing is right before the last one has come.
+
+        Args:
+            digest: of the blob.
+            size: bytes that it has, where the manifest tells; more of them are not read.
+
+        Raises:
+            RegistryError: it is not there, breaks off, or is not what its digest says.
+            ConfigError: the digest is none.
+        """
+        if not DIGEST.fullmatch(digest):
+            raise ConfigError(f"`{digest}` is no digest")
+        what = f"the blob {digest} of {self.name}"
+        seen = hashlib.sha256()
+        read = 0
+        with self._get(f"blobs/{digest}", what) as response:
+            # Not decoded: some stores say of a compressed layer that HTTP has compressed it.
+            for piece in response.raw.stream(_PIECE, decode_content=False):
+                seen.update(piece)
+                read += len(piece)
+                if size is not None and read > size:
+                    break
+                yield piece
+        if size is not None and read != size:
+            came = "more" if read > size else f"{read}"
+            raise RegistryError(
+                f"{self.host} gave {came} bytes for {what}, which has {size}", host=self.host, hint="Try again."
+            )
+        if f"sha256:{seen.hexdigest()}" != digest:
+            raise self._altered(what, digest, f"sha256:{seen.hexdigest()}")
+
+    def tags(self) -> tuple[str, ...]:
+        """All tags, in the registry's order.
+
+        Raises:
+            RegistryError: the repository is not there, or the registry does not list them.
+        """
+        what = f"the tags of {self.name}"
+        found: dict[str, None] = {}
+        asked: set[str] = set()
+        page = "tags/list?n=1000"
+        while page and page not in asked:
+            asked.add(page)
+            with self._get(page, what) as response:
+                listed = self._object(self._read(response, what), what).get("tags") or []
+            if not isinstance(listed, list) or not all(isinstance(tag, str) for tag in listed):
+                raise RegistryError(f"{self.host} gave no list for {what}", host=self.host, hint="Is this a registry?")
+            found.update(dict.fromkeys(listed))
+            following = response.links.get("next", {}).get("url", "")
+            page = urljoin(response.url, following) if following else ""
+            if page and not page.startswith(urljoin(self._base, "/")):
+                raise RegistryError(f"{self.host} leads to another host, asking for {what}", host=self.host)
+        return tuple(found)
+
+    @contextmanager
+    def _get(self, path: str, what: str, *, accept: str = "*/*") -> Iterator[Response]:
+        """The answer to a GET, with its body not read yet."""
+        url = urljoin(self._base, path)
+        with translated(self.host, what, self._timeout), closing(self._answer(url, accept)) as response:
+            if response.status_code != 200:
+                raise refused(response, self.host, what, self._credential)
+            yield response
+
+    def _answer(self, url: str, accept: str) -> Response:
+        """Ask; where the registry wants to know who we are, tell it, and ask once more."""
+        sent = self._authorization
+        response = self._send(url, accept, sent)
+        if response.status_code != 401:
+            return response
+        with closing(response), self._asked:
+            if self._authorization is sent:  # or another thread has told it meanwhile
+                self._authorization = authorization(
+                    self._dxf,
+                    response,
+                    host=self.host,
+                    local=self._local,
+                    credential=self._credential,
+                    timeout=self._timeout,
+                )
+        return self._send(url, accept, self._authorization)
+
+    def _send(self, url: str, accept: str, more: dict[str, str]) -> Response:
+        headers = {"Accept": accept, "Accept-Encoding": "identity", **more}
+        response: Response = self._session.get(url, headers=headers, stream=True, timeout=self._timeout)
+        return response
+
+    def _read(self, response: Response, what: str) -> bytes:
+        """A small answer as a whole."""
+        pieces: list[bytes] = []
+        read = 0
+        for piece in response.raw.stream(1 << 16, decode_content=True):
+            pieces.append(piece)
+            read += len(piece)
+            if read > MANIFEST_LIMIT:
+                raise RegistryError(
+                    f"{self.host} gave more than {MANIFEST_LIMIT} bytes for {what}", host=self.host, hint="Is it right?"
+                )
+        return b"".join(pieces)
+
+    def _object(self, raw: bytes, what: str) -> dict[str, Any]:
+        try:
+            found = json.loads(raw)
+        except (ValueError, RecursionError):
+            found = None
+        if not isinstance(found, dict):
+            raise RegistryError(
+                f"{self.host} gave something else than JSON for {what}", host=self.host, hint="Is this a registry?"
+            )
+        return found
+
+    def _media_type(self, raw: bytes, response: Response, what: str) -> str:
+        """The kind of a manifest: its own word and HTTP's must not differ, or two readers would read two things."""
+        own = self._object(raw, what).get("mediaType")
+        told = str(response.headers.get("Content-Type") or "").partition(";")[0].strip().lower()
+        known = MANIFESTS | INDEXES
+        kind = told if told in known else str(own or told)
+        if kind not in known:
+            raise RegistryError(
+                f"{self.host} gave something for {what} that is no image: {kind[:100] or 'nothing says what it is'}",
+                host=self.host,
+            )
+        if own and own != kind:
+            raise RegistryError(f"{self.host} says that {what} is a {kind}, and it says {own}", host=self.host)
+        return kind
+
+    def _altered(self, what: str, wanted: str, found: str) -> RegistryError:
+        return RegistryError(
+            f"{self.host} gave something else for {what}: its digest is {found}, not {wanted}",
+            host=self.host,
+            hint="Try again; where it stays so, the registry or a proxy before it alters or breaks data.",
+        )
+
+
+def _is_loopback(host: str) -> bool:
+    """Whether an engine would take plain HTTP from this host without being told to."""
+    return host.partition(":")[0] in _LOOPBACK or host.startswith("[::1]")

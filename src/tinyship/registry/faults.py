@@ -1,0 +1,168 @@
+"""The one place where what goes wrong between us and a registry becomes a RegistryError.
+
+Source: the error codes of the OCI distribution specification.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from tinyship.codes import without_codes
+from tinyship.credentials import Credential
+from tinyship.errors import RegistryError
+
+if TYPE_CHECKING:
+    from requests import Response
+
+_READ = 1 << 16
+_CERTIFICATES = "`REQUESTS_CA_BUNDLE` names a file with the certificates that are to be trusted."
+
+
+@contextmanager
+def translated(host: str, what: str, timeout: float) -> Iterator[None]:
+    """Turn what requests and urllib3 raise into RegistryError.
+
+    Args:
+        host: of the registry, as users write it.
+        what: was asked for: "the manifest of lacion/foo:1.0".
+        timeout: seconds that an answer was waited for.
+    """
+    import requests
+    import urllib3.exceptions as urllib
+
+    try:
+        yield
+    except (requests.Timeout, urllib.TimeoutError, TimeoutError) as error:
+        where = _where(host, error)
+        raise RegistryError(
+            f"{where} does not answer: nothing came for {timeout:g} s, asking for {what}", host=host, hint="Try again."
+        ) from error
+    except (requests.exceptions.SSLError, urllib.SSLError) as error:
+        raise _tls(error, host) from error
+    except requests.exceptions.ProxyError as error:
+        raise RegistryError(
+            f"the proxy on the way to {_where(host, error)} does not work",
+            host=host,
+            hint="`HTTPS_PROXY` names it, `NO_PROXY` the hosts that need none.",
+        ) from error
+    except (requests.exceptions.InvalidSchema, requests.exceptions.InvalidURL) as error:
+        raise RegistryError(
+            f"{host} leads to an address that is not followed, asking for {what}",
+            host=host,
+            hint="Only `https` is followed; plain `http` stays on this machine.",
+        ) from error
+    except requests.TooManyRedirects as error:
+        raise RegistryError(f"{host} leads in circles, asking for {what}", host=host) from error
+    except (requests.RequestException, urllib.HTTPError, OSError) as error:
+        raise _connection(error, host, what) from error
+
+
+def refused(response: Response, host: str, what: str, credential: Credential | None) -> RegistryError:
+    """The error that an answer other than 200 is.
+
+    Args:
+        response: not read yet.
+        host: of the registry, as users write it.
+        what: was asked for.
+        credential: that was sent; None where there is none.
+    """
+    code, words = _reason(response)
+    said = f": {words}" if words else ""
+    status = response.status_code
+    where = _elsewhere(host, response.url)
+    if status in {401, 403}:
+        whose = f"the credentials from {credential.source}" if credential else "no credentials"
+        return RegistryError(
+            f"{where} refused {what} with {whose} (status {status}){said}",
+            host=host,
+            hint=f"`docker login {host}` stores credentials; does the repository exist, and may they read it?",
+        )
+    if status == 404:
+        why = "there is no such repository" if code == "NAME_UNKNOWN" else "it is not there"
+        return RegistryError(
+            f"{where} does not have {what}: {why}", host=host, hint="Was it pushed, and under this name?"
+        )
+    if status == 429:
+        wait = response.headers.get("Retry-After", "")
+        after = f" in {wait} s" if wait.isascii() and wait.isdigit() else " later"
+        more = "" if credential else f" `docker login {host}` may raise the limit."
+        return RegistryError(
+            f"{where} was asked too often (status 429), asking for {what}{said}",
+            host=host,
+            hint=f"Try again{after}.{more}",
+        )
+    hint = "The fault is the registry's: try again later." if status >= 500 else "Is this a registry?"
+    return RegistryError(f"{where} answered with status {status}, asking for {what}{said}", host=host, hint=hint)
+
+
+def _reason(response: Response) -> tuple[str, str]:
+    """The code and the words of the first error that a registry lists; empty where it does not list any."""
+    import requests
+    import urllib3.exceptions as urllib
+
+    try:
+        listed = json.loads(response.raw.read(_READ, decode_content=True))["errors"][0]
+        words = str(listed.get("message") or "")
+        return str(listed.get("code") or ""), " ".join(without_codes(words).split())[:200]
+    except (requests.RequestException, urllib.HTTPError, OSError):
+        return "", ""
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        return "", ""
+
+
+def _tls(error: Exception, host: str) -> RegistryError:
+    reason = str(error)
+    where = _where(host, error)
+    if "WRONG_VERSION_NUMBER" in reason or "RECORD_LAYER" in reason:
+        return RegistryError(
+            f"{where} does not speak TLS",
+            host=host,
+            hint="Plain HTTP is spoken with registries on this machine only.",
+        )
+    if "certificate verify failed" in reason or "CertificateError" in reason or "doesn't match" in reason:
+        why = reason.partition("certificate verify failed: ")[2].partition(" (_ssl.c")[0]
+        return RegistryError(
+            f"the certificate of {where} is not trusted{f': {why}' if why else ''}", host=host, hint=_CERTIFICATES
+        )
+    return RegistryError(f"TLS with {where} failed", host=host, hint=_CERTIFICATES)
+
+
+def _connection(error: Exception, host: str, what: str) -> RegistryError:
+    """A connection's failure in words: the innermost cause says it best."""
+    where = _where(host, error)
+    causes = list(_causes(error))
+    if any("NameResolutionError" in type(cause).__name__ or "gaierror" in type(cause).__name__ for cause in causes):
+        return RegistryError(f"the host {where} is not known", host=host, hint="Is its name right, and the network up?")
+    if any(isinstance(cause, ConnectionRefusedError) for cause in causes):
+        return RegistryError(f"nothing listens at {where}", host=host, hint="Is the registry running?")
+    strerror = next((cause.strerror for cause in reversed(causes) if isinstance(cause, OSError) and cause.strerror), "")
+    why = f" ({strerror})" if strerror else ""
+    return RegistryError(f"the connection to {where} broke{why}, asking for {what}", host=host, hint="Try again.")
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """An exception, and those that led to it, as requests and urllib3 wrap them."""
+    following: BaseException | None = error
+    seen: set[int] = set()
+    while following is not None and id(following) not in seen:
+        seen.add(id(following))
+        yield following
+        reason = getattr(following, "reason", None) or next(iter(following.args), None)
+        nested = reason if isinstance(reason, BaseException) else None
+        following = nested or following.__cause__ or following.__context__
+
+
+def _where(host: str, error: Exception) -> str:
+    return _elsewhere(host, str(getattr(getattr(error, "request", None), "url", "") or ""))
+
+
+def _elsewhere(host: str, url: str) -> str:
+    """The registry, or the other host that it led to."""
+    found = urlsplit(url).netloc.rpartition("@")[2]
+    if not found or found.removesuffix(":443") == host.removesuffix(":443") or found.endswith(".docker.io"):
+        return host
+    return f"{found} (where {host} leads)"
