@@ -82,24 +82,25 @@ class Console:
     def table(self, columns: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[str] = ()) -> None:
         """A table of the result; nothing where it has no rows."""
         if rows:
-            self._lines(tables.table(columns, rows, right))
+            self.lines(tables.table(columns, rows, right))
 
     def sizes(self, rows: Sequence[Row]) -> None:
         """The size table; apart from the progress, where there was any."""
         if rows:
             space = ("",) if self._display else ()
-            self._lines((*space, *tables.sizes(rows), *space))
+            self.lines((*space, *tables.sizes(rows), *space))
 
     def plan(self, plan: Plan) -> None:
         """What would be done."""
-        self._lines(tables.plan(plan))
+        self.lines(tables.plan(plan))
 
     def result(self, data: Any) -> None:
         """What came of it, as one line of JSON, where that is asked for."""
         if self._json:
             self._out.line(json.dumps(data, default=_plain))
 
-    def _lines(self, lines: Iterable[str]) -> None:
+    def lines(self, lines: Iterable[str]) -> None:
+        """Lines of the result, as they are."""
         for line in () if self._json else lines:
             self._out.line(line)
 

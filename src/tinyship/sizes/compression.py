@@ -27,6 +27,11 @@ def kind(head: bytes) -> str:
     return next((name for magic, name in _OTHERS.items() if head.startswith(magic)), "")
 
 
+def of_media_type(media_type: str) -> str:
+    """What a media type of a layer says: ``gzip``, ``zstd``, or ``""`` for none."""
+    return next((name for name in ("gzip", "zstd") if media_type.endswith((f"+{name}", f".{name}"))), "")
+
+
 def plain(pieces: Iterable[bytes]) -> Iterator[bytes]:
     """The bytes without their compression, in pieces of at most a megabyte, whatever a bomb would make of them.
 

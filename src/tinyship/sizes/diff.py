@@ -78,7 +78,8 @@ class Diff:
         pull: of each; None where one is not known.
         layers: all of both, in the order of the second, those that are gone at the end.
         paths: those that differ, largest difference first.
-        folders: those that gained or lost, largest difference first; each holds those below it.
+        folders: those that gained or lost, largest difference first; each holds those below it, and one that holds
+            little beside a single other is left out.
         packages: those that differ, largest difference first.
     """
 
@@ -175,7 +176,16 @@ def _folders(changes: Iterable[Change]) -> tuple[Gain, ...]:
             found = sums.setdefault(folder, [0, 0])
             found[0] += change.before or 0
             found[1] += change.after or 0
-    return _by_size(Gain(folder, before, after) for folder, (before, after) in sums.items() if before != after)
+    inner: dict[str, int] = {}
+    for folder, (before, after) in sums.items():
+        if folder:
+            above = folder.rpartition("/")[0]
+            inner[above] = max(inner.get(above, 0), abs(after - before))
+    return _by_size(
+        Gain(folder, before, after)
+        for folder, (before, after) in sums.items()
+        if folder and abs(after - before) > 1.05 * inner.get(folder, 0)
+    )
 
 
 def _by_size(gains: Iterable[Gain]) -> tuple[Gain, ...]:

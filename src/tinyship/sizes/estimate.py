@@ -7,41 +7,34 @@ come out within about one percent, so these are estimates.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable
 
 GZIP_LEVEL = 6
 ZSTD_LEVEL = 3
 
 
 class Estimate:
-    """Counts what the bytes that pass would be, compressed; beside the reading, for both take longer than it."""
+    """Counts what the bytes of a layer would be, compressed.
+
+    ``work`` are functions that want every piece, in order; each may run in a thread of its own.
+    """
 
     def __init__(self) -> None:
         import zstandard
 
         self._gzip = zlib.compressobj(GZIP_LEVEL, wbits=31)
         self._zstd = zstandard.ZstdCompressor(level=ZSTD_LEVEL).compressobj()
-        self.gzip = 0
-        self.zstd = 0
+        self._sizes = {"gzip": 0, "zstd": 0}
+        self.work: tuple[Callable[[bytes], None], ...] = (self._add_gzip, self._add_zstd)
 
-    def through(self, pieces: Iterable[bytes]) -> Iterator[bytes]:
-        """The pieces as they are; at their end ``gzip`` and ``zstd`` are the bytes that they would be."""
-        # A worker each, because one compressor takes its pieces in order.
-        with ThreadPoolExecutor(1) as first, ThreadPoolExecutor(1) as second:
-            last: tuple[Future[None], ...] = ()
-            for piece in pieces:
-                before, last = last, (first.submit(self._add_gzip, piece), second.submit(self._add_zstd, piece))
-                for one in before:
-                    one.result()
-                yield piece
-            for one in last:
-                one.result()
-        self.gzip += len(self._gzip.flush())
-        self.zstd += len(self._zstd.flush())
+    def sizes(self) -> dict[str, int]:
+        """Bytes by compression, when every piece has come; to be asked once."""
+        self._sizes["gzip"] += len(self._gzip.flush())
+        self._sizes["zstd"] += len(self._zstd.flush())
+        return self._sizes
 
     def _add_gzip(self, piece: bytes) -> None:
-        self.gzip += len(self._gzip.compress(piece))
+        self._sizes["gzip"] += len(self._gzip.compress(piece))
 
     def _add_zstd(self, piece: bytes) -> None:
-        self.zstd += len(self._zstd.compress(piece))
+        self._sizes["zstd"] += len(self._zstd.compress(piece))

@@ -96,6 +96,7 @@ class Feed:
         while there < count:
             piece = next(self._pieces, None)
             if piece is None:
+                self._buffer, self._at = b"".join(parts), 0
                 raise Truncated
             parts.append(piece)
             there += len(piece)

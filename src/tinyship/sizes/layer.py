@@ -9,11 +9,12 @@ import hashlib
 import re
 from array import array
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
 
 from tinyship.sizes import elf
+from tinyship.sizes.beside import beside
 from tinyship.sizes.estimate import Estimate
 from tinyship.sizes.feed import Feed
 from tinyship.sizes.tar import FILE, FOLDER, HARDLINK, OTHER, SYMLINK, Damaged, entries
@@ -31,7 +32,6 @@ _WANTED = re.compile(
     r"|.*\.(?:dist|egg)-info/(?:RECORD|METADATA)"
     r"|(?:usr/lib|etc)/os-release"
 )
-_HINTS = ("/dpkg/", "/apk/", "-info/", "os-release")
 _SMALL = 1 << 17
 
 
@@ -82,59 +82,63 @@ def read(pieces: Iterable[bytes], *, most: int = MOST_ENTRIES, estimated: bool =
         Truncated: it ends in the middle of an entry.
         Damaged: it is no tar, an entry leads out of the image, or there are too many.
     """
-    import xxhash
-
     contents = Contents()
+    digest = hashlib.sha256()
     estimate = Estimate() if estimated else None
-    if estimate:
-        pieces = estimate.through(pieces)
-    with _Digest() as digest:
-        feed = Feed(digest.through(pieces))
-        whole, parts = xxhash.xxh3_64_intdigest, xxhash.xxh3_64
-        paths, kinds, sizes, prints = contents.paths, contents.kinds, contents.sizes, contents.prints
-        room = _MOST_KEPT
-        for path, kind, size, link, stored in entries(feed):
-            if "/." in path or path[:1] in "./" or path[-1:] == "/" or "//" in path or len(path) > 1000:
-                path = normal(path)
-                if ".wh." in path and _hides(path, contents):
-                    continue
-            if len(paths) >= most:
-                raise Damaged(f"it has more than {most:,} entries")
-            fingerprint = 0
-            if kind == FILE:
-                if 0 < stored <= _SMALL:
-                    data = feed.take(stored)
-                    fingerprint = whole(data)
-                    if data[:4] == elf.MAGIC and (spare := elf.strippable(data, data, stored)):
-                        contents.strippable[len(paths)] = spare
-                    if stored < room and _wanted(path):
-                        contents.kept[path] = data
-                        room -= stored
-                elif stored:
-                    keep = bytearray() if stored < room and _wanted(path) else None
-                    fingerprint, spare = _large(feed.stretch(stored), stored, parts(), keep)
-                    if spare:
-                        contents.strippable[len(paths)] = spare
-                    if keep is not None:
-                        contents.kept[path] = bytes(keep)
-                        room -= stored
-            elif kind == SYMLINK:
-                size = len(link.encode("utf-8", "surrogateescape"))
-                contents.links[len(paths)] = link
-            elif kind == HARDLINK:
-                contents.links[len(paths)] = normal(link)
-            paths.append(path)
-            kinds.append(kind)
-            sizes.append(size)
-            prints.append(fingerprint)
+    with closing(beside(pieces, digest.update, *(estimate.work if estimate else ()))) as stream:
+        feed = Feed(stream)
+        _read(feed, contents, most)
         feed.drain()
     contents.diff_id = f"sha256:{digest.hexdigest()}"
     contents.length = feed.total
     if estimate:
-        contents.compressed = {"gzip": estimate.gzip, "zstd": estimate.zstd}
-    if not paths and not contents.whiteouts and not contents.opaques and feed.total % 512:
+        contents.compressed = estimate.sizes()
+    if not contents.paths and not contents.whiteouts and not contents.opaques and feed.total % 512:
         raise Damaged("it is no tar")
     return contents
+
+
+def _read(feed: Feed, contents: Contents, most: int) -> None:
+    """Read the entries, one after the other."""
+    import xxhash
+
+    whole, parts = xxhash.xxh3_64_intdigest, xxhash.xxh3_64
+    paths, kinds, sizes, prints = contents.paths, contents.kinds, contents.sizes, contents.prints
+    room = _MOST_KEPT
+    for path, kind, size, link, stored in entries(feed):
+        if "/." in path or path[:1] in "./" or path[-1:] == "/" or "//" in path or len(path) > 1000:
+            path = normal(path)
+            if ".wh." in path and _hides(path, contents):
+                continue
+        if len(paths) >= most:
+            raise Damaged(f"it has more than {most:,} entries")
+        fingerprint = 0
+        if kind == FILE:
+            if 0 < stored <= _SMALL:
+                data = feed.take(stored)
+                fingerprint = whole(data)
+                if data[:4] == elf.MAGIC and (spare := elf.strippable(data, data, stored)):
+                    contents.strippable[len(paths)] = spare
+                if stored < room and _wanted(path):
+                    contents.kept[path] = data
+                    room -= stored
+            elif stored:
+                keep = bytearray() if stored < room and _wanted(path) else None
+                fingerprint, spare = _large(feed.stretch(stored), stored, parts(), keep)
+                if spare:
+                    contents.strippable[len(paths)] = spare
+                if keep is not None:
+                    contents.kept[path] = bytes(keep)
+                    room -= stored
+        elif kind == SYMLINK:
+            size = len(link.encode("utf-8", "surrogateescape"))
+            contents.links[len(paths)] = link
+        elif kind == HARDLINK:
+            contents.links[len(paths)] = normal(link)
+        paths.append(path)
+        kinds.append(kind)
+        sizes.append(size)
+        prints.append(fingerprint)
 
 
 def normal(path: str) -> str:
@@ -173,7 +177,9 @@ def _hides(path: str, contents: Contents) -> bool:
 
 
 def _wanted(path: str) -> bool:
-    return any(hint in path for hint in _HINTS) and _WANTED.fullmatch(path) is not None
+    # Most paths are none of these, and asking so is ten times as fast as the expression.
+    likely = "-info/" in path or "/dpkg/" in path or "/apk/" in path or path.endswith("os-release")
+    return likely and _WANTED.fullmatch(path) is not None
 
 
 def _large(pieces: Iterator[bytes], size: int, state: Any, keep: bytearray | None) -> tuple[int, int]:
@@ -190,43 +196,6 @@ def _large(pieces: Iterator[bytes], size: int, state: Any, keep: bytearray | Non
         if keep is not None:
             keep += piece
     return state.intdigest(), edges.strippable() if edges else 0
-
-
-class _Digest:
-    """The SHA-256 of what passes, computed beside the reading: it takes as long as all the rest."""
-
-    def __init__(self) -> None:
-        self._state = hashlib.sha256()
-        self._pool: ThreadPoolExecutor | None = None
-        self._last: Future[None] | None = None
-
-    def __enter__(self) -> _Digest:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._pool:
-            self._pool.shutdown()
-
-    def through(self, pieces: Iterable[bytes]) -> Iterator[bytes]:
-        for piece in pieces:
-            if len(piece) < _SMALL:
-                self._wait()
-                self._state.update(piece)
-            else:
-                self._pool = self._pool or ThreadPoolExecutor(1)
-                before, self._last = self._last, self._pool.submit(self._state.update, piece)
-                if before:
-                    before.result()  # no more than two pieces wait
-            yield piece
-
-    def hexdigest(self) -> str:
-        self._wait()
-        return self._state.hexdigest()
-
-    def _wait(self) -> None:
-        if self._last:
-            self._last.result()
-            self._last = None
 
 
 __all__ = ["FILE", "FOLDER", "HARDLINK", "OTHER", "SYMLINK", "Contents", "read", "normal"]

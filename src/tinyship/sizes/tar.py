@@ -44,8 +44,13 @@ def entries(feed: Feed) -> Iterator[tuple[str, int, int, str, int]]:
     """
     known: dict[str, str] = {}
     common: dict[str, str] = {}
-    while not feed.at_end():
-        header = feed.take(_BLOCK)
+    while True:
+        try:
+            header = feed.take(_BLOCK)
+        except Truncated:
+            if feed.at_end():
+                return
+            raise
         if header[0] == 0 and header == _EMPTY:
             return
         flag = header[156]
@@ -71,10 +76,12 @@ def entries(feed: Feed) -> Iterator[tuple[str, int, int, str, int]]:
             kind, size = FOLDER, 0
         if len(path) > _LONGEST:
             raise Damaged("a name is longer than any file's can be")
-        end = feed.position + stored
-        yield path, kind, size, link, stored
-        left = end - feed.position
-        feed.skip(left + -stored % _BLOCK)
+        if stored:
+            end = feed.position + stored
+            yield path, kind, size, link, stored
+            feed.skip(end - feed.position + -stored % _BLOCK)
+        else:
+            yield path, kind, size, link, stored
 
 
 def _extension(feed: Feed, flag: int, size: int, known: dict[str, str], common: dict[str, str]) -> bool:

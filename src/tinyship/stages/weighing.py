@@ -31,19 +31,20 @@ def unpacked(scope: Scope, image: Image) -> int:
     """
     if not scope.engine.containerd_store:
         return images.unpacked(scope.engine, image)
-    known = _known(scope)
-    if not all(layer in known for layer in image.layers):
+    sizes = known(scope)
+    if not all(layer in sizes for layer in image.layers):
         read(scope, image)
-        known = _known(scope)
-    return sum(known.get(layer, 0) for layer in image.layers)
+        sizes = known(scope)
+    return sum(sizes.get(layer, 0) for layer in image.layers)
 
 
-def read(scope: Scope, image: Image, *, name: str = "", estimated: bool = False) -> Account:
+def read(scope: Scope, image: Image, *, name: str = "", platform: str = "", estimated: bool = False) -> Account:
     """Read the layers of an image in the engine, and account for every byte.
 
     Args:
         image: the image; of several platforms, the engine's own is read.
         name: for people; its first tag where it is left out.
+        platform: another than the engine's own, where it has several.
         estimated: find out what each layer would take in a registry.
 
     Raises:
@@ -51,7 +52,8 @@ def read(scope: Scope, image: Image, *, name: str = "", estimated: bool = False)
         ImageError: what the engine gave is damaged.
     """
     name = name or (image.tags[0] if image.tags else image.id)
-    platform = f"{image.os}/{image.architecture}" if scope.engine.containerd_store else ""
+    if not platform and scope.engine.containerd_store:
+        platform = f"{image.os}/{image.architecture}"
     pieces = _told(scope, image.id, name)
     found = account.take(archive.read(pieces, name, platform=platform, estimated=estimated))
     _remember(scope, found)
@@ -83,7 +85,7 @@ def pull_size(found: Account) -> int | None:
     return sum(known) + len(json.dumps(found.image.config)) if len(known) == len(sizes) else None
 
 
-def _known(scope: Scope) -> Mapping[str, int]:
+def known(scope: Scope) -> Mapping[str, int]:
     """The sizes of layers that were read before, by diff id; none where that cannot be told."""
     try:
         found = json.loads((scope.root / ".tinyship" / _FILE).read_bytes())
@@ -95,7 +97,7 @@ def _known(scope: Scope) -> Mapping[str, int]:
 
 def _remember(scope: Scope, found: Account) -> None:
     fresh = {layer.diff_id: held for layer, held in zip(found.image.layers, found.held, strict=True)}
-    known = {layer: size for layer, size in _known(scope).items() if layer not in fresh}
-    every = [*known.items(), *fresh.items()][-_MOST:]
+    older = {layer: size for layer, size in known(scope).items() if layer not in fresh}
+    every = [*older.items(), *fresh.items()][-_MOST:]
     with suppress(TinyshipError):  # it is looked at again next time
         state.write(scope.root, _FILE, json.dumps(dict(every)) + "\n")

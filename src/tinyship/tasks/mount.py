@@ -11,16 +11,16 @@ from invoke.collection import Collection
 from invoke.context import Context
 from invoke.tasks import Task
 
-from tinyship.tasks import base, build, clean, config, push, release, size
+from tinyship.tasks import base, build, clean, config, look, push, release, size
 from tinyship.tasks.spec import Spec
 
-_COLLECTIONS: dict[str, ModuleType] = {
-    "base": base,
-    "build": build,
-    "release": release,
-    "push": push,
-    "clean": clean,
-    "size": size,
+_COLLECTIONS: dict[str, tuple[ModuleType, ...]] = {
+    "base": (base,),
+    "build": (build,),
+    "release": (release,),
+    "push": (push,),
+    "clean": (clean,),
+    "size": (size, look),
 }
 _ABOUT = "Build, release and push tiny images: base, build, release, push, clean, size."
 
@@ -52,10 +52,11 @@ def collection(name: str | None = None, *, image: str = "") -> Collection:
         a fresh collection; mount as many as there are images.
     """
     made = _named(name, _ABOUT)
-    for part, module in _COLLECTIONS.items():
-        child = _named(part, (module.__doc__ or "").partition("\n")[0])
-        for spec in _specs(module):
-            child.add_task(_mounted(spec, image))
+    for part, modules in _COLLECTIONS.items():
+        child = _named(part, (modules[0].__doc__ or "").partition("\n")[0])
+        for module in modules:
+            for spec in _specs(module):
+                child.add_task(_mounted(spec, image))
         made.add_collection(child)
     for spec in _specs(config):
         made.add_task(_mounted(spec, image))
@@ -83,5 +84,10 @@ def _mounted(spec: Spec, image: str) -> MountedTask:
     body.__doc__ = inspect.getdoc(spec.body)
     body.__name__ = spec.name
     return MountedTask(
-        body, name=spec.name, default=spec.default, help=dict(spec.help), positional=(), auto_shortflags=False
+        body,
+        name=spec.name,
+        default=spec.default,
+        help=dict(spec.help),
+        positional=spec.positional,
+        auto_shortflags=False,
     )

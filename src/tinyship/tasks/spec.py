@@ -21,17 +21,24 @@ class Spec:
     A plain class, because making a dataclass takes a millisecond of every `invoke --list`.
     """
 
-    __slots__ = ("body", "default", "help", "name")
+    __slots__ = ("body", "default", "help", "name", "positional")
 
-    def __init__(self, body: Callable[..., Any], name: str, default: bool, help: Mapping[str, str]) -> None:
+    def __init__(
+        self, body: Callable[..., Any], name: str, default: bool, help: Mapping[str, str], positional: tuple[str, ...]
+    ) -> None:
         self.body = body
         self.name = name
         self.default = default
         self.help = help
+        self.positional = positional
 
 
 def task(
-    name: str, *, default: bool = False, help: Mapping[str, str] | None = None
+    name: str,
+    *,
+    default: bool = False,
+    help: Mapping[str, str] | None = None,
+    positional: tuple[str, ...] = (),
 ) -> Callable[[Callable[..., Any]], Spec]:
     """Make a function of a session a task of its collection; its docstring is the task's manual page.
 
@@ -39,12 +46,13 @@ def task(
         name: the task's name.
         default: whether it runs when only its collection is named.
         help: a line for each flag; ``json`` needs none.
+        positional: the flags that may be given without their names, and must be given.
     """
 
     def wrap(body: Callable[..., Any]) -> Spec:
         lines = dict(help or {})
         if "json" in body.__annotations__:
             lines["json"] = JSON_HELP
-        return Spec(body, name, default, lines)
+        return Spec(body, name, default, lines, positional)
 
     return wrap

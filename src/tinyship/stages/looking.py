@@ -1,0 +1,76 @@
+"""Looks into images: explains one, compares two, asks a registry what a pull of one would transfer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tinyship import credentials, reference
+from tinyship.errors import TinyshipError
+from tinyship.registry import images as registry_images
+from tinyship.registry.client import Repository
+from tinyship.sizes import diff, explain
+from tinyship.sizes.diff import Diff
+from tinyship.stages import opening, size, weighing
+from tinyship.stages.scope import Scope
+
+
+@dataclass(frozen=True, slots=True)
+class Remote:
+    """An image in a registry, as its manifest alone tells it. Sizes are in bytes.
+
+    Args:
+        reference: that was asked for.
+        platform: ``os/architecture[/variant]``.
+        digest: of its manifest.
+        pull: compressed bytes that a pull transfers: config and layers.
+        unique: those of the layers beyond the base image; None where it stands on none of the project's.
+        unpacked: of its files on disk; None where not every layer was looked at before.
+        layers: how many.
+    """
+
+    reference: str
+    platform: str
+    digest: str
+    pull: int
+    unique: int | None
+    unpacked: int | None
+    layers: int
+
+
+def compare(scope: Scope, before: str, after: str, *, platform: str = "") -> Diff:
+    """What differs in the second of two images; see ``opening.read`` for how they are named."""
+    first = opening.read(scope, before, platform=platform)
+    second = opening.read(scope, after, platform=platform)
+    return diff.compare(first.account, second.account)
+
+
+def remote(scope: Scope, named: str) -> tuple[Remote, ...]:
+    """What a registry says of an image, one entry a platform; no layer is pulled.
+
+    Raises:
+        RegistryError: it has no such image, or does not give the manifest.
+    """
+    wanted = reference.parse(named.removeprefix("registry:"))
+    known = weighing.known(scope)
+    try:
+        bases = size.bases(scope)
+    except TinyshipError:  # an engine is not needed for this
+        bases = ()
+    found = []
+    with Repository.open(str(wanted), credential=credentials.find(wanted.host)) as repository:
+        for each in registry_images.platforms(repository, wanted.manifest):
+            image = registry_images.find(repository, each.digest)
+            chain = tuple((image.config.get("rootfs") or {}).get("diff_ids") or ())
+            below, _ = explain.base_of(chain, bases)
+            found.append(
+                Remote(
+                    reference=named,
+                    platform=each.platform,
+                    digest=each.digest,
+                    pull=each.pull,
+                    unique=sum(layer.size for layer in image.layers[below:]) if below else None,
+                    unpacked=sum(known[layer] for layer in chain) if all(layer in known for layer in chain) else None,
+                    layers=len(image.layers),
+                )
+            )
+    return tuple(found)

@@ -1,0 +1,207 @@
+"""Opens an image that a user names: a stage, an image of the engine, a file or folder, a git revision, a registry's.
+
+What is named is looked for in this order; a scheme before it says where to look: ``engine:``, ``file:``, ``git:``,
+``registry:``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from tinyship import credentials, reference
+from tinyship.engine import images
+from tinyship.errors import ConfigError, EngineUnreachable, ImageError, RegistryError, TinyshipError
+from tinyship.events import Transfer
+from tinyship.registry import images as remote
+from tinyship.registry.client import Repository
+from tinyship.sizes import account, archive, compression, explain, layer, layout, oci
+from tinyship.sizes.account import Account
+from tinyship.sizes.feed import Truncated
+from tinyship.sizes.layer import Contents
+from tinyship.sizes.tar import Damaged
+from tinyship.stages import size, weighing
+from tinyship.stages.scope import Scope
+
+_SCHEMES = ("engine", "file", "git", "registry")
+_SUFFIXES = (".tar", ".tgz", ".tar.gz", ".tar.zst", ".oci")
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """An image whose layers were read.
+
+    Args:
+        account: of its bytes.
+        where: ``engine``, ``file`` or ``registry``.
+        pull: compressed bytes that a pull transfers; None where neither a manifest nor an estimate says.
+        estimated: whether ``pull`` is an estimate.
+        base: how many of its layers belong to its base image.
+        base_name: the base image; empty where it is none of the project's.
+    """
+
+    account: Account
+    where: str
+    pull: int | None
+    estimated: bool
+    base: int
+    base_name: str
+
+    @property
+    def unique(self) -> int | None:
+        """Unpacked bytes beyond the base; None where the base is not known."""
+        return sum(self.account.held[self.base :]) if self.base else None
+
+
+def read(scope: Scope, named: str, *, platform: str = "", estimated: bool = False) -> Opened:
+    """Open an image and read its layers.
+
+    Args:
+        named: ``base``, ``build``, ``release``; a reference, a tag of this project's image or an id in the engine; a
+            path of an archive or a layout, with ``@name`` behind it where there are several images; a git revision
+            that was released; a reference in a registry.
+        platform: ``os/architecture[/variant]``, where there are several.
+        estimated: find out what its layers would take in a registry, where no manifest says it.
+
+    Raises:
+        ImageError: there is no such image, or it cannot be read.
+        EngineError: the engine failed on the way.
+        RegistryError: the registry did not give it.
+    """
+    scheme, colon, rest = named.partition(":")
+    if colon and scheme in _SCHEMES:
+        found = _WAYS[scheme](scope, rest, platform, estimated)
+        if found is None:
+            raise ImageError(f"there is no {_WORDS[scheme]} {rest}", hint="Without a scheme all places are looked in.")
+        return found
+    if not named.strip():
+        raise ConfigError("an image without a name cannot be looked at")
+    unreachable: EngineUnreachable | None = None
+    ways = _ways(named)
+    for way in ways:
+        try:
+            if found := _WAYS[way](scope, named, platform, estimated):
+                return found
+        except EngineUnreachable as error:
+            unreachable = error
+    if unreachable:
+        raise unreachable
+    places = " and ".join(f"no {_WORDS[way]}" for way in ways)
+    hint = "`invoke --help size.explain` has the forms."
+    raise ImageError(f"there is no image {named}: {places} is called so", hint=hint)
+
+
+def _ways(named: str) -> tuple[str, ...]:
+    """Where a name without a scheme may lead; a word alone is not looked for at Docker Hub."""
+    if named.startswith((".", "/", "~")) or named.partition("@")[0].endswith(_SUFFIXES):
+        return ("file", "engine")
+    return ("engine", "file", "git", *(("registry",) if "/" in named else ()))
+
+
+def _from_engine(scope: Scope, named: str, platform: str, estimated: bool) -> Opened | None:
+    for candidate in _in_engine(scope, named):
+        image = images.find(scope.engine, candidate)
+        if image:
+            found = weighing.read(scope, image, name=candidate, platform=platform, estimated=estimated)
+            return _opened(scope, found, "engine", weighing.pull_size(found), estimated=True)
+    return None
+
+
+def _in_engine(scope: Scope, named: str) -> Iterator[str]:
+    """What a name may be in the engine."""
+    settings = scope.settings
+    if named == "release":
+        yield size.released(scope)
+    elif named == "build" and settings.build:
+        yield f"{settings.image}:{settings.build.tag}"
+    elif named == "base" and settings.base:
+        yield settings.base[0].name
+    if not any(mark in named for mark in "/:@"):
+        yield f"{settings.image}:{named}"
+    yield named
+
+
+def _from_file(scope: Scope, named: str, platform: str, estimated: bool) -> Opened | None:
+    path, at, wanted = Path(named), "", ""
+    if not path.exists():
+        before, at, wanted = named.partition("@")
+        path = Path(before)
+        if not at or not path.exists():
+            return None
+    if path.is_dir():
+        if not layout.is_layout(path):
+            raise ImageError(f"the folder {path} is no image layout: it has no index.json")
+        image = layout.read(path, wanted=wanted, platform=platform, estimated=estimated)
+    else:
+        pieces = layout.pieces(path)
+        image = archive.read(pieces, str(path), wanted=wanted, platform=platform, estimated=estimated)
+    found = account.take(image)
+    return _opened(scope, found, "file", weighing.pull_size(found), estimated=True)
+
+
+def _from_git(scope: Scope, named: str, platform: str, estimated: bool) -> Opened | None:
+    return None
+
+
+def _from_registry(scope: Scope, named: str, platform: str, estimated: bool) -> Opened | None:
+    try:
+        wanted = reference.parse(named)
+    except ConfigError as error:
+        raise ImageError(f"there is no image {named}", hint=error.hint) from None
+    credential = credentials.find(wanted.host)
+    with Repository.open(named, credential=credential) as repository:
+        there = remote.find(repository, wanted.manifest, platform=platform)
+        layers = [
+            (_pulled(scope, repository, one, named), one.size, compression.of_media_type(one.media_type))
+            for one in there.layers
+        ]
+        digest = str(there.manifest["config"]["digest"])
+    found = account.take(oci.assembled(named, digest, there.config, layers))
+    return _opened(scope, found, "registry", there.pull, estimated=False)
+
+
+def _pulled(scope: Scope, repository: Repository, wanted: remote.RemoteLayer, name: str) -> Contents:
+    """What a layer in a registry holds; its blob passes by."""
+    if wanted.foreign:
+        raise ImageError(f"a layer of {name} is not in the registry, only linked from there")
+    what = f"the layer {oci.short(wanted.digest)} of {name}"
+    try:
+        blob = _told(scope, repository.blob(wanted.digest, size=wanted.size), wanted, name)
+        return layer.read(compression.plain(blob))
+    except Truncated:
+        raise RegistryError(f"{what} is cut short", host=repository.host, hint="Try again.") from None
+    except Damaged as error:
+        raise ImageError(f"{what} cannot be read: {error}") from None
+
+
+def _told(scope: Scope, pieces: Iterator[bytes], wanted: remote.RemoteLayer, name: str) -> Iterator[bytes]:
+    count, label = 0, oci.short(wanted.digest)
+    for piece in pieces:
+        yield piece
+        count += len(piece)
+        scope.events(Transfer(label, "reading", count, wanted.size, image=name))
+    scope.events(Transfer(label, "reading", count, wanted.size, done=True, image=name))
+
+
+def _opened(scope: Scope, found: Account, where: str, pull: int | None, *, estimated: bool) -> Opened:
+    try:
+        bases = size.bases(scope)
+    except TinyshipError:  # a file can be looked at without an engine
+        bases = ()
+    base, name = explain.base_layers(found, bases)
+    return Opened(found, where, pull, estimated and pull is not None, base, name)
+
+
+_WAYS: dict[str, Callable[[Scope, str, str, bool], Opened | None]] = {
+    "engine": _from_engine,
+    "file": _from_file,
+    "git": _from_git,
+    "registry": _from_registry,
+}
+_WORDS = {
+    "engine": "image of the engine",
+    "file": "file",
+    "git": "released git revision",
+    "registry": "image of a registry",
+}

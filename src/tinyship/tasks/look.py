@@ -1,0 +1,82 @@
+"""Looking into images: where their bytes are, and what differs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tinyship.tasks.spec import task
+
+if TYPE_CHECKING:
+    from tinyship.tasks.session import Session
+
+_PLATFORM = "Which image, where there are several: os/architecture, like linux/arm64."
+_TOP = "How many entries each part shows; 0 for all."
+
+
+@task(
+    "diff",
+    positional=("before", "after"),
+    help={
+        "before": "The image that is compared with, named as `size.explain` takes it.",
+        "after": "The image that is looked at, named so as well.",
+        "platform": _PLATFORM,
+        "top": _TOP,
+    },
+)
+def diff(session: Session, before: str, after: str, platform: str = "", top: int = 10, json: bool = False) -> None:
+    """Show what differs between two images.
+
+    By instruction, folder, package and file, largest difference first. Layers
+    are matched by their content, then by their instruction, never by their
+    place. Sizes are unpacked bytes: files on disk. A file whose metadata alone
+    differs is none. An image is named as `size.explain` takes it, so two
+    releases are `invoke size.diff 1.4.0 1.5.0`, and what a stage adds is
+    `invoke size.diff base release`.
+    """
+    from tinyship import pipeline
+    from tinyship.console import looks
+    from tinyship.plan import Action
+    from tinyship.sizes.diff import Diff
+    from tinyship.stages import looking
+
+    def show(done: list[Diff]) -> None:
+        for one in done:
+            session.console.lines(looks.diff(one, top))
+        session.console.result({"diffs": [looks.diff_data(one, top) for one in done]})
+
+    session.run(
+        lambda scope: pipeline.plan(scope, "size.diff", (Action("compare", after, f"with {before}"),)),
+        lambda scope: looking.compare(scope, before, after, platform=platform),
+        show,
+    )
+
+
+@task(
+    "remote",
+    positional=("image",),
+    help={"image": "A reference in a registry, like registry.example.com/lacion/foo:1.4.0."},
+)
+def remote(session: Session, image: str, json: bool = False) -> None:
+    """Show what a pull of an image transfers, without pulling it.
+
+    A row for each platform, from the manifests alone. `pull`: compressed bytes
+    of config and layers. `unique`: those of the layers beyond this project's
+    base image. `unpacked`: bytes of the files on disk, known where every layer
+    was looked at here before. Attestations are no images, and not counted.
+    """
+    from tinyship import pipeline
+    from tinyship.console import looks
+    from tinyship.plan import Action
+    from tinyship.stages import looking
+    from tinyship.stages.looking import Remote
+
+    def show(done: list[tuple[Remote, ...]]) -> None:
+        for one in done:
+            session.console.lines(looks.remote(one))
+        session.console.result({"images": [row for one in done for row in one]})
+
+    session.run(
+        lambda scope: pipeline.plan(scope, "size.remote", (Action("ask", image),)),
+        lambda scope: looking.remote(scope, image),
+        show,
+    )
