@@ -89,7 +89,7 @@ def serving(answers: Answers, *, name: str = "127.0.0.1", tls: ssl.SSLContext | 
     if tls:
         server.socket = tls.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
     found = Server(f"{name}:{server.server_port}")
-    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
     try:
         yield found
     finally:

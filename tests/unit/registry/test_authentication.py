@@ -18,7 +18,8 @@ from registries import OCI, Answer, Answers, Asked, Server, serving
 
 from tinyship.credentials import Credential
 from tinyship.errors import RegistryError
-from tinyship.registry.client import Manifest, Repository
+from tinyship.registry.client import Repository
+from tinyship.registry.manifest import Manifest
 
 SECRET = "s3cret-word"
 CAPTAIN = Credential("captain", SECRET, identity_token=False, source="a file")

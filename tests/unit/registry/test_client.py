@@ -16,7 +16,8 @@ from registries import INDEX, OCI, Answer, Answers, Asked, Server, Store, digest
 
 from tinyship.credentials import Credential
 from tinyship.errors import ConfigError, RegistryError
-from tinyship.registry.client import MANIFEST_LIMIT, Manifest, Repository
+from tinyship.registry.client import MANIFEST_LIMIT, Repository
+from tinyship.registry.manifest import Manifest
 
 SECRET = "s3cret-word"
 CAPTAIN = Credential("captain", SECRET, identity_token=False, source="/home/captain/.docker/config.json")
