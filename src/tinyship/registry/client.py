@@ -20,7 +20,7 @@ from tinyship.registry.faults import refused, translated
 from tinyship.registry.manifest import INDEXES, MANIFESTS, Manifest, json_object, kind_of
 
 if TYPE_CHECKING:
-    from requests import Response
+    from requests import PreparedRequest, Response
 
 MANIFEST_LIMIT = 4 << 20
 """Bytes of a manifest, at most: what the specification asks registries to take."""
@@ -54,12 +54,14 @@ class Repository:
         self._timeout = timeout
         self._local = _is_loopback(self.host)
         api = _HUB_API if self.host == HUB else self.host
-        self._base = f"{'http' if self._local else 'https'}://{api}/v2/{self.name}/"
+        self._origin = f"{'http' if self._local else 'https'}://{api}/"
+        self._base = f"{self._origin}v2/{self.name}/"
         # python-dxf gets the tokens; what it reads loses raw bytes and digests, so reading is ours, on its session.
         self._dxf = DXF(api, self.name, insecure=self._local, timeout=timeout)
         self._dxf.__enter__()
         session: Any = self._dxf._sessions[0]
         session.auth = lambda request: request  # or requests would put what is in ~/.netrc in place of our header
+        session.rebuild_auth = self._on_redirect
         session.trust_env = not self._local  # nor does what stays on this machine go through a proxy
         session.adapters.pop("http://")
         for loopback in _LOOPBACK:
@@ -161,7 +163,7 @@ class Repository:
             found.update(dict.fromkeys(listed))
             following = response.links.get("next", {}).get("url", "")
             page = urljoin(response.url, following) if following else ""
-            if page and not page.startswith(urljoin(self._base, "/")):
+            if page and not page.startswith(self._origin):
                 raise RegistryError(f"{self.host} leads to another host, asking for {what}", host=self.host)
         return tuple(found)
 
@@ -178,8 +180,8 @@ class Repository:
         """Ask; where the registry wants to know who we are, tell it, and ask once more."""
         sent = self._authorization
         response = self._send(url, accept, sent)
-        if response.status_code != 401:
-            return response
+        if response.status_code != 401 or not response.url.startswith(self._origin):
+            return response  # a store elsewhere has no say in where credentials go
         with closing(response), self._asked:
             if self._authorization is sent:  # or another thread has told it meanwhile
                 self._authorization = authorization(
@@ -191,6 +193,11 @@ class Repository:
                     timeout=self._timeout,
                 )
         return self._send(url, accept, self._authorization)
+
+    def _on_redirect(self, following: PreparedRequest, response: Response) -> None:
+        """Keep our header from other hosts, and what is in ~/.netrc from all."""
+        if not str(following.url).startswith(self._origin):
+            following.headers.pop("Authorization", None)
 
     def _send(self, url: str, accept: str, more: dict[str, str]) -> Response:
         headers = {"Accept": accept, "Accept-Encoding": "identity", **more}
