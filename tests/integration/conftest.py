@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from docker.errors import APIError
+from guarded import program, running
 
 from tinyship.engine import images
 from tinyship.engine.connect import Engine, connect
@@ -95,6 +96,15 @@ def registry() -> str:
     if not host:
         unavailable("no registry: DEV_REGISTRY is not set, `./dev test` sets it")
     return host
+
+
+@pytest.fixture
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Host and port of a registry that wants credentials."""
+    if not program():
+        unavailable("no docker-registry on PATH")
+    with running(tmp_path_factory.mktemp("guarded")) as host:
+        yield host
 
 
 @pytest.fixture

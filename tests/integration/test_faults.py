@@ -7,7 +7,6 @@ import json
 import os
 import pty
 import select
-import shutil
 import socket
 import subprocess
 import sys
@@ -21,9 +20,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from guarded import SECRET, USER, free
 from ships import COMPILE, Ran, Ship, launch
 
-from conftest import unavailable
 from tinyship.engine import containers, images
 from tinyship.engine.connect import Engine
 
@@ -32,10 +31,6 @@ both = pytest.mark.parametrize("builder", ["buildkit", "classic"])
 
 Answer = tuple[int, Mapping[str, str], bytes]
 Serve = Callable[[Callable[[str], Answer]], str]
-
-_USER = "captain"
-_SECRET = "s3cret-word"
-_HTPASSWD = f"{_USER}:$2b$05$rs47w8nNZKjsN258rWni1uYJVu/GGeXBODNCsObLCmUX5xtdbzRm.\n"
 
 
 @pytest.fixture
@@ -102,55 +97,6 @@ def silent() -> Iterator[str]:
         yield f"127.0.0.1:{server.getsockname()[1]}"
 
 
-@pytest.fixture
-def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A registry that wants credentials."""
-    program = shutil.which("docker-registry") or shutil.which("registry")
-    if not program:
-        unavailable("no docker-registry on PATH")
-        raise AssertionError
-    folder = tmp_path_factory.mktemp("guarded")
-    host = _free()
-    (folder / "htpasswd").write_text(_HTPASSWD)
-    (folder / "config.yml").write_text(
-        f"version: 0.1\nlog: {{level: error, accesslog: {{disabled: true}}}}\n"
-        f"storage: {{filesystem: {{rootdirectory: {folder / 'data'}}}}}\n"
-        f'http: {{addr: "{host}"}}\n'
-        f"auth: {{htpasswd: {{realm: test, path: {folder / 'htpasswd'}}}}}\n"
-    )
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen([program, "serve", str(folder / "config.yml")], stdout=log, stderr=log)
-        try:
-            _until(lambda: _listens(host), "the guarded registry listens")
-            yield host
-        finally:
-            process.kill()
-            process.wait()
-
-
-def _free() -> str:
-    """A port of the loopback address that nothing listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return f"127.0.0.1:{probe.getsockname()[1]}"
-
-
-def _listens(host: str) -> bool:
-    address, _, port = host.rpartition(":")
-    try:
-        socket.create_connection((address, int(port)), timeout=1).close()
-    except OSError:
-        return False
-    return True
-
-
-def _until(condition: Callable[[], object], what: str, seconds: float = 10.0) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, f"it did not come to this: {what}"
-        time.sleep(0.05)
-
-
 def _failed(ran: Ran, *words: str) -> None:
     """One error, which says all of these words, and nothing of Python."""
     assert "Traceback" not in ran.out + ran.err
@@ -183,7 +129,7 @@ def _docker_config(ship: Ship, folder: Path, config: object) -> Path:
 
 
 def _login(host: str, secret: str) -> object:
-    return {"auths": {host: {"auth": base64.b64encode(f"{_USER}:{secret}".encode()).decode()}}}
+    return {"auths": {host: {"auth": base64.b64encode(f"{USER}:{secret}".encode()).decode()}}}
 
 
 def _names_for(ship: Ship, engine: Engine, host: str) -> list[str]:
@@ -218,7 +164,7 @@ def test_no_socket(ship: Ship, tmp_path: Path) -> None:
 
 def test_nothing_listens(ship: Ship) -> None:
     """A port that refuses is named."""
-    host = _free()
+    host = free()
     _failed(ship.invoke("release", code=1, DOCKER_HOST=f"tcp://{host}"), host, "nothing listens", "Start Docker")
 
 
@@ -388,7 +334,7 @@ def test_failing_step(ship: Ship, engine: Engine, builder: str) -> None:
 @both
 def test_base_that_is_not_there(ship: Ship, builder: str) -> None:
     """A FROM that cannot be pulled names the image."""
-    missing = f"{_free()}/nowhere:1"
+    missing = f"{free()}/nowhere:1"
     (ship.root / "docker" / "Dockerfile.base").write_text(f"FROM {missing}\n")
     _failed(ship.invoke("base", code=1, TINYSHIP_BUILDER=builder), missing, "refused", "invoke base")
 
@@ -411,7 +357,7 @@ def test_dockerfile_that_cannot_be_read(ship: Ship) -> None:
 
 def test_registry_refuses_connections(released: Ship, engine: Engine) -> None:
     """Nothing listens: which registry, and the release can be pushed again."""
-    host = _free()
+    host = free()
     before = released.record
     _pushes_to(released, host)
     _failed(released.invoke("push", code=1), host, "nothing listens", "Is the registry running?")
@@ -442,7 +388,7 @@ def test_registry_hangs(released: Ship, engine: Engine, silent: str) -> None:
 
 def test_pushed_before_it_failed(released: Ship, serve: Serve) -> None:
     """What was pushed before another registry failed is in the record."""
-    host = _free()
+    host = free()
     _pushes_to(released, f"{released.registry},{host}")
     _failed(released.invoke("push", code=1), host)
     references = [pushed["reference"] for pushed in released.record["pushed"]]
@@ -462,7 +408,7 @@ def test_wrong_credentials(released: Ship, guarded: str, tmp_path_factory: pytes
     file = _docker_config(released, tmp_path_factory.mktemp("docker"), _login(guarded, "wr0ng-word"))
     failed = released.invoke("push", code=1)
     _failed(failed, guarded, str(file), f"docker login {guarded}")
-    encoded = base64.b64encode(f"{_USER}:wr0ng-word".encode()).decode()
+    encoded = base64.b64encode(f"{USER}:wr0ng-word".encode()).decode()
     for secret in ("wr0ng-word", encoded):
         assert secret not in failed.out + failed.err + json.dumps(released.record)
 
@@ -470,10 +416,10 @@ def test_wrong_credentials(released: Ship, guarded: str, tmp_path_factory: pytes
 def test_right_credentials(released: Ship, guarded: str, tmp_path_factory: pytest.TempPathFactory) -> None:
     """With the right ones it works; the secret is nowhere, not even in what Invoke says for debugging."""
     _pushes_to(released, guarded)
-    _docker_config(released, tmp_path_factory.mktemp("docker"), _login(guarded, _SECRET))
+    _docker_config(released, tmp_path_factory.mktemp("docker"), _login(guarded, SECRET))
     done = released.invoke("-d", "push")
     assert len(released.record["pushed"]) == 3
-    assert _SECRET not in done.out + done.err + json.dumps(released.record)
+    assert SECRET not in done.out + done.err + json.dumps(released.record)
 
 
 def _helper(folder: Path, name: str, script: str) -> str:
@@ -487,13 +433,13 @@ def _helper(folder: Path, name: str, script: str) -> str:
 def test_credential_helper(released: Ship, guarded: str, tmp_path_factory: pytest.TempPathFactory) -> None:
     """A helper's credentials are used, and only for its own registry."""
     folder = tmp_path_factory.mktemp("docker")
-    answer = json.dumps({"ServerURL": guarded, "Username": _USER, "Secret": _SECRET})
+    answer = json.dumps({"ServerURL": guarded, "Username": USER, "Secret": SECRET})
     path = _helper(folder, "fine", f"echo \"$1 $(cat)\" >> {folder}/asked; echo '{answer}'")
     _docker_config(released, folder, {"credHelpers": {guarded: "fine", "other.example.com": "fine"}})
     _pushes_to(released, guarded)
     done = released.invoke("push", PATH=path)
     assert set((folder / "asked").read_text().splitlines()) == {f"get {guarded}"}
-    assert _SECRET not in done.out + done.err + json.dumps(released.record)
+    assert SECRET not in done.out + done.err + json.dumps(released.record)
 
 
 @pytest.mark.parametrize("script", ["echo the keyring is locked >&2; exit 1", "echo the keyring is locked; exit 1"])
@@ -513,11 +459,11 @@ def test_credential_helper_that_fails(
 def test_credential_helper_that_talks_nonsense(released: Ship, tmp_path_factory: pytest.TempPathFactory) -> None:
     """What is no JSON is the helper's failure, and is not shown: it may hold the secret."""
     folder = tmp_path_factory.mktemp("docker")
-    path = _helper(folder, "broken", f"echo {_SECRET}")
+    path = _helper(folder, "broken", f"echo {SECRET}")
     _docker_config(released, folder, {"credHelpers": {released.registry: "broken"}})
     failed = released.invoke("push", code=1, PATH=path)
     _failed(failed, "docker-credential-broken", released.registry)
-    assert _SECRET not in failed.out + failed.err
+    assert SECRET not in failed.out + failed.err
 
 
 def test_credential_helper_that_is_missing(released: Ship, tmp_path_factory: pytest.TempPathFactory) -> None:

@@ -41,6 +41,8 @@ def authorization(
     with translated(host, _WHAT, timeout):
         try:
             scheme, _, wanted = challenge.headers["WWW-Authenticate"].partition(" ")
+            if scheme.lower() not in {"basic", "bearer"}:
+                raise ValueError(scheme)
             if credential and credential.identity_token and scheme.lower() == "bearer":
                 # python-dxf knows of no identity tokens.
                 token = _exchanged(dxf._sessions[0], wanted, host, credential, timeout)

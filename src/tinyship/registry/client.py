@@ -6,11 +6,9 @@ Source: the OCI distribution specification.
 from __future__ import annotations
 
 import hashlib
-import json
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urljoin
 
@@ -19,46 +17,18 @@ from tinyship.errors import ConfigError, RegistryError
 from tinyship.reference import DIGEST, HUB, TAG, parse
 from tinyship.registry.authentication import authorization
 from tinyship.registry.faults import refused, translated
+from tinyship.registry.manifest import INDEXES, MANIFESTS, Manifest, json_object, kind_of
 
 if TYPE_CHECKING:
-    from requests import Response
+    from requests import PreparedRequest, Response
 
-MANIFESTS = frozenset(
-    {"application/vnd.oci.image.manifest.v1+json", "application/vnd.docker.distribution.manifest.v2+json"}
-)
-INDEXES = frozenset(
-    {"application/vnd.oci.image.index.v1+json", "application/vnd.docker.distribution.manifest.list.v2+json"}
-)
 MANIFEST_LIMIT = 4 << 20
 """Bytes of a manifest, at most: what the specification asks registries to take."""
 
 _PIECE = 256 << 10
+_PAGE = 1000
 _HUB_API = "registry-1.docker.io"
 _LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
-
-
-@dataclass(frozen=True, slots=True)
-class Manifest:
-    """A manifest or an index, as the registry keeps it.
-
-    Args:
-        raw: its bytes, which its digest is of.
-        digest: ``sha256:...``.
-        media_type: one of ``MANIFESTS`` or ``INDEXES``.
-    """
-
-    raw: bytes
-    digest: str
-    media_type: str
-
-    @property
-    def is_index(self) -> bool:
-        """Whether it lists manifests, instead of layers."""
-        return self.media_type in INDEXES
-
-    def parsed(self) -> dict[str, Any]:
-        """What it says: a JSON object."""
-        return dict(json.loads(self.raw))
 
 
 class Repository:
@@ -84,12 +54,14 @@ class Repository:
         self._timeout = timeout
         self._local = _is_loopback(self.host)
         api = _HUB_API if self.host == HUB else self.host
-        self._base = f"{'http' if self._local else 'https'}://{api}/v2/{self.name}/"
+        self._origin = f"{'http' if self._local else 'https'}://{api}/"
+        self._base = f"{self._origin}v2/{self.name}/"
         # python-dxf gets the tokens; what it reads loses raw bytes and digests, so reading is ours, on its session.
         self._dxf = DXF(api, self.name, insecure=self._local, timeout=timeout)
         self._dxf.__enter__()
         session: Any = self._dxf._sessions[0]
         session.auth = lambda request: request  # or requests would put what is in ~/.netrc in place of our header
+        session.rebuild_auth = self._on_redirect
         session.trust_env = not self._local  # nor does what stays on this machine go through a proxy
         session.adapters.pop("http://")
         for loopback in _LOOPBACK:
@@ -137,7 +109,8 @@ class Repository:
         for wanted in (reference if by_digest else digest, said if DIGEST.fullmatch(said) else digest):
             if wanted != digest:
                 raise self._altered(what, wanted, digest)
-        return Manifest(raw, digest, self._media_type(raw, response, what))
+        told = str(response.headers.get("Content-Type") or "")
+        return Manifest(raw, digest, kind_of(raw, told, self.host, what))
 
     def blob(self, digest: str, *, size: int | None = None) -> Iterator[bytes]:
         """The bytes of a blob, in pieces of 256 kB at most; nothing is right before the last one has come.
@@ -180,17 +153,17 @@ class Repository:
         what = f"the tags of {self.name}"
         found: dict[str, None] = {}
         asked: set[str] = set()
-        page = "tags/list?n=1000"
+        page = f"tags/list?n={_PAGE}"
         while page and page not in asked:
             asked.add(page)
             with self._get(page, what) as response:
-                listed = self._object(self._read(response, what), what).get("tags") or []
+                listed = json_object(self._read(response, what), self.host, what).get("tags") or []
             if not isinstance(listed, list) or not all(isinstance(tag, str) for tag in listed):
                 raise RegistryError(f"{self.host} gave no list for {what}", host=self.host, hint="Is this a registry?")
             found.update(dict.fromkeys(listed))
             following = response.links.get("next", {}).get("url", "")
             page = urljoin(response.url, following) if following else ""
-            if page and not page.startswith(urljoin(self._base, "/")):
+            if page and not page.startswith(self._origin):
                 raise RegistryError(f"{self.host} leads to another host, asking for {what}", host=self.host)
         return tuple(found)
 
@@ -207,8 +180,8 @@ class Repository:
         """Ask; where the registry wants to know who we are, tell it, and ask once more."""
         sent = self._authorization
         response = self._send(url, accept, sent)
-        if response.status_code != 401:
-            return response
+        if response.status_code != 401 or not response.url.startswith(self._origin):
+            return response  # a store elsewhere has no say in where credentials go
         with closing(response), self._asked:
             if self._authorization is sent:  # or another thread has told it meanwhile
                 self._authorization = authorization(
@@ -220,6 +193,11 @@ class Repository:
                     timeout=self._timeout,
                 )
         return self._send(url, accept, self._authorization)
+
+    def _on_redirect(self, following: PreparedRequest, response: Response) -> None:
+        """Keep our header from other hosts, and what is in ~/.netrc from all."""
+        if not str(following.url).startswith(self._origin):
+            following.headers.pop("Authorization", None)
 
     def _send(self, url: str, accept: str, more: dict[str, str]) -> Response:
         headers = {"Accept": accept, "Accept-Encoding": "identity", **more}
@@ -238,32 +216,6 @@ class Repository:
                     f"{self.host} gave more than {MANIFEST_LIMIT} bytes for {what}", host=self.host, hint="Is it right?"
                 )
         return b"".join(pieces)
-
-    def _object(self, raw: bytes, what: str) -> dict[str, Any]:
-        try:
-            found = json.loads(raw)
-        except (ValueError, RecursionError):
-            found = None
-        if not isinstance(found, dict):
-            raise RegistryError(
-                f"{self.host} gave something else than JSON for {what}", host=self.host, hint="Is this a registry?"
-            )
-        return found
-
-    def _media_type(self, raw: bytes, response: Response, what: str) -> str:
-        """The kind of a manifest: its own word and HTTP's must not differ, or two readers would read two things."""
-        own = self._object(raw, what).get("mediaType")
-        told = str(response.headers.get("Content-Type") or "").partition(";")[0].strip().lower()
-        known = MANIFESTS | INDEXES
-        kind = told if told in known else str(own or told)
-        if kind not in known:
-            raise RegistryError(
-                f"{self.host} gave something for {what} that is no image: {kind[:100] or 'nothing says what it is'}",
-                host=self.host,
-            )
-        if own and own != kind:
-            raise RegistryError(f"{self.host} says that {what} is a {kind}, and it says {own}", host=self.host)
-        return kind
 
     def _altered(self, what: str, wanted: str, found: str) -> RegistryError:
         return RegistryError(

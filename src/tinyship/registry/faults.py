@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http.client import BadStatusLine, RemoteDisconnected
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -68,23 +69,24 @@ def refused(response: Response, host: str, what: str, credential: Credential | N
         response: not read yet.
         host: of the registry, as users write it.
         what: was asked for.
-        credential: that was sent; None where there is none.
+        credential: that was sent to the registry; None where there is none.
     """
     code, words = _reason(response)
     said = f": {words}" if words else ""
     status = response.status_code
     where = _elsewhere(host, response.url)
     if status in {401, 403}:
-        whose = f"the credentials from {credential.source}" if credential else "no credentials"
+        sent = credential if where == host else None
+        whose = f"the credentials from {sent.source}" if sent else "no credentials"
         return RegistryError(
             f"{where} refused {what} with {whose} (status {status}){said}",
             host=host,
             hint=f"`docker login {host}` stores credentials; does the repository exist, and may they read it?",
         )
     if status == 404:
-        why = "there is no such repository" if code == "NAME_UNKNOWN" else "it is not there"
+        why = ": there is no such repository" if code == "NAME_UNKNOWN" else ""
         return RegistryError(
-            f"{where} does not have {what}: {why}", host=host, hint="Was it pushed, and under this name?"
+            f"{where} does not have {what}{why}", host=host, hint="Was it pushed, and under this name?"
         )
     if status == 429:
         wait = response.headers.get("Retry-After", "")
@@ -139,6 +141,8 @@ def _connection(error: Exception, host: str, what: str) -> RegistryError:
         return RegistryError(f"the host {where} is not known", host=host, hint="Is its name right, and the network up?")
     if any(isinstance(cause, ConnectionRefusedError) for cause in causes):
         return RegistryError(f"nothing listens at {where}", host=host, hint="Is the registry running?")
+    if any(isinstance(cause, BadStatusLine) and not isinstance(cause, RemoteDisconnected) for cause in causes):
+        return RegistryError(f"{where} does not speak HTTP", host=host, hint="Is this a registry?")
     strerror = next((cause.strerror for cause in reversed(causes) if isinstance(cause, OSError) and cause.strerror), "")
     why = f" ({strerror})" if strerror else ""
     return RegistryError(f"the connection to {where} broke{why}, asking for {what}", host=host, hint="Try again.")

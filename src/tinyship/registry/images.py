@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from tinyship.errors import RegistryError
-from tinyship.registry.client import INDEXES, MANIFESTS, Manifest, Repository
+from tinyship.registry.client import Repository
 from tinyship.registry.descriptor import Descriptor, entries, normal, platform_of, read
+from tinyship.registry.manifest import INDEXES, MANIFESTS, Manifest
 
 CONFIG_LIMIT = 16 << 20
 """Bytes of a config, at most."""

@@ -89,7 +89,7 @@ def serving(answers: Answers, *, name: str = "127.0.0.1", tls: ssl.SSLContext | 
     if tls:
         server.socket = tls.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
     found = Server(f"{name}:{server.server_port}")
-    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
     try:
         yield found
     finally:
@@ -99,7 +99,7 @@ def serving(answers: Answers, *, name: str = "127.0.0.1", tls: ssl.SSLContext | 
 
 @contextmanager
 def greeting(words: bytes) -> Iterator[str]:
-    """Host and port of something that sends these bytes to everyone who connects, and ends."""
+    """Host and port of something that answers everyone with these bytes, and hangs up."""
     with socket.create_server(("127.0.0.1", 0)) as server:
 
         def greet() -> None:
@@ -109,6 +109,7 @@ def greeting(words: bytes) -> Iterator[str]:
                 except OSError:
                     return
                 with peer:
+                    peer.recv(1 << 16)  # or the end of the connection may overtake the words
                     peer.sendall(words)
 
         threading.Thread(target=greet, daemon=True).start()

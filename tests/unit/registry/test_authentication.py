@@ -18,7 +18,8 @@ from registries import OCI, Answer, Answers, Asked, Server, serving
 
 from tinyship.credentials import Credential
 from tinyship.errors import RegistryError
-from tinyship.registry.client import Manifest, Repository
+from tinyship.registry.client import Repository
+from tinyship.registry.manifest import Manifest
 
 SECRET = "s3cret-word"
 CAPTAIN = Credential("captain", SECRET, identity_token=False, source="a file")
@@ -207,8 +208,12 @@ def test_token_that_expires(trusted: None, start: Start) -> None:
     assert len(service.asked) == 2
 
 
-def test_token_stays_with_its_registry(trusted: None, start: Start) -> None:
-    """Storage at another host gets no token."""
+def test_token_stays_with_its_registry(
+    trusted: None, start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Storage at another host gets no token, and nothing of `~/.netrc` in its place."""
+    (tmp_path / "netrc").write_text("default login other password other\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
     storage = start("storage.test", lambda _: Answer(200, {"Content-Type": OCI}, RAW))
 
     def answers(asked: Asked) -> Answer:

@@ -1,0 +1,61 @@
+"""A registry of a test's own, which wants a name and a password."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+USER = "captain"
+SECRET = "s3cret-word"
+_HTPASSWD = f"{USER}:$2b$05$rs47w8nNZKjsN258rWni1uYJVu/GGeXBODNCsObLCmUX5xtdbzRm.\n"
+
+
+def program() -> str | None:
+    """The registry's program, where this machine has it."""
+    return shutil.which("docker-registry") or shutil.which("registry")
+
+
+@contextmanager
+def running(folder: Path) -> Iterator[str]:
+    """Host and port of one while a test needs it; its state lies in the folder."""
+    host = free()
+    (folder / "htpasswd").write_text(_HTPASSWD)
+    (folder / "config.yml").write_text(
+        f"version: 0.1\nlog: {{level: error, accesslog: {{disabled: true}}}}\n"
+        f"storage: {{filesystem: {{rootdirectory: {folder / 'data'}}}}}\n"
+        f'http: {{addr: "{host}"}}\n'
+        f"auth: {{htpasswd: {{realm: test, path: {folder / 'htpasswd'}}}}}\n"
+    )
+    command = [program() or "docker-registry", "serve", str(folder / "config.yml")]
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log)
+        try:
+            end = time.monotonic() + 10
+            while not _listens(host):
+                assert time.monotonic() < end, "the guarded registry does not listen"
+                time.sleep(0.05)
+            yield host
+        finally:
+            process.kill()
+            process.wait()
+
+
+def free() -> str:
+    """A port of the loopback address that nothing listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return f"127.0.0.1:{probe.getsockname()[1]}"
+
+
+def _listens(host: str) -> bool:
+    address, _, port = host.rpartition(":")
+    try:
+        socket.create_connection((address, int(port)), timeout=1).close()
+    except OSError:
+        return False
+    return True
