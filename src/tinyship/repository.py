@@ -96,5 +96,5 @@ def _failed(repository: Any, words: tuple[str, ...], error: Any) -> GitError:
             hint=f"`git config --global --add safe.directory {folder}` tells it to.",
         )
     command = next((word for word in words if not word.startswith("-") and "=" not in word), "")
-    lines = [line for line in said.split("\n") if not line.startswith("To ")]
+    lines = [line.strip() for line in said.split("\n") if line.strip() and not line.startswith("To ")]
     return GitError(f"`git {command}` failed: {lines[0] if lines else 'it does not say why'}", said=said)
