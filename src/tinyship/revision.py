@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -121,6 +122,24 @@ def state(root: Path) -> tuple[str, str]:
             except OSError:
                 digest.update(b"-\0")
         return status.commit, digest.hexdigest()
+
+
+def ancestors(root: Path, commit: str, limit: int = 10_000) -> Iterator[str]:
+    """A commit and what it was made of, as ``git rev-list`` orders them; git is asked when the first is.
+
+    Args:
+        root: a folder of the repository; there are none where it is in none.
+        commit: the full commit; none where empty.
+        limit: the number of commits.
+
+    Raises:
+        GitError: git is missing or refuses.
+    """
+    repository = around(root) if commit else None
+    if repository is None:
+        return
+    with repository:
+        yield from run(repository, "rev-list", f"--max-count={limit}", commit, "--").split()
 
 
 @dataclass(frozen=True, slots=True)

@@ -167,7 +167,8 @@ for number in range(count):
 def write_at_once(root: Path, bound: int) -> None:
     """Have 8 processes write 50 entries each."""
     words = [sys.executable, "-c", WRITER, str(root)]
-    running = [subprocess.Popen([*words, str(writer), "50", str(bound)]) for writer in range(8)]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    running = [subprocess.Popen([*words, str(writer), "50", str(bound)], env=environment) for writer in range(8)]
     assert [process.wait(timeout=120) for process in running] == [0] * 8
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -215,7 +216,11 @@ def test_many_processes(repository: Repository) -> None:
     """8 processes that write on one commit and on others lose no entry, and leave no ref behind."""
     commits = [repository.commit(str(number)) for number in range(3)]
     words = [sys.executable, "-c", WRITER, str(repository.root)]
-    running = [subprocess.Popen([*words, str(writer), commits[0], commits[1 + writer % 2]]) for writer in range(8)]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    running = [
+        subprocess.Popen([*words, str(writer), commits[0], commits[1 + writer % 2]], env=environment)
+        for writer in range(8)
+    ]
     assert [process.wait(timeout=200) for process in running] == [0] * 8
     assert len(versions(repository.root)) == 80
     assert refs(repository.root) == [notes.REF]

@@ -17,6 +17,7 @@ _REPOSITORY = re.compile(rf"(?:{_HOST}/)?{_PART}(?:/{_PART})*")
 TAG_LENGTH = 128
 TEMPLATE_NAMES = ("version", "major", "minor", "patch", "commit", "short_commit", "branch", "date")
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
+_REMOTE = re.compile(r"\w[\w./-]*")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
@@ -95,6 +96,12 @@ def check_registry(registry: str) -> None:
     """Raise ValueError unless ``registry`` is a host with an optional port and path."""
     if not _REPOSITORY.fullmatch(f"{registry}/x") or "://" in registry:
         raise ValueError(f"`{registry}` is no registry (host[:port][/path], without a scheme)")
+
+
+def check_remote(name: str) -> None:
+    """Raise ValueError unless ``name`` may be the name of a git remote, rather than a URL, which may hold a secret."""
+    if not _REMOTE.fullmatch(name):
+        raise ValueError("it is no name of a git remote (like `origin`; `git remote -v` lists them)")
 
 
 def check_template(template: str) -> None:

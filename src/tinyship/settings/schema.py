@@ -22,6 +22,7 @@ from tinyship.settings.grammar import (
     check_digest,
     check_reference,
     check_registry,
+    check_remote,
     check_repository,
     check_seconds,
     check_tag,
@@ -264,9 +265,21 @@ class Budget(_Section, frozen=True):
 
 
 class Size(_Section, frozen=True):
-    """Limits on sizes."""
+    """Limits on sizes, and where their history goes beside ``.tinyship/history.jsonl``."""
 
     budgets: tuple[Budget, ...] = ()
+    notes: bool = True
+    """A clean push writes what was released as a git note on its commit, and notes count as history."""
+    notes_remote: str = ""
+    """A git remote, like ``origin``: its notes are fetched before a release, and ours pushed to it after a clean push;
+    no network is used where nothing is set."""
+
+    def __post_init__(self) -> None:
+        if self.notes_remote:
+            with about("notes_remote"):
+                check_remote(self.notes_remote)
+                if not self.notes:
+                    raise ValueError("it needs `notes`")
 
 
 class Clean(_Section, frozen=True):
