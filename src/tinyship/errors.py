@@ -109,7 +109,15 @@ class ConfigError(TinyshipError):
 
 
 class GitError(TinyshipError):
-    """The project's git repository cannot tell what is needed."""
+    """The project's git repository cannot tell what is needed.
+
+    Args:
+        said: all that git wrote of why, without credentials; empty where it was not git that failed.
+    """
+
+    def __init__(self, message: str, *, hint: str = "", said: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.said = said
 
 
 class ContextError(TinyshipError):

@@ -12,6 +12,7 @@ from tinyship.events import Events, ignore
 from tinyship.record import Record
 
 if TYPE_CHECKING:
+    from tinyship.history import Entry
     from tinyship.plan import Plan
     from tinyship.settings.load import Loaded
     from tinyship.sizes.table import Row
@@ -115,6 +116,23 @@ class Project:
 
         with self.scopes() as scopes:
             return tuple(row for scope in scopes for row in size.now(scope))
+
+    def history(self, *, fetch: bool = False) -> tuple[Entry, ...]:
+        """What each release weighed, image by image, in the order in which they were released; sizes in bytes.
+
+        Args:
+            fetch: look for what others released in the git notes of the remote ``size.notes_remote``, or ``origin``.
+
+        Raises:
+            GitError: the notes cannot be fetched.
+        """
+        from tinyship.stages import history
+
+        with self.scopes() as scopes:
+            if fetch:
+                for scope in {history.remote_of(scope): scope for scope in scopes}.values():
+                    history.fetch(scope)
+            return tuple(entry for scope in scopes for entry in history.known(scope))
 
     def clean(self, *, everything: bool = False) -> tuple[Cleaned, ...]:
         """Remove artifacts, containers and images without a name; with ``everything`` all that the project made."""

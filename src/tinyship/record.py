@@ -95,10 +95,6 @@ class Release:
         """The image in the engine, by its version where it has such a tag."""
         return f"{self.image}:{self.version if self.version in self.tags else self.tags[0]}"
 
-    def summary(self) -> Previous:
-        """What the next release measures its growth against."""
-        return Previous(self.version, self.commit, self.sizes)
-
 
 @dataclass(frozen=True, slots=True)
 class Record:

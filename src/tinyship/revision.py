@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from tinyship.errors import ConfigError, GitError
+from tinyship.repository import around, run
 
 if TYPE_CHECKING:
     from tinyship.settings.schema import Version
@@ -80,7 +82,7 @@ def read(root: Path, version: Version) -> Revision:
         ConfigError: the version that the settings name cannot be read.
     """
     given = _given(root, version)
-    repository = _open(root)
+    repository = around(root)
     if repository is None:
         if not given:
             raise GitError(
@@ -106,7 +108,7 @@ def state(root: Path) -> tuple[str, str]:
     Raises:
         GitError: git is missing or refuses.
     """
-    repository = _open(root)
+    repository = around(root)
     if repository is None:
         return "", ""
     with repository:
@@ -120,6 +122,24 @@ def state(root: Path) -> tuple[str, str]:
             except OSError:
                 digest.update(b"-\0")
         return status.commit, digest.hexdigest()
+
+
+def ancestors(root: Path, commit: str, limit: int = 10_000) -> Iterator[str]:
+    """A commit and what it was made of, as ``git rev-list`` orders them; git is asked when the first is.
+
+    Args:
+        root: a folder of the repository; there are none where it is in none.
+        commit: the full commit; none where empty.
+        limit: the number of commits.
+
+    Raises:
+        GitError: git is missing or refuses.
+    """
+    repository = around(root) if commit else None
+    if repository is None:
+        return
+    with repository:
+        yield from run(repository, "rev-list", f"--max-count={limit}", commit, "--").split()
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,48 +199,8 @@ def _given(root: Path, version: Version) -> str:
     return text.strip()
 
 
-def _open(root: Path) -> Any:
-    """GitPython's repository around a folder; None where there is none."""
-    try:
-        import git
-    except ImportError as error:
-        raise GitError("there is no git on PATH", hint="Install git.") from error
-    try:
-        repository = git.Repo(root, search_parent_directories=True)
-    except (git.InvalidGitRepositoryError, git.NoSuchPathError):
-        return None
-    if repository.bare:
-        repository.close()
-        raise GitError(f"the repository around {root} has no work tree", hint="Clone it, and release from the clone.")
-    repository.git.update_environment(GIT_OPTIONAL_LOCKS="0")
-    return repository
-
-
-def _run(repository: Any, *words: str) -> str:
-    """What a git command writes.
-
-    Raises:
-        GitError: it failed; says what git said.
-    """
-    import git
-
-    try:
-        return str(repository.git.execute(["git", *words], strip_newline_in_stdout=False))
-    except git.GitCommandNotFound as error:
-        raise GitError("there is no git on PATH", hint="Install git.") from error
-    except git.GitCommandError as error:
-        said = str(error.stderr).strip().removeprefix("stderr: ").strip("'\n ")
-        if "dubious ownership" in said:
-            folder = repository.working_tree_dir
-            raise GitError(
-                f"git does not trust {folder}, which belongs to another user",
-                hint=f"`git config --global --add safe.directory {folder}` tells it to.",
-            ) from error
-        raise GitError(f"`git {words[0]}` failed: {said.partition(chr(10))[0]}") from error
-
-
 def _status(repository: Any, untracked: str = "normal") -> _Status:
-    text = _run(repository, "status", "--porcelain=v2", "--branch", "-z", f"--untracked-files={untracked}")
+    text = run(repository, "status", "--porcelain=v2", "--branch", "-z", f"--untracked-files={untracked}")
     commit = branch = ""
     entries = []
     lines = iter(text.split("\0"))
@@ -239,7 +219,7 @@ def _status(repository: Any, untracked: str = "normal") -> _Status:
 
 def _head(repository: Any) -> tuple[tuple[str, ...], datetime]:
     """The tags on HEAD, the highest version first, and the commit's date."""
-    text = _run(
+    text = run(
         repository, "log", "-1", "--format=%cI%n%D", "--decorate=full", "--decorate-refs=refs/tags/*", "HEAD", "--"
     )
     date, _, names = text.strip("\n").partition("\n")
@@ -263,7 +243,7 @@ def _version(
         return here[0].removeprefix(prefix), here[0], several if len(here) > 1 else ()
     cut = ("the clone is shallow: older tags may be missing, and with them the true version",) if shallow else ()
     try:
-        described = _run(
+        described = run(
             repository, "describe", "--tags", "--long", f"--abbrev={SHORT}", f"--match={pattern}", commit
         ).strip()
     except GitError:
@@ -272,7 +252,7 @@ def _version(
     if not match:
         raise GitError(f"`git describe` says `{described}`, which cannot be understood")
     # Of several tags on that commit, git describe takes any.
-    there = _run(repository, "tag", "--points-at", f"refs/tags/{match[1]}^{{}}", "--list", pattern).split()
+    there = run(repository, "tag", "--points-at", f"refs/tags/{match[1]}^{{}}", "--list", pattern).split()
     highest = max(there, key=lambda tag: _order(tag.removeprefix(prefix)), default=match[1])
     return f"{highest.removeprefix(prefix)}-{match[2]}-g{match[3][:SHORT]}", "", cut
 

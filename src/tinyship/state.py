@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import os
-from contextlib import suppress
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tinyship.errors import TinyshipError
+
+_PATIENCE = 30.0
+_PAUSE = 0.01
 
 
 def folder(root: Path) -> Path:
@@ -26,7 +33,7 @@ def folder(root: Path) -> Path:
     return path
 
 
-def write(root: Path, name: str, text: str) -> None:
+def write(root: Path, name: str, text: str | bytes) -> None:
     """Replace a file of the folder, atomically: whoever reads it has the old or the new text.
 
     Raises:
@@ -35,12 +42,56 @@ def write(root: Path, name: str, text: str) -> None:
     file = folder(root) / name
     fresh = file.with_name(f"{name}.{os.getpid()}")
     try:
-        fresh.write_text(text)
+        fresh.write_bytes(text.encode() if isinstance(text, str) else text)
         fresh.replace(file)
     except OSError as error:
         with suppress(OSError):
             fresh.unlink(missing_ok=True)
         raise _unwritable(file, error) from error
+
+
+@contextmanager
+def locked(root: Path, name: str) -> Iterator[None]:
+    """Keep other processes and threads that ask for the same lock out of a block.
+
+    Args:
+        root: the project's folder.
+        name: of the lock's file, which stays.
+
+    Raises:
+        TinyshipError: the lock's file cannot be written, or another process keeps it for half a minute.
+    """
+    file = folder(root) / name
+    try:
+        handle = os.open(file, os.O_RDWR | os.O_CREAT, 0o666)
+    except OSError as error:
+        raise _unwritable(file, error) from error
+    try:
+        given_up = time.monotonic() + _PATIENCE
+        while not _lock(handle):
+            if time.monotonic() > given_up:
+                raise TinyshipError(f"another process keeps {file} locked", hint="Does one hang, or is one stopped?")
+            time.sleep(_PAUSE)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _lock(handle: int) -> bool:
+    """Whether the lock on an open file could be had; closing the file gives it back."""
+    try:
+        if sys.platform == "win32":
+            import msvcrt
+
+            msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl
+
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        # Any other error is that of a file system without locks, which is no reason to write nothing.
+        return error.errno not in {errno.EACCES, errno.EAGAIN, errno.EDEADLK}
+    return True
 
 
 def _unwritable(path: Path, error: OSError) -> TinyshipError:

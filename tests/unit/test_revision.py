@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tinyship.errors import ConfigError, GitError
-from tinyship.revision import public_url, read, state
+from tinyship.revision import ancestors, public_url, read, state
 from tinyship.settings.schema import Version
 
 if TYPE_CHECKING:
@@ -534,3 +534,22 @@ def test_source_that_is_no_place_on_the_web(repository: Repository, url: str) ->
     repository.commit()
     repository.git("remote", "add", "origin", url)
     assert read(repository.root, FROM_GIT).source == ""
+
+
+def test_ancestors(repository: Repository, tmp_path: Path) -> None:
+    """A commit, then what it was made of, over merges, up to a limit; without commit or repository there is none."""
+    first = repository.commit("1")
+    repository.git("checkout", "-q", "-b", "side")
+    side = repository.commit("side")
+    repository.git("checkout", "-q", "main")
+    second = repository.commit("2")
+    repository.git("merge", "-q", "--strategy=ours", "-m", "merge", "side")
+    merge = repository.git("rev-parse", "HEAD")
+    found = list(ancestors(repository.root, merge))
+    assert (found[0], set(found[1:3]), found[3:]) == (merge, {side, second}, [first])
+    assert list(ancestors(repository.root, second)) == [second, first]
+    assert list(ancestors(repository.root, merge, limit=1)) == [merge]
+    assert list(ancestors(repository.root, "")) == []
+    assert list(ancestors(tmp_path, merge)) == []
+    with pytest.raises(GitError):
+        next(ancestors(repository.root, "a" * 40))

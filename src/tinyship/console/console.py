@@ -19,6 +19,7 @@ from tinyship.events import Event
 if TYPE_CHECKING:
     from tinyship.plan import Plan
     from tinyship.sizes.table import Row
+    from tinyship.trend import Trend
 
 
 class Display(Protocol):
@@ -89,6 +90,14 @@ class Console:
         if rows:
             space = ("",) if self._display else ()
             self.lines((*space, *tables.sizes(rows), *space))
+
+    def history(self, trends: Sequence[Trend]) -> None:
+        """The histories of images, with an empty line between them."""
+        from tinyship.console import history
+
+        for number, trend in enumerate(trends):
+            self._lines(("",) * bool(number))
+            self._lines(history.lines(trend, blocks=_is_terminal(self._out)))
 
     def plan(self, plan: Plan) -> None:
         """What would be done."""

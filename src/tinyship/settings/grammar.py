@@ -12,6 +12,7 @@ from tinyship.reference import DIGEST, REPOSITORY, REPOSITORY_LENGTH, TAG
 
 TAG_LENGTH = 128
 TEMPLATE_NAMES = ("version", "major", "minor", "patch", "commit", "short_commit", "branch", "date")
+_REMOTE = re.compile(r"\w[\w./-]*")
 
 
 @contextmanager
@@ -89,6 +90,12 @@ def check_registry(registry: str) -> None:
     """Raise ValueError unless ``registry`` is a host with an optional port and path."""
     if not REPOSITORY.fullmatch(f"{registry}/x") or "://" in registry:
         raise ValueError(f"`{registry}` is no registry (host[:port][/path], without a scheme)")
+
+
+def check_remote(name: str) -> None:
+    """Raise ValueError unless ``name`` may be the name of a git remote, rather than a URL, which may hold a secret."""
+    if not _REMOTE.fullmatch(name):
+        raise ValueError("it is no name of a git remote (like `origin`; `git remote -v` lists them)")
 
 
 def check_template(template: str) -> None:

@@ -1,10 +1,10 @@
-"""The settings of sizes: limits on them."""
+"""The settings of sizes: limits on them, and their history."""
 
 from __future__ import annotations
 
 from typing import Literal
 
-from tinyship.settings.grammar import about
+from tinyship.settings.grammar import about, check_remote
 from tinyship.settings.quantity import parse_bytes, parse_growth
 from tinyship.settings.section import Section
 
@@ -38,6 +38,18 @@ class Budget(Section, frozen=True):
 
 
 class Size(Section, frozen=True):
-    """Limits on sizes."""
+    """Limits on sizes, and where their history goes beside ``.tinyship/history.jsonl``."""
 
     budgets: tuple[Budget, ...] = ()
+    notes: bool = True
+    """A clean push writes what was released as a git note on its commit, and notes count as history."""
+    notes_remote: str = ""
+    """A git remote, like ``origin``: its notes are fetched before a release, and ours pushed to it after a clean push;
+    no network is used where nothing is set."""
+
+    def __post_init__(self) -> None:
+        if self.notes_remote:
+            with about("notes_remote"):
+                check_remote(self.notes_remote)
+                if not self.notes:
+                    raise ValueError("it needs `notes`")

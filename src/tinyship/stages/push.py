@@ -16,6 +16,7 @@ from tinyship.plan import Action
 from tinyship.record import Pushed, Release
 from tinyship.registry import images as remote_images
 from tinyship.registry.client import Repository
+from tinyship.stages import history
 from tinyship.stages.scope import Scope
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ class Delivery:
 
 def plan(scope: Scope) -> tuple[Action, ...]:
     """What ``send`` would do with a release of this revision."""
-    return tuple(Action("push", reference) for reference in targets(scope.settings, scope))
+    return (*(Action("push", reference) for reference in targets(scope.settings, scope)), *history.plan_push(scope))
 
 
 def targets(settings: Settings, scope: Scope) -> tuple[str, ...]:
@@ -123,6 +124,7 @@ def send(scope: Scope, *, allow_dirty: bool = False) -> Delivery:
             pull = _pull_size(scope, release, target, done.digest, credential)
         release = _with_pushed(release, Pushed(target, done.digest), pull)
         record.update(scope.root, release)
+    history.pushed(scope, release, allow_dirty=allow_dirty)
     return Delivery(release, sent, present, pull)
 
 

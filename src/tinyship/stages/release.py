@@ -10,10 +10,10 @@ from tinyship.engine import images
 from tinyship.errors import ArtifactError, BudgetExceeded
 from tinyship.events import Notice
 from tinyship.plan import Action
-from tinyship.record import Record, Release, Sizes
+from tinyship.record import Release, Sizes
 from tinyship.sizes import budgets
 from tinyship.sizes.table import Row
-from tinyship.stages import building, size
+from tinyship.stages import building, history, size
 from tinyship.stages.scope import Scope
 from tinyship.tags import sanitise
 
@@ -43,8 +43,10 @@ def plan(scope: Scope) -> tuple[Action, ...]:
         Action("build", f"{name}:{first}", how),
         *building.actions(release.outputs, scope.settings.cache_to),
         *(Action("tag", f"{name}:{tag}") for tag in others),
+        *history.plan_before(scope),
         *(Action("check", budgets.describe(budget)) for budget in scope.settings.size.budgets),
         Action("write", ".tinyship/release.json"),
+        *history.plan_released(),
     )
 
 
@@ -82,7 +84,8 @@ def make(scope: Scope) -> Released:
         check_artifacts(scope)
         result = building.build(scope, building.of_release(scope, f"{name}:{first}"))
         outcome.word = "up to date" if result.cached else "built"
-    before = _baseline(record.read(scope.root), name, scope.revision.commit)
+    last = record.read(scope.root).find(name)
+    before = history.before(scope)
     rows = size.rows(scope, release=f"{name}:{first}", before=before.sizes if before else ())
     broken = budgets.broken(scope.settings.size.budgets, rows, before.sizes if before else ())
     rows = size.with_notes(rows, scope.settings.size.budgets, broken)
@@ -96,19 +99,12 @@ def make(scope: Scope) -> Released:
     rows = tuple(_renamed(row, f"{name}:{sanitise(scope.revision.full_version)}") for row in rows)
     release = _entry(scope, result.image_id, tree, rows, before)
     record.update(scope.root, release)
+    history.released(scope, release, last)
     return Released(release, rows)
 
 
 def _renamed(row: Row, reference: str) -> Row:
     return replace(row, image=reference) if row.stage == "release" else row
-
-
-def _baseline(known: Record, image: str, commit: str) -> record.Previous | None:
-    """What growth is measured against: the last release of another commit, or of the same where there is no other."""
-    last = known.find(image)
-    if not last:
-        return None
-    return (last.previous or last.summary()) if last.commit == commit else last.summary()
 
 
 def _entry(scope: Scope, image_id: str, tree: str, rows: tuple[Row, ...], before: record.Previous | None) -> Release:

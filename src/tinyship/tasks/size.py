@@ -10,6 +10,9 @@ if TYPE_CHECKING:
     from tinyship.tasks.session import Session
 
 
+_STAGES = ("base", "build", "release")
+
+
 @task("table", default=True)
 def table(session: Session, json: bool = False) -> None:
     """Show what the images in the engine weigh.
@@ -37,3 +40,49 @@ def table(session: Session, json: bool = False) -> None:
         size.now,
         show,
     )
+
+
+@task(
+    "history",
+    help={
+        "stage": "Whose sizes: those of the `release` (the default), of the `build` image, or of each `base`.",
+        "limit": "How many releases are shown, the latest; 0 for all of them. The default is 20.",
+        "fetch": "First fetch what others released: the git notes of `size.notes_remote`, or of `origin`.",
+    },
+)
+def history(session: Session, stage: str = "release", limit: int = 20, fetch: bool = False, json: bool = False) -> None:
+    """Show what each release weighed, the first one first.
+
+    A row for each release, in the order of the commits' dates. `unpacked`: the
+    files on disk, all layers, uncompressed. `pull`: compressed bytes that a
+    pull transfers, known once pushed. `unique`: what lies above the base image,
+    unpacked. `change`: what the size before it gained since the row above.
+    `digest`: known once pushed. The bar is `unpacked`, from 0 on. MB are
+    decimal, 1,000,000 bytes; --json has plain bytes.
+
+    Every release is written down in `.tinyship/history.jsonl`, every clean push
+    also as a git note on its commit, in `refs/notes/tinyship`. Where
+    `size.notes_remote` is set, these notes travel by themselves; else --fetch
+    fetches them, and `git push origin refs/notes/tinyship` sends them.
+    """
+    from tinyship import pipeline
+    from tinyship.errors import ConfigError
+    from tinyship.stages.history import plan_show
+    from tinyship.trend import trends
+
+    if stage not in _STAGES:
+        raise ConfigError(f"`--stage={stage}`: there are {', '.join(_STAGES)}")
+    if limit < 0:
+        raise ConfigError(f"`--limit={limit}`: it is 0 or more")
+    if session.dry:
+        with session.project.scopes() as scopes:
+            session.plans(pipeline.plan(scope, "size.history", plan_show(scope, fetch=fetch)) for scope in scopes)
+        return
+    entries = session.project.history(fetch=fetch)
+    shown = tuple(trend.last(limit) for trend in trends(entries, stage))
+    if not shown:
+        session.console.say(
+            f"no release had a {stage} image" if entries else "no release is written down yet: `invoke release` does it"
+        )
+    session.console.history(shown)
+    session.console.result({"images": shown})

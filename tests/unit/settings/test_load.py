@@ -403,6 +403,13 @@ DIGEST = "sha256:" + "0" * 64
         ({"size": {"budgets": [{"unpacked": "big"}]}}, "`tinyship.size.budgets[0].unpacked`: `big` is no size"),
         ({"size": {"budgets": [{"growth": "big"}]}}, "`tinyship.size.budgets[0].growth`: `big` is no growth"),
         ({"size": {"budgets": [{"floor": "1MB"}]}}, "it limits nothing"),
+        (
+            {"size": {"notes_remote": "https://me:secret@host/x"}},
+            "`tinyship.size.notes_remote`: it is no name of a git remote",
+        ),
+        ({"size": {"notes_remote": "--upload-pack=x"}}, "`tinyship.size.notes_remote`: it is no name of a git remote"),
+        ({"size": {"notes_remote": "ext::sh"}}, "`tinyship.size.notes_remote`: it is no name of a git remote"),
+        ({"size": {"notes": False, "notes_remote": "origin"}}, "`tinyship.size.notes_remote`: it needs `notes`"),
         ({"clean": {"keep": 0}}, "`tinyship.clean.keep`: it is at least 1"),
     ],
 )

@@ -26,6 +26,7 @@ NAMES = {
     "release.make",
     "release.run",
     "release.smoke",
+    "size.history",
     "size.table",
 }
 ROOT = '"""Ship it."""\nimport tinyship\nns = tinyship.collection()\n'

@@ -1,0 +1,49 @@
+"""The history of sizes as text: a table for each image, with bars."""
+
+from __future__ import annotations
+
+from tinyship.console.tables import table
+from tinyship.console.units import change, known, size
+from tinyship.history import moment
+from tinyship.revision import SHORT
+from tinyship.trend import Point, Trend
+
+_COLUMNS = ("version", "date", "commit", "unpacked", "change", "pull", "change", "unique", "layers", "digest", "")
+_RIGHT = ("unpacked", "change", "pull", "unique", "layers")
+_WIDTH = 12
+_EIGHTHS = " ▏▎▍▌▋▊▉"
+
+
+def lines(trend: Trend, *, blocks: bool) -> tuple[str, ...]:
+    """What it is the history of, and a row for each release.
+
+    Args:
+        trend: of one image.
+        blocks: draw the bars with block characters, which are finer and not for every log.
+    """
+    most = max((point.unpacked for point in trend.points), default=0)
+    rows = [_row(point, bar(point.unpacked, most, blocks=blocks)) for point in trend.points]
+    return (f"{trend.stage} {trend.image}", *table(_COLUMNS, rows, right=_RIGHT))
+
+
+def bar(value: int, most: int, *, blocks: bool) -> str:
+    """A bar as long as ``value`` is of ``most``, from 0 on; what is not nothing can be seen."""
+    steps = 8 if blocks else 1
+    length = max(round(_WIDTH * steps * value / most), 1) if value and most else 0
+    return "█" * (length // 8) + _EIGHTHS[length % 8].strip() if blocks else "#" * length
+
+
+def _row(point: Point, drawn: str) -> tuple[str, ...]:
+    return (
+        point.version,
+        moment(point.date).date().isoformat() if point.date else "-",
+        point.commit[:SHORT] or "-",
+        size(point.unpacked),
+        change(point.unpacked_change),
+        known(point.pull),
+        change(point.pull_change),
+        known(point.unique),
+        str(point.layers),
+        "known" if point.digest else "-",
+        drawn,
+    )
