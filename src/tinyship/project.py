@@ -115,7 +115,7 @@ class Project:
         from tinyship.stages import size
 
         with self.scopes() as scopes:
-            return tuple(row for scope in scopes for row in size.now(scope))
+            return tuple(row for scope in scopes for row in size.now(scope).rows)
 
     def history(self, *, fetch: bool = False) -> tuple[Entry, ...]:
         """What each release weighed, image by image, in the order in which they were released; sizes in bytes.

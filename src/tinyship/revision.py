@@ -124,6 +124,25 @@ def state(root: Path) -> tuple[str, str]:
         return status.commit, digest.hexdigest()
 
 
+def resolve(root: Path, name: str) -> str:
+    """The full commit that git knows by a name: a branch, a tag, a commit, ``HEAD~2``; empty where it knows none.
+
+    Raises:
+        GitError: git is missing or refuses.
+    """
+    repository = around(root)
+    if repository is None:
+        return ""
+    with repository:
+        try:
+            found = run(repository, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}")
+        except GitError as error:
+            if error.said:
+                raise
+            return ""  # --quiet says nothing of what is not there
+    return found.strip()
+
+
 def ancestors(root: Path, commit: str, limit: int = 10_000) -> Iterator[str]:
     """A commit and what it was made of, as ``git rev-list`` orders them; git is asked when the first is.
 

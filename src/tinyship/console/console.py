@@ -96,8 +96,8 @@ class Console:
         from tinyship.console import history
 
         for number, trend in enumerate(trends):
-            self._lines(("",) * bool(number))
-            self._lines(history.lines(trend, blocks=_is_terminal(self._out)))
+            self.lines(("",) * bool(number))
+            self.lines(history.lines(trend, blocks=_is_terminal(self._out)))
 
     def plan(self, plan: Plan) -> None:
         """What would be done."""

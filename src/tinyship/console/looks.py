@@ -13,6 +13,7 @@ from tinyship.context.names import shown
 if TYPE_CHECKING:
     from tinyship.sizes.diff import Diff
     from tinyship.stages.looking import Remote
+    from tinyship.stages.size import Weighed
 
 _WIDE = 90
 """Characters of an instruction."""
@@ -88,6 +89,12 @@ def diff_data(found: Diff, top: int) -> dict[str, Any]:
             for path in _first(found.paths, top)
         ],
     }
+
+
+def weighed_data(done: Sequence[Weighed]) -> dict[str, Any]:
+    """What was weighed, as JSON has it; with the differences where it was compared."""
+    diffs = [diff_data(one.diff, 0) for one in done if one.diff]
+    return {"images": [row for one in done for row in one.rows], **({"diffs": diffs} if diffs else {})}
 
 
 def remote(rows: Sequence[Remote]) -> tuple[str, ...]:

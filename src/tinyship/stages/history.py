@@ -88,6 +88,21 @@ def before(scope: Scope, *more: Iterable[Entry]) -> Previous | None:
     return found.summary() if found else None
 
 
+def release_of(scope: Scope, named: str) -> Entry | None:
+    """The release that a version, or a git revision, names: of a branch without one, the nearest that it stands on.
+
+    Raises:
+        GitError: git is missing or refuses.
+    """
+    entries = known(scope)
+    by_version = [entry for entry in entries if entry.version == named]
+    if by_version:
+        return by_version[-1]
+    by_commit = {entry.commit: entry for entry in entries if entry.commit and not entry.dirty}
+    commit = revision.resolve(scope.root, named) if by_commit else ""
+    return next((by_commit[one] for one in revision.ancestors(scope.root, commit) if one in by_commit), None)
+
+
 def released(scope: Scope, release: Release, last: Release | None) -> None:
     """Write down a release.
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tinyship import credentials, reference
+from tinyship import credentials, record, reference
 from tinyship.errors import TinyshipError
 from tinyship.registry import images as registry_images
 from tinyship.registry.client import Repository
-from tinyship.sizes import diff, explain
+from tinyship.sizes import budgets, diff, explain
 from tinyship.sizes.diff import Diff
 from tinyship.stages import opening, size, weighing
 from tinyship.stages.scope import Scope
+from tinyship.stages.size import Weighed
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,26 @@ class Remote:
     unique: int | None
     unpacked: int | None
     layers: int
+
+
+def against(scope: Scope, named: str, *, estimated: bool = False) -> Weighed:
+    """The release in the engine against an image that is named as ``opening.read`` takes it.
+
+    Raises:
+        ImageError: there is no release, or no such image.
+    """
+    released = size.released(scope)
+    ours = opening.read(scope, f"engine:{released}", estimated=estimated)
+    theirs = opening.read(scope, named, estimated=estimated)
+    before = (record.Sizes("release", named, theirs.account.unpacked, theirs.pull, theirs.unique, 0),)
+    rows = size.rows(scope, release=released, before=before, estimated=estimated)
+    limits = scope.settings.size.budgets
+    compared = diff.compare(theirs.account, ours.account)
+    broken = tuple(
+        budgets.explained(one, ours.account, base=ours.base, diff=compared) if one.row.stage == "release" else one
+        for one in budgets.broken(limits, rows, before)
+    )
+    return Weighed(size.with_notes(rows, limits, broken), broken, compared)
 
 
 def compare(scope: Scope, before: str, after: str, *, platform: str = "") -> Diff:

@@ -21,7 +21,7 @@ from tinyship.sizes.account import Account
 from tinyship.sizes.feed import Truncated
 from tinyship.sizes.layer import Contents
 from tinyship.sizes.tar import Damaged
-from tinyship.stages import size, weighing
+from tinyship.stages import history, size, weighing
 from tinyship.stages.scope import Scope
 
 _SCHEMES = ("engine", "file", "git", "registry")
@@ -141,7 +141,24 @@ def _from_file(scope: Scope, named: str, platform: str, estimated: bool) -> Open
 
 
 def _from_git(scope: Scope, named: str, platform: str, estimated: bool) -> Opened | None:
-    return None
+    """The image of a release: the engine's, where it still bears the tags of that release, or else a registry's."""
+    entry = history.release_of(scope, named)
+    if entry is None:
+        return None
+    name = scope.settings.image
+    if not entry.digest and not entry.commit:
+        return None
+    if entry.commit and (image := images.find(scope.engine, f"{name}:{entry.commit}")):
+        label = f"{name}:{entry.version}"
+        found = weighing.read(scope, image, name=label, platform=platform, estimated=estimated)
+        return _opened(scope, found, "engine", weighing.pull_size(found), estimated=True)
+    for registry in [f"{registry}/" for registry in scope.settings.push.to] or [""]:
+        if entry.digest:
+            return _from_registry(scope, f"{registry}{name}@{entry.digest}", platform, estimated)
+    raise ImageError(
+        f"{name}:{entry.version}, released from {entry.commit[:7]}, is no longer in the engine, and was never pushed",
+        hint="`git checkout` it and `invoke release` make it again.",
+    )
 
 
 def _from_registry(scope: Scope, named: str, platform: str, estimated: bool) -> Opened | None:

@@ -7,7 +7,7 @@ from datetime import UTC
 
 from tinyship import record, revision
 from tinyship.engine import images
-from tinyship.errors import ArtifactError, BudgetExceeded
+from tinyship.errors import ArtifactError
 from tinyship.events import Notice
 from tinyship.plan import Action
 from tinyship.record import Release, Sizes
@@ -92,8 +92,7 @@ def make(scope: Scope) -> Released:
     if broken:
         earlier = f"{name}:{before.version}" if before else ""
         broken = size.explained(scope, broken, lambda row: earlier if row.stage == "release" else "")
-        lines = [line for one in broken for line in one.lines()]
-        raise BudgetExceeded(len(broken), lines, rows, stage="release", image=f"{name}:{scope.revision.full_version}")
+        raise size.exceeded(broken, rows, f"{name}:{scope.revision.full_version}")
     for tag in others:
         images.tag(scope.engine, result.image_id, f"{name}:{tag}")
     rows = tuple(_renamed(row, f"{name}:{sanitise(scope.revision.full_version)}") for row in rows)

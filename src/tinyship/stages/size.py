@@ -3,23 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from tinyship import record
 from tinyship.engine import images
 from tinyship.engine.images import Image
-from tinyship.errors import TinyshipError
+from tinyship.errors import BudgetExceeded, TinyshipError
 from tinyship.events import Notice
 from tinyship.sizes import budgets, diff, explain
 from tinyship.sizes.account import Account
 from tinyship.sizes.budgets import Broken
+from tinyship.sizes.diff import Diff
 from tinyship.sizes.table import Row
 from tinyship.stages import weighing
 from tinyship.stages.scope import Scope
 
 if TYPE_CHECKING:
     from tinyship.settings.limits import Budget
+
+
+@dataclass(frozen=True, slots=True)
+class Weighed:
+    """What is in the engine.
+
+    Args:
+        rows: the size table.
+        broken: the budgets that are broken.
+        diff: what differs in the release from the image that it was compared with; None where it was not.
+    """
+
+    rows: tuple[Row, ...]
+    broken: tuple[Broken, ...]
+    diff: Diff | None = None
 
 
 def rows(
@@ -40,7 +56,7 @@ def rows(
     return tuple(_read(scope, row, image, estimated) for row, (_, _, image, _) in zip(table, weighed, strict=True))
 
 
-def now(scope: Scope, *, estimated: bool = False) -> tuple[Row, ...]:
+def now(scope: Scope, *, estimated: bool = False) -> Weighed:
     """The table of what is in the engine now, measured against the last release."""
     last = record.read(scope.root).find(scope.settings.image)
     before = (last.previous.sizes if last.previous else last.sizes) if last else ()
@@ -48,7 +64,14 @@ def now(scope: Scope, *, estimated: bool = False) -> tuple[Row, ...]:
     if last:
         table = tuple(_with_pull(row, last) for row in table)
     limits = scope.settings.size.budgets
-    return with_notes(table, limits, budgets.broken(limits, table, before))
+    broken = budgets.broken(limits, table, before)
+    return Weighed(with_notes(table, limits, broken), broken)
+
+
+def exceeded(broken: Sequence[Broken], rows: tuple[Row, ...], image: str) -> BudgetExceeded:
+    """The error that says which budgets an image breaks, and why."""
+    lines = [line for one in broken for line in one.lines()]
+    return BudgetExceeded(len(broken), lines, rows, stage="release", image=image)
 
 
 def released(scope: Scope) -> str:

@@ -11,7 +11,7 @@ from invoke.context import Context
 from invoke.exceptions import Exit
 
 from tinyship.console.console import Console
-from tinyship.errors import TinyshipError
+from tinyship.errors import BudgetExceeded, TinyshipError
 from tinyship.plan import Plan
 from tinyship.project import Project
 from tinyship.settings import invoke_config, load
@@ -98,4 +98,5 @@ def _open(context: Context, image: str, console: Console) -> Session:
 
 def _as_data(error: TinyshipError) -> dict[str, Any]:
     names = ("message", "hint", "stage", "image", "tail", "source")
-    return {"kind": type(error).__name__, **{name: getattr(error, name) for name in names}}
+    rows = {"images": error.rows} if isinstance(error, BudgetExceeded) else {}
+    return {"kind": type(error).__name__, **{name: getattr(error, name) for name in names}, **rows}

@@ -13,31 +13,46 @@ if TYPE_CHECKING:
 _STAGES = ("base", "build", "release")
 
 
-@task("table", default=True)
-def table(session: Session, json: bool = False) -> None:
+@task(
+    "table",
+    default=True,
+    help={
+        "estimate": "Read the layers: show dead bytes, and estimate what is not pushed yet as gzip would make it (~).",
+        "compare": "Compare the release with an image, named as `size.explain` takes it: a branch, a tag, a file.",
+    },
+)
+def table(session: Session, estimate: bool = False, compare: str = "", json: bool = False) -> None:
     """Show what the images in the engine weigh.
 
     A row each for the bases, the build image and the last release. `unpacked`:
     the files on disk, all layers. `pull`: compressed bytes that a pull
     transfers, known once pushed. `unique`: what lies above the base image.
-    `change`: unpacked bytes gained since the last release.
+    `dead`: bytes that layers hold and later ones hide. `change`: unpacked bytes
+    gained since the last release, or against the image of --compare, with
+    which a broken budget is an error.
     """
     from tinyship import pipeline
+    from tinyship.console import looks
     from tinyship.plan import Action
-    from tinyship.sizes.table import Row
-    from tinyship.stages import size
+    from tinyship.stages import looking, size
+    from tinyship.stages.size import Weighed
 
-    def show(done: list[tuple[Row, ...]]) -> None:
-        rows = [row for rows in done for row in rows]
-        if rows:
+    def show(done: list[Weighed]) -> None:
+        if rows := [row for one in done for row in one.rows]:
             session.console.sizes(rows)
+            session.console.lines(line for one in done if one.diff for line in looks.diff(one.diff, 5))
         else:
             session.console.say("none of this project's images is in the engine: `invoke release` makes them")
-        session.console.result({"images": rows})
+        for one in done if compare else ():
+            if one.broken:
+                raise size.exceeded(one.broken, one.rows, one.rows[-1].image)
+        session.console.result(looks.weighed_data(done))
 
     session.run(
         lambda scope: pipeline.plan(scope, "size", (Action("weigh", scope.settings.image),)),
-        size.now,
+        lambda scope: (
+            looking.against(scope, compare, estimated=estimate) if compare else size.now(scope, estimated=estimate)
+        ),
         show,
     )
 
