@@ -53,7 +53,7 @@ class Repository:
         self._credential = credential
         self._timeout = timeout
         self._local = _is_loopback(self.host)
-        api = _HUB_API if self.host == HUB else self.host
+        api = _HUB_API if self.host == HUB else self.host.lower()  # as the addresses of answers have it
         self._origin = f"{'http' if self._local else 'https'}://{api}/"
         self._base = f"{self._origin}v2/{self.name}/"
         # python-dxf gets the tokens; what it reads loses raw bytes and digests, so reading is ours, on its session.

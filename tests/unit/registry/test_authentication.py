@@ -247,6 +247,12 @@ def test_tokens_over_plain_http() -> None:
         manifest(registry, CAPTAIN)
 
 
+def test_host_in_capitals(trusted: None, start: Start) -> None:
+    """Names of hosts have no case: such a registry is told who we are as well."""
+    registry, _ = pair(start, lambda _: Answer(200, {}, b'{"token": "good"}'))
+    assert manifest(Server(registry.host.upper()), CAPTAIN).raw == RAW
+
+
 # --- TLS itself --------------------------------------------------------------------------------------------------
 
 
