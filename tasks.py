@@ -47,7 +47,7 @@ def stress(c: Context) -> None:
     c.run(f"{_PYTHON} -m pytest -q -m slow", echo=True)
 
 
-_BENCHMARKS = ("startup", "context_memory", "noop_release", "buildkit")
+_BENCHMARKS = ("startup", "context_memory", "noop_release", "buildkit", "sizes")
 
 
 @task(
