@@ -29,7 +29,8 @@ _MOST_KEPT = 64 << 20
 _WANTED = re.compile(
     r"var/lib/dpkg/(?:status|status\.d/[^/]+|info/[^/]+\.list)"
     r"|(?:usr/)?lib/apk/db/installed"
-    r"|.*\.(?:dist|egg)-info/(?:RECORD|METADATA)"
+    r"|.*\.dist-info/(?:RECORD|METADATA)"
+    r"|.*\.egg-info/(?:PKG-INFO|installed-files\.txt)"
     r"|(?:usr/lib|etc)/os-release"
 )
 _SMALL = 1 << 17
