@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -9,16 +10,106 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from tinyship.console.tables import table
 from tinyship.console.units import change, known, size
 from tinyship.context.names import shown
+from tinyship.sizes import explain
 
 if TYPE_CHECKING:
+    from tinyship.sizes.advice import Advice
     from tinyship.sizes.diff import Diff
-    from tinyship.stages.looking import Remote
+    from tinyship.stages.looking import Explanation, Remote
+    from tinyship.stages.opening import Opened
     from tinyship.stages.size import Weighed
 
 _WIDE = 90
 """Characters of an instruction."""
 
+_PLACES = {"engine": "the engine", "file": "a file", "registry": "a registry"}
 _Entry = TypeVar("_Entry")
+
+
+def explanation(found: Explanation, top: int) -> Iterator[str]:
+    """Where the bytes of an image are, and what to do about it.
+
+    Args:
+        top: entries of each part; 0 for all.
+    """
+    opened, account = found.opened, found.opened.account
+    yield f"{account.image.name} ({account.image.platform or 'no platform'}, from {_PLACES[opened.where]})"
+    yield from _indented(_headline(opened))
+    yield from _steps(found, top)
+    folders = explain.largest_folders(explain.folders(account), top or sys.maxsize)
+    rows = [(size(one.held), size(one.dead), str(one.files), f"/{shown(one.path)}") for one in folders]
+    yield from _part("by folder", ("held", "dead", "files", ""), rows, 0)
+    packages = sorted(found.packages.packages, key=lambda one: (-one.size, one.name))
+    if packages:
+        rest = found.packages.rest
+        listed = [(size(one.size), str(one.files), one.manager, f"{one.name} {one.version}") for one in packages]
+        yield from _part("by package", ("live", "files", "", ""), listed, top)
+        yield f"  {size(rest.size)} in {rest.files} files of no package"
+    files = [
+        (size(one.size), str(one.layer + 1), f"/{shown(one.path)}")
+        for one in explain.largest_files(account, top or sys.maxsize)
+    ]
+    yield from _part("by file", ("live", "layer", ""), files, 0)
+    dead = [
+        (size(one.size), str(one.written + 1), str(one.hidden + 1), f"{one.cause}: /{shown(one.path)}")
+        for one in explain.largest_dead(account, top or sys.maxsize)
+    ]
+    yield from _part("dead files", ("dead", "written", "hidden", ""), dead, 0)
+    if found.advice:
+        yield ""
+        yield f"what would make it smaller, {size(sum(one.saving for one in found.advice))} in all"
+        yield from _advice(_first(found.advice, top))
+        if top and len(found.advice) > top:
+            yield f"  and {len(found.advice) - top} more"
+    for notice in (*account.notices, *found.packages.notices):
+        yield f"note: {notice}"
+
+
+def explanation_data(found: Explanation, top: int) -> dict[str, Any]:
+    """An explanation as JSON has it, with as many entries of each part as are shown."""
+    opened, account = found.opened, found.opened.account
+    most = top or sys.maxsize
+    packages = sorted(found.packages.packages, key=lambda one: (-one.size, one.name))
+    return {
+        "image": account.image.name,
+        "id": account.image.id,
+        "platform": account.image.platform,
+        "where": opened.where,
+        "base": opened.base_name,
+        "unpacked": account.unpacked,
+        "live": account.unpacked - account.dead_bytes,
+        "dead": account.dead_bytes,
+        "unique": opened.unique,
+        "pull": opened.pull,
+        "pull_estimated": opened.estimated,
+        "layers": [
+            {**asdict(step), "compressed": layer.contents.compressed}
+            for step, layer in zip(explain.steps(account, base=opened.base), account.image.layers, strict=True)
+        ],
+        "folders": [
+            {**asdict(one), "path": shown(one.path)} for one in explain.largest_folders(explain.folders(account), most)
+        ],
+        "packages": [asdict(one) for one in _first(packages, top)],
+        "files": [
+            {"path": shown(one.path), "size": one.size, "layer": one.layer + 1}
+            for one in explain.largest_files(account, most)
+        ],
+        "dead_files": [
+            {
+                "path": shown(one.path),
+                "size": one.size,
+                "written": one.written + 1,
+                "hidden": one.hidden + 1,
+                "cause": one.cause,
+            }
+            for one in explain.largest_dead(account, most)
+        ],
+        "advice": [
+            {**asdict(one), "layer": one.layer + 1, "hidden": None if one.hidden is None else one.hidden + 1}
+            for one in _first(found.advice, top)
+        ],
+        "notices": [*account.notices, *found.packages.notices],
+    }
 
 
 def diff(found: Diff, top: int) -> Iterator[str]:
@@ -105,6 +196,57 @@ def remote(rows: Sequence[Remote]) -> tuple[str, ...]:
     ]
     columns = ("platform", "pull", "unique", "unpacked", "layers", "digest")
     return table(columns, cells, right=columns[1:5])
+
+
+def _headline(opened: Opened) -> tuple[str, ...]:
+    """The sizes, each with its name."""
+    account = opened.account
+    beyond = f"unique beyond {opened.base_name}" if opened.base else "unique"
+    cells = (
+        (size(account.unpacked), "unpacked"),
+        (known(opened.pull, estimated=opened.estimated), "pull"),
+        (known(opened.unique), beyond),
+        (size(account.dead_bytes), f"dead, {_share(account.dead_bytes, account.unpacked)} of unpacked"),
+    )
+    return table(("", ""), [cell for cell in cells if cell[0] != "-"], right=("",))
+
+
+def _steps(found: Explanation, top: int) -> Iterator[str]:
+    opened, account = found.opened, found.opened.account
+    steps = explain.steps(account, base=opened.base)
+    layers = [one.contents for one in account.image.layers]
+    rows = [
+        (
+            str(step.number),
+            size(step.held),
+            size(step.dead),
+            size(step.hid),
+            known(step.stored),
+            *((f"~{size(layer.compressed['gzip'])}", f"~{size(layer.compressed['zstd'])}") if layer.compressed else ()),
+            f"{'(base) ' if step.base else ''}{instruction(step.instruction) or '(not known)'}",
+        )
+        for step, layer in zip(steps, layers, strict=True)
+    ]
+    estimated = any(layer.compressed for layer in layers)
+    columns = ("layer", "held", "dead", "hides", "pull", *(("gzip", "zstd") if estimated else ()), "")
+    if all(step.stored is None for step in steps):
+        at = columns.index("pull")
+        columns = (*columns[:at], *columns[at + 1 :])
+        rows = [(*row[:at], *row[at + 1 :]) for row in rows]
+    yield from _part("by instruction", columns, rows, 0)
+
+
+def _advice(every: Sequence[Advice]) -> Iterator[str]:
+    width = max((len(size(one.saving)) for one in every), default=0)
+    for one in every:
+        where = f" [{', '.join(one.lint)}, line {one.line}]" if one.lint else ""
+        yield f"  {size(one.saving).rjust(width)}  {one.text}{where}"
+        for path in one.paths[:2]:
+            yield f"  {'':{width}}  /{shown(path)}"
+
+
+def _share(part: int, whole: int) -> str:
+    return f"{100 * part / whole:.1f} %" if whole else "0 %"
 
 
 def instruction(text: str) -> str:

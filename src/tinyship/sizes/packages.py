@@ -62,6 +62,11 @@ class Packages:
         return None if owner == NONE else self.packages[owner]
 
 
+def sizes(found: Packages) -> Mapping[str, tuple[str, int]]:
+    """Version and live bytes of every package, by its name."""
+    return {one.name: (one.version, one.size) for one in found.packages}
+
+
 def find(account: Account) -> Packages:
     """Read the package databases that the final filesystem shows, and join them to its files.
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tinyship import credentials, record, reference
 from tinyship.errors import TinyshipError
 from tinyship.registry import images as registry_images
 from tinyship.registry.client import Repository
-from tinyship.sizes import budgets, diff, explain
+from tinyship.sizes import advice, budgets, diff, explain, packages
+from tinyship.sizes.account import Account
+from tinyship.sizes.advice import Advice
 from tinyship.sizes.diff import Diff
+from tinyship.sizes.packages import Packages
 from tinyship.stages import opening, size, weighing
+from tinyship.stages.opening import Opened
 from tinyship.stages.scope import Scope
 from tinyship.stages.size import Weighed
 
@@ -38,6 +42,33 @@ class Remote:
     layers: int
 
 
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """An image, and where its bytes are.
+
+    Args:
+        opened: the image.
+        packages: that its files belong to.
+        advice: what would make it smaller, the largest saving first.
+    """
+
+    opened: Opened
+    packages: Packages
+    advice: tuple[Advice, ...]
+
+
+def explained(scope: Scope, named: str, *, platform: str = "", estimated: bool = False) -> Explanation:
+    """Where the bytes of an image are; see ``opening.read`` for how it is named.
+
+    Args:
+        platform: ``os/architecture[/variant]``, where there are several.
+        estimated: find out what its layers would take in a registry.
+    """
+    opened = opening.read(scope, named, platform=platform, estimated=estimated)
+    found = packages.find(opened.account)
+    return Explanation(opened, found, advice.advise(opened.account, found, base=opened.base))
+
+
 def against(scope: Scope, named: str, *, estimated: bool = False) -> Weighed:
     """The release in the engine against an image that is named as ``opening.read`` takes it.
 
@@ -50,7 +81,7 @@ def against(scope: Scope, named: str, *, estimated: bool = False) -> Weighed:
     before = (record.Sizes("release", named, theirs.account.unpacked, theirs.pull, theirs.unique, 0),)
     rows = size.rows(scope, release=released, before=before, estimated=estimated)
     limits = scope.settings.size.budgets
-    compared = diff.compare(theirs.account, ours.account)
+    compared = _difference(theirs.account, ours.account)
     broken = tuple(
         budgets.explained(one, ours.account, base=ours.base, diff=compared) if one.row.stage == "release" else one
         for one in budgets.broken(limits, rows, before)
@@ -62,7 +93,13 @@ def compare(scope: Scope, before: str, after: str, *, platform: str = "") -> Dif
     """What differs in the second of two images; see ``opening.read`` for how they are named."""
     first = opening.read(scope, before, platform=platform)
     second = opening.read(scope, after, platform=platform)
-    return diff.compare(first.account, second.account)
+    return _difference(first.account, second.account)
+
+
+def _difference(first: Account, second: Account) -> Diff:
+    """What differs, packages included."""
+    gains = diff.packages(packages.sizes(packages.find(first)), packages.sizes(packages.find(second)))
+    return replace(diff.compare(first, second), packages=gains)
 
 
 def remote(scope: Scope, named: str) -> tuple[Remote, ...]:

@@ -14,6 +14,51 @@ _TOP = "How many entries each part shows; 0 for all."
 
 
 @task(
+    "explain",
+    positional=("image",),
+    help={
+        "image": "The image: a stage, a tag, a reference, a file, a git revision; see above.",
+        "platform": _PLATFORM,
+        "top": _TOP,
+        "estimate": "Show what each layer would take in a registry, as gzip and zstd would make it.",
+    },
+)
+def explain(
+    session: Session, image: str, platform: str = "", top: int = 10, estimate: bool = False, json: bool = False
+) -> None:
+    """Show where the bytes of an image are, and what would make it smaller.
+
+    By instruction, folder, package and file, largest first; dead bytes apart,
+    each with the instruction that wrote it and the one that hid it. Sizes are
+    unpacked bytes: files on disk. Advice comes from what is in the layers, with
+    the bytes that it saves.
+
+    The image may be made by any tool. It is named by a stage (`base`, `build`,
+    `release`); a tag of this project's image (`1.4.0`); a reference or an id in
+    the engine; the path of an archive (`docker save`, OCI) or of an OCI layout,
+    with `@NAME` behind it where it holds several; a git revision that was
+    released; or a reference in a registry, of which nothing is stored here.
+    `engine:`, `file:`, `git:` or `registry:` before it says where to look.
+    """
+    from tinyship import pipeline
+    from tinyship.console import looks
+    from tinyship.plan import Action
+    from tinyship.stages import looking
+    from tinyship.stages.looking import Explanation
+
+    def show(done: list[Explanation]) -> None:
+        for one in done:
+            session.console.lines(looks.explanation(one, top))
+        session.console.result({"images": [looks.explanation_data(one, top) for one in done]})
+
+    session.run(
+        lambda scope: pipeline.plan(scope, "size.explain", (Action("read", image),)),
+        lambda scope: looking.explained(scope, image, platform=platform, estimated=estimate),
+        show,
+    )
+
+
+@task(
     "diff",
     positional=("before", "after"),
     help={
