@@ -26,6 +26,7 @@ BOUND = 2000
 _NAME = "history.jsonl"
 _LOCK = "history.lock"
 _LONGEST = 1_000_000
+_WIDEST = 512
 _SHOWN = 5
 _COMMIT = re.compile(r"[0-9a-f]{40,64}|")
 
@@ -71,7 +72,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Entries in the order in which they were released, and what should be said of where they were read."""
+    """Entries, and what should be said of where they were read."""
 
     entries: tuple[Entry, ...] = ()
     notices: tuple[str, ...] = ()
@@ -144,29 +145,31 @@ def read(root: Path) -> Found:
         return Found()
     except OSError as error:
         return Found(notices=(f"the history {file} cannot be read: {error.strerror}",))
-    return parse(data, str(file))
+    found = parse(data, str(file))
+    last: dict[Key, Entry] = {}
+    for entry in found.entries:
+        last.pop(entry.key, None)
+        last[entry.key] = entry
+    return Found(union(last.values()), found.notices)
 
 
 def parse(data: bytes, where: str) -> Found:
-    """The entries in lines of JSON.
+    """The entries in lines of JSON, as they stand there.
 
     Args:
         data: the lines.
         where: they stand, for what is said of those that are no entries.
     """
-    last: dict[Key, Entry] = {}
+    entries: list[Entry] = []
     odd: dict[bool, list[int]] = {False: [], True: []}
     for number, line in enumerate(data.split(b"\n"), 1):
         if line.strip():
             try:
-                entry = of_line(line)
+                entries.append(of_line(line))
             except Unreadable as error:
                 odd[error.newer].append(number)
-            else:
-                last.pop(entry.key, None)
-                last[entry.key] = entry
     notices = [_told(numbers, newer, where) for newer, numbers in odd.items() if numbers]
-    return Found(union(last.values()), tuple(notices))
+    return Found(tuple(entries), tuple(notices))
 
 
 def add(root: Path, *entries: Entry) -> None:
@@ -256,7 +259,7 @@ def _is_sound(entry: Entry) -> bool:
         return False
     return (
         bool(entry.image and entry.version and _COMMIT.fullmatch(entry.commit))
-        and all(text.isprintable() for text in texts)
+        and all(text.isprintable() and len(text) <= _WIDEST for text in texts)
         and all(number is None or number >= 0 for number in numbers)
     )
 

@@ -30,7 +30,7 @@ _LONGEST = 1_000_000
 _SHOWN = 5
 _PUSHES = 8
 _PATIENCE = 60.0
-_LOCAL = {"GIT_NO_LAZY_FETCH": "1"}
+_LOCAL = {"GIT_NO_LAZY_FETCH": "1", "GIT_ALLOW_PROTOCOL": "none"}
 _LOCKS = ("-c", "core.filesRefLockTimeout=5000", "-c", "core.packedRefsTimeout=10000")
 _MOVED = ("fetch first", "non-fast-forward", "stale info", "cannot lock ref", "failed to update ref", "incorrect old")
 
@@ -196,7 +196,7 @@ def _note(repository: Any, ref: str, commit: str) -> bytes:
         if "no note found" in error.said:
             return b""
         raise
-    return run_bytes(repository, "cat-file", "blob", blob)
+    return run_bytes(repository, "cat-file", "blob", blob, environment=_LOCAL)
 
 
 def _with_entry(text: bytes, entry: Entry) -> bytes:
@@ -218,7 +218,7 @@ def _with_entry(text: bytes, entry: Entry) -> bytes:
 def _texts(repository: Any, tip: str) -> Iterator[tuple[str, bytes | None]]:
     """Each note of a commit of notes: what it is on, and its text; None for one that is too long to be ours."""
     blobs: list[tuple[str, str]] = []
-    for line in run(repository, "ls-tree", "-r", "-z", "--long", tip).split("\0"):
+    for line in run(repository, "ls-tree", "-r", "-z", "--long", tip, environment=_LOCAL).split("\0"):
         fields, _, path = line.partition("\t")
         _, kind, blob, size = fields.split() if fields else ("", "", "", "")
         commit = path.replace("/", "")

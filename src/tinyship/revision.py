@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from tinyship.settings.schema import Version
 
 SHORT = 7
+_NEAR = 200
 _SCP = re.compile(r"(?:[^@/]+@)?([^:/]+):(?!//)/?(.+)")
 _DESCRIBED = re.compile(r"(.+)-(\d+)-g([0-9a-f]+)")
 
@@ -158,7 +159,12 @@ def ancestors(root: Path, commit: str, limit: int = 10_000) -> Iterator[str]:
     if repository is None:
         return
     with repository:
-        yield from run(repository, "rev-list", f"--max-count={limit}", commit, "--").split()
+        near = min(_NEAR, limit)
+        for skip, count in ((0, near), (near, limit - near)):
+            found = run(repository, "rev-list", f"--skip={skip}", f"--max-count={count}", commit, "--").split()
+            yield from found
+            if len(found) < count:
+                return
 
 
 @dataclass(frozen=True, slots=True)

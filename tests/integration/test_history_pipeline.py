@@ -139,7 +139,7 @@ def test_remote_that_is_away(ship: Ship) -> None:
 
 
 def test_record_of_an_older_tinyship(ship: Ship) -> None:
-    """A project that has but a record is measured against it, and keeps it in its history; one without begins."""
+    """A project that has but a record is measured against it, and keeps it; one without either begins afresh."""
     ship.invoke("release")
     (ship.root / ".tinyship" / "history.jsonl").unlink()
     grow(ship, "1.1.0", 1_000_000)

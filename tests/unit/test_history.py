@@ -87,6 +87,7 @@ def test_versions_commits_and_images_are_different(tmp_path: Path) -> None:
         b"\x00" * 10,
         history.as_line(replace(ENTRY, version="\x1b[31mred")).encode(),
         history.as_line(replace(ENTRY, version="")).encode(),
+        history.as_line(replace(ENTRY, version="1" * 513)).encode(),
         history.as_line(replace(ENTRY, commit="--help")).encode(),
         history.as_line(replace(ENTRY, recorded="yesterday")).encode(),
         history.as_line(replace(ENTRY, recorded="2026-01-01")).encode(),
@@ -98,7 +99,7 @@ def test_versions_commits_and_images_are_different(tmp_path: Path) -> None:
         history.as_line(ENTRY)[:-20].encode(),
         b'"' + b"x" * 2_000_000 + b'"',
     ],
-    ids=range(27),
+    ids=range(28),
 )
 def test_odd_lines_lose_nothing(tmp_path: Path, line: bytes) -> None:
     """A line that is no entry stays as it is, and is told of with its number; those around it count."""
@@ -235,6 +236,20 @@ def test_read_only_folder(tmp_path: Path) -> None:
     (tmp_path / ".tinyship").chmod(0o500)
     with pytest.raises(TinyshipError, match="cannot be written"):
         history.add(tmp_path, ENTRY)
+    assert history.read(tmp_path).entries == (ENTRY,)
+
+
+def test_read_only_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where not even the lock can be made, that is what is said."""
+    history.add(tmp_path, ENTRY)
+
+    def refuse(path: Path, flags: int, mode: int) -> int:
+        raise OSError(30, "Read-only file system", str(path))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "open", refuse)
+        with pytest.raises(TinyshipError, match=r"history\.lock cannot be written: Read-only file system"):
+            history.add(tmp_path, ENTRY)
     assert history.read(tmp_path).entries == (ENTRY,)
 
 

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -296,9 +297,10 @@ def test_two_clones(repository: Repository, clone: Path, bare: Path) -> None:
 
 def test_release_again_in_another_clone(repository: Repository, clone: Path) -> None:
     """Of two lines about one release that a merge brought together, the later one counts, and replaces both."""
-    first = entry("1", repository.git("rev-parse", "HEAD"), recorded="2026-01-01T00:00:00+00:00")
-    second = replace(first, recorded="2026-01-02T00:00:00+00:00", digest=DIGEST)
+    first = entry("1", repository.git("rev-parse", "HEAD"), recorded="2026-01-01T00:00:00+00:00", digest=DIGEST)
+    second = replace(first, recorded="2026-01-02T00:00:00+00:00", digest="")
     third = replace(first, recorded="2026-01-03T00:00:00+00:00")
+    assert history.as_line(second) < history.as_line(first), "a merge sorts them the wrong way round"
     notes.add(repository.root, second)
     notes.add(clone, first)
     notes.push(repository.root, "origin")
@@ -395,6 +397,21 @@ def test_partial_clone(repository: Repository, bare: Path, tmp_path: Path) -> No
     notes.fetch(tmp_path / "partial", "origin")
     bare.rename(tmp_path / "away.git")
     assert versions(tmp_path / "partial") == {"1"}
+
+
+def test_partial_clone_that_lacks_the_notes(repository: Repository, bare: Path, tmp_path: Path) -> None:
+    """Notes that git left out of a clone, and would ask the remote for, are not asked for."""
+    git(bare, "config", "uploadpack.allowFilter", "true")
+    notes.add(repository.root, entry("1", repository.git("rev-parse", "HEAD")))
+    notes.push(repository.root, "origin")
+    partial = tmp_path / "partial"
+    git(tmp_path, "clone", "-q", "--filter=blob:none", f"file://{bare}", "partial")
+    git(partial, "fetch", "-q", "origin", f"{notes.REF}:{notes.REF}")
+    packs = sorted((partial / ".git" / "objects" / "pack").iterdir())
+    with suppress(GitError):  # what git does about it depends on its version
+        assert notes.read(partial) == Found()
+    assert sorted((partial / ".git" / "objects" / "pack").iterdir()) == packs
+    notes.fetch(partial, "origin")
 
 
 @pytest.mark.parametrize("act", [notes.fetch, notes.push])

@@ -536,6 +536,16 @@ def test_source_that_is_no_place_on_the_web(repository: Repository, url: str) ->
     assert read(repository.root, FROM_GIT).source == ""
 
 
+def test_ancestors_far_and_near(repository: Repository) -> None:
+    """All come in one order, however many git is asked for at a time."""
+    stream = "".join(f"commit refs/heads/main\ncommitter T <t@x> {number} +0000\ndata 0\n\n" for number in range(500))
+    subprocess.run(["git", "fast-import", "--quiet"], cwd=repository.root, input=stream.encode(), check=True)
+    every = repository.git("rev-list", "main").split()
+    for limit in (1, 199, 200, 201, 500, 10_000):
+        assert list(ancestors(repository.root, every[0], limit)) == every[:limit]
+    assert list(ancestors(repository.root, every[300])) == every[300:]
+
+
 def test_ancestors(repository: Repository, tmp_path: Path) -> None:
     """A commit, then what it was made of, over merges, up to a limit; without commit or repository there is none."""
     first = repository.commit("1")

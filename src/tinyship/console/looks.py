@@ -37,8 +37,11 @@ def explanation(found: Explanation, top: int) -> Iterator[str]:
     yield from _indented(_headline(opened))
     yield from _steps(found, top)
     folders = explain.largest_folders(explain.folders(account), top or sys.maxsize)
-    rows = [(size(one.held), size(one.dead), str(one.files), f"/{shown(one.path)}") for one in folders]
-    yield from _part("by folder", ("held", "dead", "files", ""), rows, 0)
+    rows: list[tuple[str, ...]]
+    rows = [(size(one.live), size(one.dead), str(one.files), f"/{shown(one.path)}") for one in folders]
+    if not account.dead:
+        rows = [(live, files, path) for live, _, files, path in rows]
+    yield from _part("by folder", ("live", *(("dead",) if account.dead else ()), "files", ""), rows, 0)
     packages = sorted(found.packages.packages, key=lambda one: (-one.size, one.name))
     if packages:
         rest = found.packages.rest
@@ -202,13 +205,14 @@ def _headline(opened: Opened) -> tuple[str, ...]:
     """The sizes, each with its name."""
     account = opened.account
     beyond = f"unique beyond {opened.base_name}" if opened.base else "unique"
-    cells = (
+    cells = [
         (size(account.unpacked), "unpacked"),
         (known(opened.pull, estimated=opened.estimated), "pull"),
         (known(opened.unique), beyond),
         (size(account.dead_bytes), f"dead, {_share(account.dead_bytes, account.unpacked)} of unpacked"),
-    )
-    return table(("", ""), [cell for cell in cells if cell[0] != "-"], right=("",))
+    ]
+    width = max(len(number) for number, _ in cells)
+    return tuple(f"{number.rjust(width)}  {what}" for number, what in cells if number != "-")
 
 
 def _steps(found: Explanation, top: int) -> Iterator[str]:
@@ -229,11 +233,13 @@ def _steps(found: Explanation, top: int) -> Iterator[str]:
     ]
     estimated = any(layer.compressed for layer in layers)
     columns = ("layer", "held", "dead", "hides", "pull", *(("gzip", "zstd") if estimated else ()), "")
-    if all(step.stored is None for step in steps):
-        at = columns.index("pull")
-        columns = (*columns[:at], *columns[at + 1 :])
-        rows = [(*row[:at], *row[at + 1 :]) for row in rows]
-    yield from _part("by instruction", columns, rows, 0)
+    silent = {
+        *(("dead", "hides") if not account.dead else ()),
+        *(("pull",) if all(step.stored is None for step in steps) else ()),
+    }
+    telling = [number for number, column in enumerate(columns) if column not in silent]
+    shown_rows = [[row[number] for number in telling] for row in rows]
+    yield from _part("by instruction", [columns[number] for number in telling], shown_rows, 0)
 
 
 def _advice(every: Sequence[Advice]) -> Iterator[str]:

@@ -6,6 +6,7 @@ What is named is looked for in this order; a scheme before it says where to look
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,7 @@ from tinyship.stages import history, size, weighing
 from tinyship.stages.scope import Scope
 
 _SCHEMES = ("engine", "file", "git", "registry")
+_ID = re.compile(r"(?:sha256:)?[0-9a-f]{4,64}")
 _SUFFIXES = (".tar", ".tgz", ".tar.gz", ".tar.zst", ".oci")
 
 
@@ -100,7 +102,7 @@ def _ways(named: str) -> tuple[str, ...]:
 
 
 def _from_engine(scope: Scope, named: str, platform: str, estimated: bool) -> Opened | None:
-    for candidate in _in_engine(scope, named):
+    for candidate in filter(_may_be_in_engine, _in_engine(scope, named)):
         image = images.find(scope.engine, candidate)
         if image:
             found = weighing.read(scope, image, name=candidate, platform=platform, estimated=estimated)
@@ -120,6 +122,17 @@ def _in_engine(scope: Scope, named: str) -> Iterator[str]:
     if not any(mark in named for mark in "/:@"):
         yield f"{settings.image}:{named}"
     yield named
+
+
+def _may_be_in_engine(named: str) -> bool:
+    """Whether an engine can be asked for it; it says no to what is neither a reference nor an id."""
+    if _ID.fullmatch(named):
+        return True
+    try:
+        reference.parse(named)
+    except ConfigError:
+        return False
+    return True
 
 
 def _from_file(scope: Scope, named: str, platform: str, estimated: bool) -> Opened | None:
