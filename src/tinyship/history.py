@@ -131,7 +131,7 @@ def of_line(line: bytes) -> Entry:
         entry = msgspec.json.decode(line, type=Entry)
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
         raise Unreadable from error
-    if not _is_sound(entry):
+    if not is_sound(entry):
         raise Unreadable
     return entry
 
@@ -246,7 +246,7 @@ def _order(entry: Entry) -> tuple[datetime, bool]:
     return moment(entry.recorded), bool(entry.digest)
 
 
-def _is_sound(entry: Entry) -> bool:
+def is_sound(entry: Entry) -> bool:
     """Whether an entry from elsewhere can be sorted, and shown on a terminal."""
     texts = [entry.image, entry.version, entry.digest]
     numbers = []

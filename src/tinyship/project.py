@@ -117,22 +117,26 @@ class Project:
         with self.scopes() as scopes:
             return tuple(row for scope in scopes for row in size.now(scope).rows)
 
-    def history(self, *, fetch: bool = False) -> tuple[Entry, ...]:
+    def history(self, *, fetch: bool = False, registry: bool = False) -> tuple[Entry, ...]:
         """What each release weighed, image by image, in the order in which they were released; sizes in bytes.
 
         Args:
             fetch: look for what others released in the git notes of the remote ``size.notes_remote``, or ``origin``.
+            registry: ask the first registry of ``push.to`` for releases that are written down nowhere.
 
         Raises:
             GitError: the notes cannot be fetched.
         """
-        from tinyship.stages import history
+        from tinyship.stages import history, published
 
         with self.scopes() as scopes:
             if fetch:
                 for scope in {history.remote_of(scope): scope for scope in scopes}.values():
                     history.fetch(scope)
-            return tuple(entry for scope in scopes for entry in history.known(scope))
+            more = [published.releases(scope) if registry else () for scope in scopes]
+            return tuple(
+                entry for scope, there in zip(scopes, more, strict=True) for entry in history.known(scope, there)
+            )
 
     def clean(self, *, everything: bool = False) -> tuple[Cleaned, ...]:
         """Remove artifacts, containers and images without a name; with ``everything`` all that the project made."""

@@ -24,7 +24,7 @@ class Sizes:
 
     stage: str
     image: str
-    unpacked: int
+    unpacked: int | None
     pull: int | None
     unique: int | None
     layers: int

@@ -16,7 +16,7 @@ class Point:
         version: of the release.
         commit: of the release; empty where there is no repository.
         date: of the commit, RFC 3339; of the release where that is not known, else empty.
-        unpacked: files on disk, all layers, uncompressed.
+        unpacked: files on disk, all layers, uncompressed; None where only a registry knows the release.
         unpacked_change: bytes gained since the release before, negative when it shrank.
         pull: compressed bytes that a pull transfers.
         pull_change: as for unpacked.
@@ -28,7 +28,7 @@ class Point:
     version: str
     commit: str
     date: str
-    unpacked: int
+    unpacked: int | None
     unpacked_change: int | None
     pull: int | None
     pull_change: int | None

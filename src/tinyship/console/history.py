@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tinyship.console.tables import table
-from tinyship.console.units import change, known, size
+from tinyship.console.units import change, known
 from tinyship.history import moment
 from tinyship.revision import SHORT
 from tinyship.trend import Point, Trend
@@ -21,8 +21,8 @@ def lines(trend: Trend, *, blocks: bool) -> tuple[str, ...]:
         trend: of one image.
         blocks: draw the bars with block characters, which are finer and not for every log.
     """
-    most = max((point.unpacked for point in trend.points), default=0)
-    rows = [_row(point, bar(point.unpacked, most, blocks=blocks)) for point in trend.points]
+    most = max((point.unpacked or 0 for point in trend.points), default=0)
+    rows = [_row(point, bar(point.unpacked or 0, most, blocks=blocks)) for point in trend.points]
     return (f"{trend.stage} {trend.image}", *table(_COLUMNS, rows, right=_RIGHT))
 
 
@@ -38,7 +38,7 @@ def _row(point: Point, drawn: str) -> tuple[str, ...]:
         point.version,
         moment(point.date).date().isoformat() if point.date else "-",
         point.commit[:SHORT] or "-",
-        size(point.unpacked),
+        known(point.unpacked),
         change(point.unpacked_change),
         known(point.pull),
         change(point.pull_change),

@@ -32,8 +32,8 @@ class Weighed(Protocol):
         """Its reference."""
 
     @property
-    def unpacked(self) -> int:
-        """Files on disk."""
+    def unpacked(self) -> int | None:
+        """Files on disk; None where not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +122,7 @@ def _over(budget: Budget, row: Row) -> Iterator[Broken]:
 
 def _grown(budget: Budget, row: Row, before: Sequence[Weighed]) -> Iterator[Broken]:
     last = before_of(row, before)
-    if not budget.growth or not last:
+    if not budget.growth or not last or last.unpacked is None:
         return
     grown = row.unpacked - last.unpacked
     allowed = max(parse_growth(budget.growth).allowance(last.unpacked), parse_bytes(budget.floor or "0"))

@@ -39,11 +39,12 @@ def plan_push(scope: Scope) -> tuple[Action, ...]:
     return (Action("write", notes.REF, f"a git note on {now.short_commit}"), *sending)
 
 
-def plan_show(scope: Scope, *, fetch: bool) -> tuple[Action, ...]:
-    """What ``known`` would do, after ``fetch`` where that is asked for."""
+def plan_show(scope: Scope, *, fetch: bool, registry: bool) -> tuple[Action, ...]:
+    """What ``known`` would do, after ``fetch`` and with what a registry has, where these are asked for."""
     fetching = (Action("fetch", notes.REF, f"from {remote_of(scope)}"),) if fetch else ()
     reading = (Action("read", notes.REF),) if scope.settings.size.notes else ()
-    return (*fetching, Action("read", ".tinyship/history.jsonl"), *reading)
+    asking = (Action("ask", next(iter(scope.settings.push.to), scope.settings.image)),) if registry else ()
+    return (*fetching, Action("read", ".tinyship/history.jsonl"), *reading, *asking)
 
 
 def known(scope: Scope, *more: Iterable[Entry]) -> tuple[Entry, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from tinyship import credentials, record, reference
+from tinyship.engine import images
 from tinyship.errors import TinyshipError
 from tinyship.registry import images as registry_images
 from tinyship.registry.client import Repository
@@ -75,7 +76,8 @@ def against(scope: Scope, named: str, *, estimated: bool = False) -> Weighed:
     Raises:
         ImageError: there is no release, or no such image.
     """
-    released = size.released(scope)
+    latest = f"{scope.settings.image}:local"
+    released = latest if images.find(scope.engine, latest) else size.released(scope)
     ours = opening.read(scope, f"engine:{released}", estimated=estimated)
     theirs = opening.read(scope, named, estimated=estimated)
     before = (record.Sizes("release", named, theirs.account.unpacked, theirs.pull, theirs.unique, 0),)

@@ -14,7 +14,6 @@ from pathlib import Path
 from tinyship import credentials, reference
 from tinyship.engine import images
 from tinyship.errors import ConfigError, EngineUnreachable, ImageError, RegistryError, TinyshipError
-from tinyship.events import Transfer
 from tinyship.registry import images as remote
 from tinyship.registry.client import Repository
 from tinyship.sizes import account, archive, compression, explain, layer, layout, oci
@@ -27,6 +26,7 @@ from tinyship.stages.scope import Scope
 
 _SCHEMES = ("engine", "file", "git", "registry")
 _ID = re.compile(r"(?:sha256:)?[0-9a-f]{4,64}")
+_VERSION = re.compile(r"v?\d+(?:\.\d+)+[\w.-]*")
 _SUFFIXES = (".tar", ".tgz", ".tar.gz", ".tar.zst", ".oci")
 
 
@@ -87,6 +87,9 @@ def read(scope: Scope, named: str, *, platform: str = "", estimated: bool = Fals
                 return found
         except EngineUnreachable as error:
             unreachable = error
+        except RegistryError as error:
+            error.message = f"{named} is not in the engine, and {error.message}"
+            raise
     if unreachable:
         raise unreachable
     places = " and ".join(f"no {_WORDS[way]}" for way in ways)
@@ -156,22 +159,35 @@ def _from_file(scope: Scope, named: str, platform: str, estimated: bool) -> Open
 def _from_git(scope: Scope, named: str, platform: str, estimated: bool) -> Opened | None:
     """The image of a release: the engine's, where it still bears the tags of that release, or else a registry's."""
     entry = history.release_of(scope, named)
-    if entry is None:
-        return None
     name = scope.settings.image
+    registries = [f"{registry}/" for registry in scope.settings.push.to] or [""]
+    if entry is None:
+        return _published(scope, [f"{registry}{name}" for registry in registries], named, platform, estimated)
     if not entry.digest and not entry.commit:
         return None
     if entry.commit and (image := images.find(scope.engine, f"{name}:{entry.commit}")):
         label = f"{name}:{entry.version}"
         found = weighing.read(scope, image, name=label, platform=platform, estimated=estimated)
         return _opened(scope, found, "engine", weighing.pull_size(found), estimated=True)
-    for registry in [f"{registry}/" for registry in scope.settings.push.to] or [""]:
+    for registry in registries:
         if entry.digest:
             return _from_registry(scope, f"{registry}{name}@{entry.digest}", platform, estimated)
     raise ImageError(
         f"{name}:{entry.version}, released from {entry.commit[:7]}, is no longer in the engine, and was never pushed",
         hint="`git checkout` it and `invoke release` make it again.",
     )
+
+
+def _published(scope: Scope, names: list[str], version: str, platform: str, estimated: bool) -> Opened | None:
+    """The image of a version that is written down nowhere, where a registry that is pushed to has it."""
+    if not scope.settings.push.to or not _VERSION.fullmatch(version):
+        return None
+    for name in names:
+        try:
+            return _from_registry(scope, f"{name}:{version.removeprefix('v')}", platform, estimated)
+        except RegistryError:
+            continue
+    return None
 
 
 def _from_registry(scope: Scope, named: str, platform: str, estimated: bool) -> Opened | None:
@@ -197,7 +213,8 @@ def _pulled(scope: Scope, repository: Repository, wanted: remote.RemoteLayer, na
         raise ImageError(f"a layer of {name} is not in the registry, only linked from there")
     what = f"the layer {oci.short(wanted.digest)} of {name}"
     try:
-        blob = _told(scope, repository.blob(wanted.digest, size=wanted.size), wanted, name)
+        pieces = repository.blob(wanted.digest, size=wanted.size)
+        blob = weighing.told(scope, pieces, name, label=oci.short(wanted.digest), total=wanted.size)
         return layer.read(compression.plain(blob))
     except Truncated:
         raise RegistryError(f"{what} is cut short", host=repository.host, hint="Try again.") from None
@@ -205,20 +222,13 @@ def _pulled(scope: Scope, repository: Repository, wanted: remote.RemoteLayer, na
         raise ImageError(f"{what} cannot be read: {error}") from None
 
 
-def _told(scope: Scope, pieces: Iterator[bytes], wanted: remote.RemoteLayer, name: str) -> Iterator[bytes]:
-    count, label = 0, oci.short(wanted.digest)
-    for piece in pieces:
-        yield piece
-        count += len(piece)
-        scope.events(Transfer(label, "reading", count, wanted.size, image=name))
-    scope.events(Transfer(label, "reading", count, wanted.size, done=True, image=name))
-
-
 def _opened(scope: Scope, found: Account, where: str, pull: int | None, *, estimated: bool) -> Opened:
     try:
         bases = size.bases(scope)
     except TinyshipError:  # a file can be looked at without an engine
         bases = ()
+    if where != "engine":
+        weighing.remember(scope, found)
     base, name = explain.base_layers(found, bases)
     return Opened(found, where, pull, estimated and pull is not None, base, name)
 

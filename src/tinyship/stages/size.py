@@ -189,7 +189,7 @@ def _row(
         change=None,
     )
     last = budgets.before_of(row, before)
-    return replace(row, change=row.unpacked - last.unpacked) if last else row
+    return replace(row, change=row.unpacked - last.unpacked) if last and last.unpacked is not None else row
 
 
 def _base_of(image: Image, bases: Sequence[tuple[Image, int]]) -> int | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 
 from tinyship import state
@@ -16,6 +16,7 @@ from tinyship.sizes.account import Account
 from tinyship.stages.scope import Scope
 
 _FILE = "layers.json"
+_NEWS = 4 << 20
 _MOST = 5000
 """Layers whose sizes are remembered."""
 
@@ -54,22 +55,29 @@ def read(scope: Scope, image: Image, *, name: str = "", platform: str = "", esti
     name = name or (image.tags[0] if image.tags else image.id)
     if not platform and scope.engine.containerd_store:
         platform = f"{image.os}/{image.architecture}"
-    pieces = _told(scope, image.id, name)
+    pieces = told(scope, images.saved(scope.engine, image.id), name)
     found = account.take(archive.read(pieces, name, platform=platform, estimated=estimated))
-    _remember(scope, found)
+    remember(scope, found)
     return found
 
 
-def _told(scope: Scope, reference: str, name: str) -> Iterator[bytes]:
-    count = told = 0
-    for piece in images.saved(scope.engine, reference):
+def told(scope: Scope, pieces: Iterable[bytes], name: str, *, label: str = "layers", total: int = 0) -> Iterator[bytes]:
+    """The pieces as they are, told about every few megabytes.
+
+    Args:
+        name: of the image.
+        label: of what is read.
+        total: bytes that will come; 0 where that is not known.
+    """
+    count = last = 0
+    for piece in pieces:
         yield piece
         count += len(piece)
-        if count - told > 16 << 20:
-            told = count
-            scope.events(Transfer("layers", "reading", count, image=name))
-    if told:
-        scope.events(Transfer("layers", "reading", count, count, done=True, image=name))
+        if count - last > _NEWS:
+            last = count
+            scope.events(Transfer(label, "reading", count, total, image=name))
+    if last:
+        scope.events(Transfer(label, "reading", count, count, done=True, image=name))
 
 
 def pull_size(found: Account) -> int | None:
@@ -95,7 +103,8 @@ def known(scope: Scope) -> Mapping[str, int]:
     return {layer: size for layer, size in entries if isinstance(size, int)}
 
 
-def _remember(scope: Scope, found: Account) -> None:
+def remember(scope: Scope, found: Account) -> None:
+    """Keep the sizes of layers that were read, for whoever asks for them by their digests."""
     fresh = {layer.diff_id: held for layer, held in zip(found.image.layers, found.held, strict=True)}
     older = {layer: size for layer, size in known(scope).items() if layer not in fresh}
     every = [*older.items(), *fresh.items()][-_MOST:]

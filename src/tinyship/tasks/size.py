@@ -62,10 +62,18 @@ def table(session: Session, estimate: bool = False, compare: str = "", json: boo
     help={
         "stage": "Whose sizes: those of the `release` (the default), of the `build` image, or of each `base`.",
         "limit": "How many releases are shown, the latest; 0 for all of them. The default is 20.",
+        "registry": "Ask the registry too: the manifests of its tags, for releases that are written down nowhere.",
         "fetch": "First fetch what others released: the git notes of `size.notes_remote`, or of `origin`.",
     },
 )
-def history(session: Session, stage: str = "release", limit: int = 20, fetch: bool = False, json: bool = False) -> None:
+def history(
+    session: Session,
+    stage: str = "release",
+    limit: int = 20,
+    fetch: bool = False,
+    registry: bool = False,
+    json: bool = False,
+) -> None:
     """Show what each release weighed, the first one first.
 
     A row for each release, in the order of the commits' dates. `unpacked`: the
@@ -91,9 +99,12 @@ def history(session: Session, stage: str = "release", limit: int = 20, fetch: bo
         raise ConfigError(f"`--limit={limit}`: it is 0 or more")
     if session.dry:
         with session.project.scopes() as scopes:
-            session.plans(pipeline.plan(scope, "size.history", plan_show(scope, fetch=fetch)) for scope in scopes)
+            session.plans(
+                pipeline.plan(scope, "size.history", plan_show(scope, fetch=fetch, registry=registry))
+                for scope in scopes
+            )
         return
-    entries = session.project.history(fetch=fetch)
+    entries = session.project.history(fetch=fetch, registry=registry)
     shown = tuple(trend.last(limit) for trend in trends(entries, stage))
     if not shown:
         session.console.say(

@@ -312,9 +312,9 @@ def test_plans(repository: Repository) -> None:
         ("push", notes.REF, "to mine"),
     ]
     assert [one.verb for one in (*history.plan_before(scope), *history.plan_released())] == ["fetch", "write"]
-    assert [one.verb for one in history.plan_show(scope, fetch=True)] == ["fetch", "read", "read"]
+    assert [one.verb for one in history.plan_show(scope, fetch=True, registry=False)] == ["fetch", "read", "read"]
     quiet = scope_of(repository.root, notes=False)
     assert history.plan_push(quiet) == history.plan_before(quiet) == ()
-    assert [one.verb for one in history.plan_show(quiet, fetch=False)] == ["read"]
+    assert [one.verb for one in history.plan_show(quiet, fetch=False, registry=False)] == ["read"]
     (repository.root / "new").touch()
     assert history.plan_push(scope_of(repository.root)) == ()

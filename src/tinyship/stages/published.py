@@ -1,0 +1,81 @@
+"""The releases that a registry has: what their manifests say of each, for where no history and no notes are."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from tinyship import credentials, reference
+from tinyship.errors import RegistryError, TinyshipError
+from tinyship.events import Notice
+from tinyship.history import Entry, is_sound
+from tinyship.record import Sizes
+from tinyship.registry import images
+from tinyship.registry.client import Repository
+from tinyship.stages import weighing
+from tinyship.stages.scope import Scope
+
+_MOST = 50
+"""Tags whose manifests are asked for, the highest versions."""
+_VERSION = re.compile(r"v?\d+(?:\.\d+)+.*")
+_REVISION = "org.opencontainers.image.revision"
+
+
+def releases(scope: Scope) -> tuple[Entry, ...]:
+    """An entry for each version that is a tag in the first registry of ``push.to``, from the manifests alone.
+
+    ``pull`` is known of each; ``unpacked`` where all its layers were looked at here before. A registry that cannot be
+    asked is worth a warning.
+    """
+    registries = [f"{registry}/" for registry in scope.settings.push.to] or [""]
+    name = f"{registries[0]}{scope.settings.image}"
+    wanted = reference.parse(name)
+    known = weighing.known(scope)
+    try:
+        with Repository.open(name, credential=credentials.find(wanted.host)) as repository:
+            tags = sorted(filter(_VERSION.fullmatch, repository.tags()), key=_order, reverse=True)
+            found = [_entry(scope, repository, tag, known) for tag in tags[:_MOST]]
+    except TinyshipError as error:
+        scope.events(Notice(f"the releases in the registry are not known: {error.message}", "warning"))
+        return ()
+    # A tag that moves, like 1.4, names what a longer one, like 1.4.2, names too.
+    longest = sorted((entry for entry in found if entry), key=lambda entry: len(entry.version))
+    return tuple({entry.digest: entry for entry in longest}.values())
+
+
+def _entry(scope: Scope, repository: Repository, tag: str, known: Mapping[str, int]) -> Entry | None:
+    """What one tag names; None where that is no image, and no reason to leave out the others."""
+    try:
+        image = images.find(repository, tag)
+    except RegistryError:
+        return None
+    chain = tuple((image.config.get("rootfs") or {}).get("diff_ids") or ())
+    unpacked = sum(known[layer] for layer in chain) if all(layer in known for layer in chain) else None
+    labels = (image.config.get("config") or {}).get("Labels") or {}
+    date = _date(image.config)
+    entry = Entry(
+        image=scope.settings.image,
+        version=tag,
+        commit=str(labels.get(_REVISION) or ""),
+        created=date,
+        recorded=date,
+        digest=image.index_digest or image.digest,
+        sizes=(Sizes("release", f"{scope.settings.image}:{tag}", unpacked, image.pull, None, len(image.layers)),),
+    )
+    return entry if is_sound(entry) else None
+
+
+def _date(config: Mapping[str, Any]) -> str:
+    """When a config says that it was made, RFC 3339 with a time zone; empty where it says nothing that can be read."""
+    try:
+        found = datetime.fromisoformat(str(config.get("created") or ""))
+    except ValueError:
+        return ""
+    return found.isoformat() if found.tzinfo else ""
+
+
+def _order(tag: str) -> tuple[tuple[int, int | str], ...]:
+    """Numbers as numbers, so that 1.10 comes after 1.9."""
+    return tuple((1, int(part)) if part.isdigit() else (0, part) for part in re.findall(r"\d+|\D+", tag))
