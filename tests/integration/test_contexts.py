@@ -240,8 +240,8 @@ def between(monkeypatch: pytest.MonkeyPatch, change: Callable[[], object]) -> No
     """Let something happen once, after BuildKit was told of all files and before any is sent."""
     done: list[bool] = []
 
-    def entries(root: Path, headers: Any, known: Any = None) -> Iterator[Entry]:
-        yield from selection.entries(root, headers, known)
+    def entries(root: Path, headers: Any, known: Any = None, **more: Any) -> Iterator[Entry]:
+        yield from selection.entries(root, headers, known, **more)
         if not done and "exclude-patterns" in headers:
             done.append(True)
             change()

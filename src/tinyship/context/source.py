@@ -24,19 +24,24 @@ class Context:
         root: the folder, absolute.
         dockerfile: the Dockerfile, absolute; it may lie outside of the folder.
         dockerfile_name: its name inside the context.
-        patterns: of the ignore file that applies.
+        patterns: of the ignore file that applies, those of ``hidden`` before them.
+        hidden: patterns of what is left out whatever the ignore file is, unless that takes it in again.
     """
 
     root: Path
     dockerfile: Path
     dockerfile_name: str
     patterns: tuple[str, ...]
+    hidden: tuple[str, ...] = ()
 
     @classmethod
-    def open(cls, root: Path, dockerfile: Path) -> Context:
+    def open(cls, root: Path, dockerfile: Path, *, without: Path | None = None) -> Context:
         """The context of a folder and a Dockerfile, both absolute.
 
         The ignore file is ``<Dockerfile>.dockerignore`` beside the Dockerfile, else ``.dockerignore`` in the folder.
+
+        Args:
+            without: a folder that is left out where the context holds it, unless the ignore file takes it in again.
 
         Raises:
             ContextError: one of them is missing, unreadable, of the wrong kind, or empty.
@@ -48,11 +53,12 @@ class Context:
         if kind:
             raise ContextError(f"the context {root} is {kind}", hint="`context` is a folder, relative to the project.")
         _check_dockerfile(dockerfile)
-        patterns = _patterns(root, dockerfile)
+        hidden = _hiding(root, without)
+        patterns = (*hidden, *_patterns(root, dockerfile))
         real = dockerfile.resolve()
         inside = real.is_relative_to(root.resolve()) and dockerfile.parent.resolve().is_relative_to(root.resolve())
         name = real.relative_to(root.resolve()).as_posix() if inside else _outside_name(dockerfile)
-        return cls(root, dockerfile, name, patterns)
+        return cls(root, dockerfile, name, patterns, hidden)
 
     @property
     def dockerfile_is_outside(self) -> bool:
@@ -83,9 +89,19 @@ class Context:
             entries = (entry for entry in self.entries() if entry.path != _IGNORE)
             yield from tar.stream(entries, extra={**extra, **(last or {})}, on_bytes=on_bytes)
             return
-        name = re.sub(r"[*?\[\\]", r"\\\g<0>", self.dockerfile_name)
-        always = (f"!{name}", f"!{_IGNORE}") if self.patterns else ()
+        always = (f"!{_literal(self.dockerfile_name)}", f"!{_IGNORE}") if self.patterns else ()
         yield from tar.stream(walk(self.root, Matcher((*self.patterns, *always))), extra=last, on_bytes=on_bytes)
+
+
+def _hiding(root: Path, without: Path | None) -> tuple[str, ...]:
+    if without is None or not without.is_relative_to(root) or without == root:
+        return ()
+    return (_literal(without.relative_to(root).as_posix()),)
+
+
+def _literal(path: str) -> str:
+    """A pattern of an ignore file that means this path alone."""
+    return re.sub(r"[*?\[\\]", r"\\\g<0>", path)
 
 
 def _patterns(root: Path, dockerfile: Path) -> tuple[str, ...]:

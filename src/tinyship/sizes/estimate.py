@@ -1,7 +1,7 @@
 """What a layer would take in a registry, before any push: compressed as engines do it, counted and thrown away.
 
-Engines compress with Go's gzip and with zstd, both at their default levels; other implementations of the same levels
-come out within about one percent, so these are estimates.
+Engines compress with Go's gzip and with zstd, both at their default levels. zlib at level 5 comes nearest to the
+former: within three percent on layers of one program, of Go's toolchain and of small files.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable
 
-GZIP_LEVEL = 6
+GZIP_LEVEL = 5
 ZSTD_LEVEL = 3
 
 

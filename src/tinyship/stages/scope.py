@@ -61,7 +61,10 @@ class Scope:
             ContextError: the folder or the Dockerfile is missing or unusable; names the stage.
         """
         try:
-            return Context.open((self.root / context).resolve(), self.root / file)
+            # What tinyship keeps changes with every release, and must not change the next image.
+            return Context.open(
+                (self.root / context).resolve(), self.root / file, without=self.root.resolve() / ".tinyship"
+            )
         except TinyshipError as error:
             raise error.at(stage, self.settings.image) from None
 

@@ -223,3 +223,18 @@ def test_locked_dockerfile(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     finally:
         os.seteuid(was)
         (root / "locked").chmod(0o755)
+
+
+def test_a_folder_that_is_left_out(root: Path) -> None:
+    """What the project keeps for itself is not sent, whatever its path; the ignore file may undo it."""
+    for place in ("own", "odd [a]*/own"):
+        folder = root / place
+        folder.mkdir(parents=True)
+        (folder / "state").write_text("state")
+    for place in ("own", "odd [a]*/own"):
+        names = set(sent(Context.open(root, root / "Dockerfile", without=root / place)))
+        assert f"{place}/state" not in names
+        assert len([name for name in names if name.endswith("own/state")]) == 1
+    (root / ".dockerignore").write_text("!own\n")
+    assert "own/state" in sent(Context.open(root, root / "Dockerfile", without=root / "own"))
+    assert Context.open(root / "own", root / "Dockerfile", without=root / "other").hidden == ()

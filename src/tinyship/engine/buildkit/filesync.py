@@ -9,7 +9,7 @@ import gc
 import os
 import stat
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -63,6 +63,7 @@ def sender(
     *,
     failed: Callable[[TinyshipError], None],
     known: Mapping[str, Known] | None = None,
+    hidden: Mapping[str, Sequence[str]] | None = None,
 ) -> Handler:
     """Serve ``FileSync/DiffCopy``.
 
@@ -70,6 +71,7 @@ def sender(
         folders: by the name that BuildKit asks for: ``context``, ``dockerfile``.
         failed: gets what went wrong here, because BuildKit's own words for it say less.
         known: what somebody has looked at of a folder before, by the same names.
+        hidden: patterns of what is not sent, by the same names; an ignore file may take it in again.
     """
 
     def answer(stream: Stream) -> None:
@@ -78,7 +80,8 @@ def sender(
             raise RpcError(NOT_FOUND, f"there is no folder {name}")
         transfer = _Transfer(stream)
         try:
-            transfer.run(entries(folders[name], stream.headers, (known or {}).get(name)))
+            out = (hidden or {}).get(name, ())
+            transfer.run(entries(folders[name], stream.headers, (known or {}).get(name), hidden=out))
         except TinyshipError as error:
             failed(error)
             transfer.abort(error.message)

@@ -24,13 +24,14 @@ _MOST_LINKS = 40
 """As many links on the way to one file as Linux follows."""
 
 
-def entries(root: Path, headers: Headers, known: Known | None = None) -> Iterator[Entry]:
+def entries(root: Path, headers: Headers, known: Known | None = None, *, hidden: Sequence[str] = ()) -> Iterator[Entry]:
     """The entries of a folder that BuildKit asks for.
 
     Args:
         root: the folder.
         headers: of the call; include patterns, exclude patterns and paths to follow are in them.
         known: what somebody has looked at before; see ``context.scout``.
+        hidden: patterns that stand before those that BuildKit read in an ignore file.
 
     Raises:
         ContextError: a pattern is none, or a folder cannot be read; names it.
@@ -38,7 +39,7 @@ def entries(root: Path, headers: Headers, known: Known | None = None) -> Iterato
     paths = values(headers, "followpaths")
     if paths and _reads_only(headers, paths):
         return _plain_files(root, paths)
-    filters: list[Matcher | _Included] = [Matcher(map(_unspoilt, values(headers, "exclude-patterns")))]
+    filters: list[Matcher | _Included] = [Matcher((*hidden, *map(_unspoilt, values(headers, "exclude-patterns"))))]
     included = list(values(headers, "include-patterns"))
     if paths:
         included += followed(root, paths)

@@ -180,7 +180,10 @@ class _Build:
             session.CREDENTIALS: session.credentials(self._credential),
             session.SECRETS: session.secrets(request.secrets, missing=self.unknown["secrets"].append, failed=failed),
             session.FILES: filesync.sender(
-                frontend.folders(request), failed=failed, known={frontend.CONTEXT: self.scout.take}
+                frontend.folders(request),
+                failed=failed,
+                known={frontend.CONTEXT: self.scout.take},
+                hidden={frontend.CONTEXT: request.context.hidden},
             ),
             session.EXPORT: export.receiver(self._take, failed=failed),
             **ssh.handlers(request.ssh, missing=self.unknown["ssh"].append, failed=failed),

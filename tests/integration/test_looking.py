@@ -1,0 +1,213 @@
+"""The size tasks as a user runs them: on stages, releases, files and registries."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from ships import Ship, launch
+
+from tinyship.engine import images
+from tinyship.engine.connect import Engine
+
+pytestmark = pytest.mark.engine
+
+
+@pytest.fixture
+def ship(tmp_path: Path, namespace: str, registry: str, busybox: str) -> Ship:
+    """A project that can be released."""
+    root = tmp_path / "ship"
+    root.mkdir()
+    return launch(root, f"{namespace}/foo", registry, busybox)
+
+
+def wasteful(ship: Ship) -> None:
+    """Let the release write 2 MB that the next instruction hides, and change the mode of 1 MB."""
+    dockerfile = ship.root / "Dockerfile"
+    more = (
+        "RUN dd if=/dev/zero of=/cache bs=1000 count=2000\nRUN rm /cache\n"
+        "COPY ballast /ballast\nRUN chmod 700 /ballast\n"
+    )
+    (ship.root / "ballast").write_bytes(bytes(1_000_000))
+    dockerfile.write_text(dockerfile.read_text() + more)
+    ship.commit("wasteful")
+    ship.git("tag", "v1.1.0")
+
+
+def test_explain_ties_dead_bytes_to_instructions(ship: Ship) -> None:
+    """What was written and hidden again is told with both instructions, and the way out, in bytes."""
+    wasteful(ship)
+    ship.invoke("release")
+    (found,) = ship.invoke("size.explain", "release", "--json").json["images"]
+    assert found["dead"] == 3_000_000
+    assert found["live"] == found["unpacked"] - 3_000_000
+    assert found["base"] == ship.base
+    assert [(one["path"], one["size"], one["cause"]) for one in found["dead_files"]] == [
+        ("cache", 2_000_000, "removed"),
+        ("ballast", 1_000_000, "metadata"),
+    ]
+    layers = {layer["number"]: layer["instruction"] for layer in found["layers"]}
+    assert layers[found["dead_files"][0]["written"]].startswith("RUN dd if=/dev/zero")
+    assert layers[found["dead_files"][0]["hidden"]] == "RUN rm /cache"
+    assert {one["rule"]: one["saving"] for one in found["advice"]} == {"removed": 2_000_000, "metadata": 1_000_000}
+    shown = ship.invoke("size.explain", "release").out
+    assert "3 MB  dead" in shown
+    assert "`RUN rm /cache`" in shown
+
+
+def test_the_same_image_everywhere(ship: Ship, engine: Engine, tmp_path: Path) -> None:
+    """The engine, an archive of it, and the registry that it was pushed to give the same bytes."""
+    ship.invoke("release", "push")
+    file = tmp_path / "foo.tar"
+    with file.open("wb") as out:
+        out.writelines(images.saved(engine, f"{ship.image}:1.0.0"))
+    names = ["1.0.0", f"engine:{ship.image}:1.0.0", str(file), f"registry:{ship.registry}/{ship.image}:1.0.0", "v1.0.0"]
+    found = [ship.invoke("size.explain", name, "--json", "--top", "0").json["images"][0] for name in names]
+    assert [one["where"] for one in found] == ["engine", "engine", "file", "registry", "engine"]
+    for key in ("unpacked", "dead", "unique", "files", "folders"):
+        assert all(one[key] == found[0][key] for one in found), key
+    assert found[3]["pull"] == ship.record["sizes"][-1]["pull"]
+    assert not found[3]["pull_estimated"]
+    image = images.find(engine, f"{ship.image}:1.0.0")
+    assert image
+    if not engine.containerd_store:
+        assert found[0]["unpacked"] == images.unpacked(engine, image)
+    (row,) = [row for row in ship.invoke("size", "--json").json["images"] if row["stage"] == "release"]
+    assert row["unpacked"] == found[0]["unpacked"]
+
+
+def test_remote_pulls_nothing(ship: Ship) -> None:
+    """A registry's manifest tells what a pull transfers; what was looked at before is known unpacked as well."""
+    ship.invoke("release", "push")
+    reference = f"{ship.registry}/{ship.image}:1.0.0"
+    (row,) = ship.invoke("size.remote", reference, "--json").json["images"]
+    assert row["pull"] == ship.record["sizes"][-1]["pull"]
+    assert row["digest"] == ship.record["pushed"][0]["digest"]
+    assert 0 < row["unique"] < row["pull"]
+    ship.invoke("size.explain", f"registry:{reference}")
+    (row,) = ship.invoke("size.remote", reference, "--json").json["images"]
+    assert row["unpacked"] == next(one["unpacked"] for one in ship.record["sizes"] if one["stage"] == "release")
+
+
+def test_estimate_is_near_what_a_push_makes(ship: Ship) -> None:
+    """Before a push the pull size is marked as an estimate, and within a few percent of what the registry then says."""
+    ship.invoke("release")
+    assert "~" in ship.invoke("size", "--estimate").out
+    estimate = ship.invoke("size", "--estimate", "--json").json["images"][-1]
+    assert estimate["estimated"]
+    assert estimate["dead"] == 0
+    ship.invoke("push")
+    real = ship.invoke("size", "--json").json["images"][-1]
+    assert not real["estimated"]
+    assert abs(estimate["pull"] - real["pull"]) < 0.03 * real["pull"]
+
+
+def test_diff_between_releases(ship: Ship) -> None:
+    """Two releases, by version: what was added, to the byte; layers of the same content are the same."""
+    ship.invoke("release")
+    wasteful(ship)
+    ship.invoke("release")
+    (found,) = ship.invoke("size.diff", "1.0.0", "1.1.0", "--json", "--top", "0").json["diffs"]
+    changes = {one["path"]: (one["before"], one["after"], one["change"]) for one in found["files"]}
+    assert changes["ballast"] == (None, 1_000_000, "added")
+    assert found["dead"] == [0, 3_000_000]
+    assert found["unpacked"][1] - found["unpacked"][0] >= 4_000_000
+    assert sum(layer["same"] for layer in found["layers"]) >= 2
+    assert "added /ballast" in ship.invoke("size.diff", "1.0.0", "1.1.0").out
+    assert "the layers are the same" in ship.invoke("size.diff", "1.1.0", "release").out
+
+
+def test_every_broken_budget_with_its_causes(ship: Ship) -> None:
+    """Dead bytes, layers, growth and size are all reported at once, each with what causes it; nothing is recorded."""
+    ship.invoke("release")
+    wasteful(ship)
+    ship.configure(
+        size={
+            "budgets": [
+                {"unpacked": "1MB", "dead": "0", "layers": 3, "growth": "1%", "pull": "100kB"},
+                {"stage": "base", "unpacked": "1GB"},
+            ]
+        }
+    )
+    ship.git("tag", "-f", "v1.1.0")
+    failed = ship.invoke("release", code=1)
+    assert "5 budgets are broken" in failed.err
+    assert "dead 3.0 MB, budget 0: over by 3.0 MB" in failed.err
+    assert "2.0 MB /cache, written by RUN dd" in failed.err
+    assert "removed by RUN rm /cache" in failed.err
+    assert "+1.0 MB /ballast, added" in failed.err
+    assert "pull (an estimate)" in failed.err
+    assert "layers, budget 3" in failed.err
+    assert ship.record["version"] == "1.0.0"
+    data = ship.invoke("release", "--json", code=1).json["error"]
+    assert data["kind"] == "BudgetExceeded"
+    assert {row["stage"] for row in data["images"]} == {"base", "build", "release"}
+
+
+def test_compare_fails_on_a_broken_budget_only(ship: Ship) -> None:
+    """--compare measures what was built last against a branch, and exits with 1 where a budget is broken."""
+    ship.configure(size={"budgets": [{"growth": "5%"}]})
+    ship.git("tag", "-f", "v1.0.0")
+    ship.invoke("release")
+    assert "against" in ship.invoke("size", "--compare", "main").out
+    ship.git("switch", "-q", "-c", "feature")
+    wasteful(ship)
+    ship.invoke("release", code=1)
+    compared = ship.invoke("size", "--compare", "main", code=1)
+    assert "added /ballast" in compared.out
+    assert "unpacked growth" in compared.err
+    assert ship.invoke("size", "--compare", "main", "--json", code=1).json["error"]["kind"] == "BudgetExceeded"
+
+
+def test_names_that_are_none(ship: Ship, tmp_path: Path) -> None:
+    """What cannot be found, read or understood is an error that says where it was looked for."""
+    (tmp_path / "noise.tar").write_bytes(b"noise" * 1000)
+    (tmp_path / "empty").mkdir()
+    for name, words in {
+        "nonsense": "no image of the engine and no file and no released git revision",
+        "engine:nonsense": "there is no image of the engine nonsense",
+        "git:nonsense": "there is no released git revision nonsense",
+        "./nowhere.tar": "no file",
+        str(tmp_path / "noise.tar"): "is no archive of images",
+        str(tmp_path / "empty"): "is no image layout",
+        f"{ship.registry}/{ship.image}:none": "is not in the engine, and",
+        f"registry:{ship.registry}/{ship.image}:none": "none",
+        "registry:Not A Name": "there is no image Not A Name",
+    }.items():
+        failed = ship.invoke("size.explain", name, code=None)
+        assert failed.code in {1, 2}, name
+        assert words in failed.err, failed.err
+        assert "Traceback" not in failed.err
+
+
+def test_dry_reads_nothing(ship: Ship) -> None:
+    """--dry says what would be read, and looks for no engine."""
+    away = "unix:///nowhere.sock"
+    assert "read" in ship.invoke("--dry", "size.explain", "release", DOCKER_HOST=away).out
+    assert "compare" in ship.invoke("--dry", "size.diff", "base", "release", DOCKER_HOST=away).out
+
+
+def test_files_need_no_engine(ship: Ship, engine: Engine, busybox: str, tmp_path: Path) -> None:
+    """An archive is looked at without an engine, through the tasks and through the library alone."""
+    file = tmp_path / "busybox.tar"
+    with file.open("wb") as out:
+        out.writelines(images.saved(engine, busybox))
+    (found,) = ship.invoke("size.explain", str(file), "--json", DOCKER_HOST="unix:///nowhere.sock").json["images"]
+    command = [sys.executable, "-m", "tinyship.sizes", str(file)]
+    done = subprocess.run(command, capture_output=True, check=True, text=True)
+    assert json.loads(done.stdout)["unpacked"] == found["unpacked"] > 1_000_000
+
+
+def test_what_is_kept_between_releases_is_in_no_image(ship: Ship) -> None:
+    """Without an ignore file the folder .tinyship is no part of the context, so the same commit is the same image."""
+    (ship.root / ".dockerignore").unlink()
+    dockerfile = ship.root / "Dockerfile"
+    dockerfile.write_text(dockerfile.read_text() + "COPY . /all\nRUN test ! -e /all/.tinyship\n")
+    ship.commit("copies all")
+    ship.invoke("release")
+    first = ship.record["id"]
+    ship.invoke("release")
+    assert ship.record["id"] == first
