@@ -83,6 +83,7 @@ def layer(*entries: Entry, format: int = tarfile.GNU_FORMAT, mode: int = 0o755) 
             info = tarfile.TarInfo(entry.path)
             info.type, info.linkname, info.mode = entry.type, entry.target, mode
             info.size = len(entry.content)
+            info.devmajor, info.devminor = 1, 3  # 0, 0 is how overlayfs notes that something was removed
             tar.addfile(info, io.BytesIO(entry.content))
     return packed.getvalue()
 
