@@ -16,8 +16,7 @@ from typing import Literal, NamedTuple, TypeAlias
 
 from tinyship.errors import ImageError
 from tinyship.sizes.image import Image
-from tinyship.sizes.layer import FILE, FOLDER, HARDLINK, MOST_ENTRIES, SYMLINK, Contents, normal
-from tinyship.sizes.tar import Damaged
+from tinyship.sizes.layer import FILE, FOLDER, HARDLINK, MOST_ENTRIES, SYMLINK, Contents
 
 Cause: TypeAlias = Literal[
     "overwritten", "metadata", "removed", "removed with its folder", "folder emptied", "replaced"
@@ -26,6 +25,8 @@ Cause: TypeAlias = Literal[
 whiteout; by one of a folder around it; by an opaque folder; by something of another type at the path or around it."""
 
 _HOPS = 40
+MOST_IMPLIED = 1 << 28
+"""Letters that the paths of folders without entries may have together; those of real images have some thousands."""
 
 
 class File(NamedTuple):
@@ -155,6 +156,7 @@ class _Stack:
         self.held: list[int] = []
         self.dead: list[Dead] = []
         self.first = 0
+        self.implied = 0
         self.lost = 0
         self.twice = 0
         self.below: list[str] = []
@@ -162,7 +164,6 @@ class _Stack:
     def add(self, contents: Contents) -> None:
         """Stack one more layer: first what it hides, then what it holds, in whatever order it says both."""
         number = len(self.held)
-        self.first = len(self.paths)
         self.held.append(0)
         for folder in contents.opaques:
             self._empty(folder, number)
@@ -171,10 +172,18 @@ class _Stack:
             names = self.folders.get(parent)
             if names and name in names:
                 self._hide(names, parent, name, number, "removed")
+        for folder in contents.opaques:
+            self._folder(folder, number)
+        for path in contents.whiteouts:
+            self._folder(path.rpartition("/")[0], number)
         self._reserve(contents, number)
-        hard = self._place(contents, number)
-        for at in hard:
-            self._link(contents.paths[at], contents.links[at], number)
+        waiting = self._place(contents, number)
+        for _ in range(_HOPS):
+            before = len(waiting)
+            waiting = [at for at in waiting if not self._link(contents.paths[at], contents.links[at], number)]
+            if len(waiting) in {0, before}:
+                break
+        self.lost += len(waiting)
 
     def files(self) -> Iterator[File]:
         """What the filesystem shows; the first path of an inode bears its bytes."""
@@ -198,6 +207,7 @@ class _Stack:
 
     def _reserve(self, contents: Contents, number: int) -> None:
         """Make an inode of each entry."""
+        self.first = len(self.paths)
         self.kinds += contents.kinds
         self.sizes += contents.sizes
         self.prints += contents.prints
@@ -210,17 +220,19 @@ class _Stack:
             self.links[self.first + at] = link
 
     def _place(self, contents: Contents, number: int) -> list[int]:
-        """Put every entry at its path; the hard links, which come last, are left to the caller."""
+        """Put every entry at its path; hard links that lead to nothing yet are left to the caller."""
         folders, kinds, names = self.folders, contents.kinds, self.names
         held = 0
-        hard = []
+        waiting = []
         inode = self.first - 1
         last, real, inside = "", "", folders[""]
         for at, path in enumerate(contents.paths):
             inode += 1
             kind = kinds[at]
             if kind == HARDLINK:
-                hard.append(at)
+                if not self._link(path, contents.links[at], number):
+                    waiting.append(at)
+                last = "\0"  # the folder that is at hand may be gone
                 continue
             parent, _, name = path.rpartition("/")
             if not name:
@@ -232,33 +244,57 @@ class _Stack:
                 inside = found
             if name in inside and not (kind == FOLDER and self.kinds[inside[name]] == FOLDER):
                 self._replace(inside, real, name, inode, number)
-                last = "\0"  # the folder that is at hand may be gone
+                last = "\0"
             held += contents.sizes[at]
             inside[name] = inode
             names[inode] = 1
             if kind == FOLDER:
                 folders.setdefault(f"{real}/{name}" if real else name, {})
         self.held[number] += held
-        return hard
+        return waiting
 
-    def _link(self, path: str, target: str, number: int) -> None:
-        """Give a file one more path."""
+    def _link(self, path: str, target: str, number: int) -> bool:
+        """Give a file one more path; False where there is none."""
         parent, _, name = path.rpartition("/")
-        inode = self._lookup(target)
+        inode = self._lookup(target, number)
         if inode is None or self.kinds[inode] == FOLDER or not name:
-            self.lost += 1
-            return
+            return False
+        self.names[inode] += 1  # before anything is hidden, which may be its other path
         real, inside = self._folder(parent, number)
         if inside.get(name) == inode:
-            return
-        self.names[inode] += 1
+            self.names[inode] -= 1
+            return True
         if name in inside:
             self._replace(inside, real, name, inode, number)
         inside[name] = inode
+        return True
 
-    def _lookup(self, path: str) -> int | None:
+    def _lookup(self, path: str, number: int) -> int | None:
+        """What stands at a path; links of folders in the same layer are followed."""
         parent, _, name = path.rpartition("/")
-        return (self.folders.get(parent) or {}).get(name)
+        inside: dict[str, int] | None = self.folders.get(parent)
+        if inside is None:
+            inside = self._followed(parent, number)
+        return inside.get(name) if inside else None
+
+    def _followed(self, path: str, number: int) -> dict[str, int] | None:
+        """The names in a folder that is reached by way of links of the same layer."""
+        real, hops = "", 0
+        left = path.split("/")[::-1]
+        while left:
+            name = left.pop()
+            inode = self.folders[real].get(name)
+            if inode is None:
+                return None
+            if self.kinds[inode] == FOLDER:
+                real = f"{real}/{name}" if real else name
+            elif self.kinds[inode] == SYMLINK and self.layers[inode] == number and hops < _HOPS:
+                hops += 1
+                left += _led(real, self.links[inode])
+                real = ""
+            else:
+                return None
+        return self.folders[real]
 
     def _replace(self, inside: dict[str, int], parent: str, name: str, inode: int, number: int) -> None:
         """Hide what stands at a path that something else is written to."""
@@ -288,7 +324,7 @@ class _Stack:
         while waiting:
             path = waiting.pop()
             names = self.folders.get(path)
-            if not names:
+            if names is None:
                 continue
             for name, inode in names.items():
                 if self.kinds[inode] == FOLDER:
@@ -325,11 +361,9 @@ class _Stack:
             inode = inside.get(name)
             if inode is not None and self.kinds[inode] == SYMLINK and self.layers[inode] == number and hops < _HOPS:
                 hops += 1
-                target = self._target(real, self.links[inode])
-                if target is not None:
-                    left += target.split("/")[::-1] if target else []
-                    real, inside = "", self.folders[""]
-                    continue
+                left += _led(real, self.links[inode])
+                real, inside = "", self.folders[""]
+                continue
             if inode is not None and self.kinds[inode] != FOLDER:
                 if self.kinds[inode] == SYMLINK:
                     self.below.append(child)
@@ -341,16 +375,11 @@ class _Stack:
             real, inside = child, self.folders[child]
         return real, inside
 
-    @staticmethod
-    def _target(folder: str, link: str) -> str | None:
-        """What a link in a folder leads to, as a path of the image; None where it leads out of it."""
-        try:
-            return normal(link if link.startswith("/") else f"{folder}/{link}")
-        except Damaged:
-            return None
-
     def _implied(self, path: str, number: int) -> int:
         """An inode for a folder that no layer has an entry for."""
+        self.implied += len(path)
+        if self.implied > MOST_IMPLIED:
+            raise ImageError("the image has more folders than any that ships", hint="It is not read to its end.")
         self.kinds.append(FOLDER)
         self.sizes.append(0)
         self.prints.append(0)
@@ -358,6 +387,17 @@ class _Stack:
         self.layers.append(number)
         self.names.append(1)
         return len(self.paths) - 1
+
+
+def _led(folder: str, link: str) -> list[str]:
+    """The parts of the path that a link in a folder leads to, the last one first; above the root is the root."""
+    parts: list[str] = [] if link.startswith("/") else folder.split("/")
+    for part in link.split("/"):
+        if part == "..":
+            del parts[-1:]
+        elif part not in {"", "."}:
+            parts.append(part)
+    return [part for part in reversed(parts) if part]
 
 
 __all__ = ["FILE", "FOLDER", "SYMLINK", "Account", "Cause", "Dead", "File", "take"]

@@ -21,9 +21,10 @@ from tinyship.sizes import compression, image, layer, oci
 from tinyship.sizes.feed import Feed, Truncated
 from tinyship.sizes.image import Image
 from tinyship.sizes.layer import Contents
-from tinyship.sizes.tar import FILE, HARDLINK, SYMLINK, Damaged, entries
+from tinyship.sizes.tar import FILE, HARDLINK, SYMLINK, Damaged, entries, sound
 
 _LONGEST_DOCUMENT = 16 << 20
+_MOST_DOCUMENTS = 128 << 20
 _AGAIN = "Was it cut while it was written or copied? Save it again."
 
 
@@ -44,6 +45,8 @@ class _Archive:
     documents: dict[str, bytes] = field(default_factory=dict)
     blobs: dict[str, _Blob] = field(default_factory=dict)
     links: dict[str, str] = field(default_factory=dict)
+    room: int = _MOST_DOCUMENTS
+    most: int = layer.MOST_ENTRIES
 
     def blob(self, name: str) -> _Blob | None:
         """A layer; Docker links one that several images share."""
@@ -91,7 +94,7 @@ def read(pieces: Iterable[bytes], name: str, *, wanted: str = "", platform: str 
 def _read(pieces: Iterable[bytes], estimated: bool) -> _Archive:
     found = _Archive()
     feed = Feed(pieces)
-    for path, kind, _, link, stored in entries(feed):
+    for path, kind, _, link, stored in entries(feed, checked=True):
         name = path.removeprefix("./").lstrip("/")
         if kind in {SYMLINK, HARDLINK}:
             folder = posixpath.dirname(name) if kind == SYMLINK else ""
@@ -108,15 +111,19 @@ def _take(found: _Archive, name: str, pieces: Iterator[bytes], stored: int, esti
         head += next(pieces)
     whole = chain((head,), pieces)
     how = compression.kind(head)
-    if not how and head[257:262] != b"ustar" and head.lstrip()[:1] in {b"{", b"["}:
-        if stored <= _LONGEST_DOCUMENT:
+    if not how and not sound(head) and head.strip(b"\0"):
+        if head.lstrip()[:1] not in {b"{", b"["}:
+            found.blobs[name] = _Blob(None, stored, how, "it is no tar, and not compressed in a way that is known")
+        elif stored <= _LONGEST_DOCUMENT:
+            found.room -= stored
+            if found.room < 0:
+                raise Damaged("it has more documents than all images that fit into one")
             found.documents[name] = b"".join(whole)
         return
-    if not how and head[257:262] != b"ustar" and head.strip(b"\0"):
-        found.blobs[name] = _Blob(None, stored, how, "it is no tar, and not compressed in a way that is known")
-        return
     try:
-        found.blobs[name] = _Blob(layer.read(compression.plain(whole), estimated=estimated), stored, how)
+        contents = layer.read(compression.plain(whole), most=found.most, estimated=estimated)
+        found.most -= len(contents.paths)
+        found.blobs[name] = _Blob(contents, stored, how)
     except Truncated:
         found.blobs[name] = _Blob(None, stored, how, "it is cut short")
     except Damaged as error:
@@ -127,7 +134,11 @@ def _saved(found: _Archive, name: str, wanted: str, platform: str) -> Image:
     """An image that manifest.json names."""
     try:
         every = [
-            (str(entry["Config"]), [str(layer) for layer in entry["Layers"] or ()], list(entry.get("RepoTags") or ()))
+            (
+                str(entry["Config"]),
+                [str(layer) for layer in entry["Layers"] or ()],
+                [str(tag) for tag in entry.get("RepoTags") or ()],
+            )
             for entry in json.loads(found.documents["manifest.json"])
         ]
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
@@ -171,12 +182,17 @@ def named(descriptors: list[Any], wanted: str, name: str) -> list[Mapping[str, A
     if not wanted:
         return descriptors
     keys = ("io.containerd.image.name", "org.opencontainers.image.ref.name")
-    names = [[(one.get("annotations") or {}).get(key) for key in keys] for one in descriptors if isinstance(one, dict)]
-    fitting = [one for one, called in zip(descriptors, names, strict=False) if wanted in called]
+    marks = [one["annotations"] if _is_named(one) else {} for one in descriptors]
+    names = [[str(mark[key]) for key in keys if mark.get(key)] for mark in marks]
+    fitting = [one for one, called in zip(descriptors, names, strict=True) if wanted in called]
     if not fitting:
-        there = ", ".join(sorted({called for some in names for called in some if called})) or "they have no names"
+        there = ", ".join(sorted({called for some in names for called in some})) or "they have no names"
         raise ImageError(f"{name} has no image {wanted}", hint=f"Those in it: {there}.")
     return fitting
+
+
+def _is_named(descriptor: Any) -> bool:
+    return isinstance(descriptor, dict) and isinstance(descriptor.get("annotations"), dict)
 
 
 @dataclass(frozen=True, slots=True)

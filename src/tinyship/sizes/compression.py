@@ -11,15 +11,22 @@ from itertools import chain
 from typing import Any
 
 from tinyship.sizes.feed import PIECE
-from tinyship.sizes.tar import Damaged
+from tinyship.sizes.tar import Damaged, sound
 
 _OTHERS = {b"BZh": "bzip2", b"\xfd7zXZ": "xz", b"\x04\x22\x4d\x18": "lz4", b"PK\x03\x04": "zip", b"(\xb5/\xfd": "zstd"}
+_HEAD = 512
 _SKIPPABLE = tuple(bytes([0x50 + number]) + b"\x2a\x4d\x18" for number in range(16))
 """How zstd frames begin that hold no data; zstd:chunked puts such a one first."""
 
 
 def kind(head: bytes) -> str:
-    """``gzip``, ``zstd``, the name of another compression, or ``""`` for none that is known."""
+    """``gzip``, ``zstd``, the name of another compression, or ``""`` for none that is known.
+
+    Args:
+        head: the first 512 bytes, where there are so many: a tar may begin with a name that looks like a compression.
+    """
+    if sound(head):
+        return ""
     if head.startswith(b"\x1f\x8b"):
         return "gzip"
     if head.startswith(_SKIPPABLE):
@@ -42,7 +49,7 @@ def plain(pieces: Iterable[bytes]) -> Iterator[bytes]:
     head = b""
     for piece in stream:
         head += piece
-        if len(head) >= 8:
+        if len(head) >= _HEAD:
             break
     how, whole = kind(head), chain((head,), stream)
     if how == "gzip":

@@ -16,7 +16,6 @@ from tinyship.sizes.layer import Contents
 
 _NOP = re.compile(r"^(?:/bin/sh -c )?#\(nop\)\s*")
 _SHELL = re.compile(r"^(?:\|\d+ .*?)?/bin/sh -c ", re.S)
-_BUILDKIT = re.compile(r"\s*# buildkit$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +60,9 @@ class Image:
     @property
     def labels(self) -> Mapping[str, str]:
         """The labels of its config."""
-        return (self.config.get("config") or {}).get("Labels") or {}
+        run = self.config.get("config")
+        found = run.get("Labels") if isinstance(run, dict) else None
+        return found if isinstance(found, dict) else {}
 
 
 def instructions(config: Mapping[str, Any], count: int) -> tuple[tuple[str, ...], str]:
@@ -82,7 +83,7 @@ def instructions(config: Mapping[str, Any], count: int) -> tuple[tuple[str, ...]
 
 def instruction(created_by: str) -> str:
     """What a history entry says, as a Dockerfile has it: without the shell, build arguments, and BuildKit's mark."""
-    text = _BUILDKIT.sub("", created_by.strip())
+    text = created_by.strip().removesuffix("# buildkit").rstrip()
     if _NOP.match(text):
         return _NOP.sub("", text)
     if _SHELL.match(text):

@@ -94,8 +94,6 @@ def read(pieces: Iterable[bytes], *, most: int = MOST_ENTRIES, estimated: bool =
     contents.length = feed.total
     if estimate:
         contents.compressed = estimate.sizes()
-    if not contents.paths and not contents.whiteouts and not contents.opaques and feed.total % 512:
-        raise Damaged("it is no tar")
     return contents
 
 
@@ -133,6 +131,8 @@ def _read(feed: Feed, contents: Contents, most: int) -> None:
                     room -= stored
         elif kind == SYMLINK:
             size = len(link.encode("utf-8", "surrogateescape"))
+            if size > LONGEST_PATH:
+                raise Damaged(f"the link `{path[:80]}` is longer than {LONGEST_PATH} bytes")
             contents.links[len(paths)] = link
         elif kind == HARDLINK:
             contents.links[len(paths)] = normal(link)
@@ -165,11 +165,13 @@ def normal(path: str) -> str:
 def _hides(path: str, contents: Contents) -> bool:
     """Note a whiteout, where an entry's name says that it is one."""
     folder, _, name = path.rpartition("/")
+    if path.startswith(".wh..wh.") and name != ".wh..wh..opq":
+        return True  # AUFS keeps its own records under such names
     if not name.startswith(".wh."):
         return False
     if name == ".wh..wh..opq":
         contents.opaques.append(folder)
-    elif not name.startswith(".wh..wh."):  # AUFS keeps its own records under such names
+    elif not name.startswith(".wh..wh."):
         hidden = name[4:]
         if hidden in {"", ".", ".."}:
             raise Damaged(f"the whiteout `{path}` hides nothing that can be")

@@ -22,7 +22,10 @@ _LONGEST_DOCUMENT = 16 << 20
 
 def is_layout(path: Path) -> bool:
     """Whether a folder is an image layout."""
-    return (path / "index.json").is_file()
+    try:
+        return (path / "index.json").is_file()
+    except OSError:
+        return False
 
 
 def read(folder: Path, *, wanted: str = "", platform: str = "", estimated: bool = False) -> Image:
@@ -87,7 +90,7 @@ class _Folder:
     def layer(self, digest: str) -> tuple[Contents, int | None, str]:
         """A layer, by the digest of its blob; what it holds is checked against the config."""
         path = self._path(digest)
-        head = next(pieces(path), b"")
+        head = next(pieces(path), b"")[:512]
         how = compression.kind(head)
         try:
             contents = layer.read(compression.plain(pieces(path)), estimated=self.estimated)

@@ -14,6 +14,7 @@ from tinyship.sizes.image import Image, Layer, diff_ids, instructions, platform
 from tinyship.sizes.layer import Contents
 
 _DEEPEST = 5
+_ODD = "It is damaged, or was altered. Fetch or build it again."
 _FOREIGN = "is not in the image itself, only linked from it"
 
 
@@ -47,14 +48,14 @@ def manifest_of(
     Raises:
         ImageError: it has no such platform, or several and none was named.
     """
-    found = _images(store, descriptors, name, wanted, 0)
+    found = _images(store, descriptors, name, wanted, set())
     fitting = [(made_for, manifest) for made_for, manifest in found if _fits(made_for, wanted)]
     there = ", ".join(sorted({made_for for made_for, _ in found}))
     if not found:
         raise ImageError(f"{name} holds no image")
     if not fitting:
         raise ImageError(f"{name} has no image for {wanted}", hint=f"It has {there}.")
-    if len({json.dumps(manifest, sort_keys=True) for _, manifest in fitting}) > 1:
+    if len(fitting) > 1:
         raise ImageError(f"{name} holds several images: {there}", hint="Name one with `--platform`.")
     return fitting[0][1]
 
@@ -66,18 +67,22 @@ def read(store: Store, manifest: Mapping[str, Any], name: str) -> Image:
         ImageError: it is no image's manifest, something is missing, or a layer is not what the config says.
     """
     try:
-        entry = manifest["config"]["digest"]
-        blobs = [(str(layer["digest"]), layer.get("urls")) for layer in manifest["layers"]]
-    except (KeyError, TypeError, ValueError):
+        entry = str(manifest["config"]["digest"])
+        blobs = [(str(layer["digest"]), layer.get("urls"), layer.get("size")) for layer in manifest["layers"]]
+    except (KeyError, TypeError, AttributeError):
         raise ImageError(f"{name} has a manifest that is no image's") from None
     config = parsed(store.document(entry), f"the config of {name}")
     named = diff_ids(config, name)
     if len(named) != len(blobs):
         raise ImageError(f"{name} has {len(blobs)} layers in its manifest, but {len(named)} in its config")
-    for number, (_, urls) in enumerate(blobs, 1):
+    for number, (_, urls, _) in enumerate(blobs, 1):
         if urls:
             raise ImageError(f"layer {number} of {name} {_FOREIGN}", hint="It is its publisher's, like Windows' own.")
-    return assembled(name, entry, config, [store.layer(digest) for digest, _ in blobs])
+    layers = [store.layer(digest) for digest, _, _ in blobs]
+    for number, ((_, stored, _), (_, _, size)) in enumerate(zip(layers, blobs, strict=True), 1):
+        if stored is not None and isinstance(size, int) and stored != size:
+            raise ImageError(f"layer {number} of {name} has {stored} bytes, not {size} as its manifest says", hint=_ODD)
+    return assembled(name, entry, config, layers)
 
 
 def assembled(
@@ -98,7 +103,7 @@ def assembled(
             raise ImageError(
                 f"layer {number} of {name} is not what the config says: it has {short(contents.diff_id)}, "
                 f"not {short(diff_id)}",
-                hint="It is damaged, or was altered. Fetch or build it again.",
+                hint=_ODD,
             )
         made.append(Layer(diff_id, step, contents, stored, compression))
     odd = (f"layer {number}: {one}" for number, layer in enumerate(made, 1) for one in layer.contents.notices)
@@ -126,24 +131,26 @@ def short(digest: str) -> str:
 
 
 def _images(
-    store: Store, descriptors: Sequence[Mapping[str, Any]], name: str, wanted: str, depth: int
+    store: Store, descriptors: Sequence[Mapping[str, Any]], name: str, wanted: str, seen: set[str], depth: int = 0
 ) -> list[tuple[str, Mapping[str, Any]]]:
-    """The manifests of images below some descriptors, each with its platform; attestations are none."""
+    """The manifests of images below some descriptors, each once, with its platform; attestations are none."""
     if depth > _DEEPEST:
         raise ImageError(f"{name} has an index in an index, more than {_DEEPEST} deep")
     found: list[tuple[str, Mapping[str, Any]]] = []
     for descriptor in descriptors:
         if not isinstance(descriptor, dict) or not isinstance(descriptor.get("digest"), str):
             raise ImageError(f"{name} has an index that is damaged")
-        if "vnd.docker.reference.type" in (descriptor.get("annotations") or {}):
+        marks = descriptor.get("annotations")
+        if descriptor["digest"] in seen or (isinstance(marks, dict) and "vnd.docker.reference.type" in marks):
             continue
+        seen.add(descriptor["digest"])
         said = descriptor.get("platform")
         if wanted and isinstance(said, dict) and said.get("architecture") and not _fits(platform(said), wanted):
             found.append((platform(said), {}))  # which need not be here
             continue
         document = parsed(store.document(descriptor["digest"]), f"a manifest of {name}")
         if isinstance(document.get("manifests"), list):
-            found += _images(store, document["manifests"], name, wanted, depth + 1)
+            found += _images(store, document["manifests"], name, wanted, seen, depth + 1)
         elif "config" in document and "layers" in document:
             found.append((_platform(store, descriptor, document, name), document))
     return found
@@ -153,7 +160,9 @@ def _platform(store: Store, descriptor: Mapping[str, Any], manifest: Mapping[str
     said = descriptor.get("platform")
     if isinstance(said, dict) and said.get("architecture"):
         return platform(said)
-    return platform(parsed(store.document(manifest["config"]["digest"]), f"the config of {name}"))
+    entry = manifest["config"]
+    digest = str(entry.get("digest")) if isinstance(entry, dict) else ""
+    return platform(parsed(store.document(digest), f"the config of {name}"))
 
 
 def _fits(made_for: str, wanted: str) -> bool:

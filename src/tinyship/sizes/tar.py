@@ -26,56 +26,75 @@ _KINDS = {
     ord("5"): FOLDER,
 }
 _EMPTY = bytes(_BLOCK)
+_TOO_LARGE = 1 << 63
 
 
 class Damaged(Exception):
     """The archive is none, or something in it cannot be."""
 
 
-def entries(feed: Feed) -> Iterator[tuple[str, int, int, str, int]]:
+def sound(header: bytes) -> bool:
+    """Whether these bytes begin with a header: its checksum is right, counted as POSIX says or as old Suns did."""
+    block, field = header[:_BLOCK], header[148:156]
+    try:
+        said = int(field.replace(b"\0", b" "), 8)
+    except ValueError:
+        return False
+    total = sum(block) - sum(field) + 8 * ord(" ")
+    return len(block) == _BLOCK and said in {total, total - 256 * sum(byte > 127 for byte in block)}
+
+
+def entries(feed: Feed, *, checked: bool = False) -> Iterator[tuple[str, int, int, str, int]]:
     """The entries of an archive, as they come: path, kind, apparent size in bytes, link target, stored bytes.
 
     Whoever gets an entry may take its stored bytes from the feed; what is left of them is passed over. Paths are as
     they stand in the archive; bytes that are no UTF-8 are surrogates.
+
+    Args:
+        checked: the checksum of every header is compared, and not only the first one's; needless, and slow, where the
+            digest of the whole archive is.
 
     Raises:
         Truncated: the archive ends in the middle of an entry.
         Damaged: a header makes no sense.
     """
     known: dict[str, str] = {}
-    common: dict[str, str] = {}
+    unsure = True
+    take = feed.take
     while True:
         try:
-            header = feed.take(_BLOCK)
+            header = take(_BLOCK)
         except Truncated:
             if feed.at_end():
                 return
             raise
         if header[0] == 0 and header == _EMPTY:
             return
+        if unsure and not sound(header):
+            raise Damaged("a header's checksum is wrong" if feed.position > _BLOCK else "it is no tar")
+        unsure = checked
         flag = header[156]
         kind = _KINDS.get(flag, -1)
         stored = _number(header[124:136])
         if kind < 0:
-            if not _extension(feed, flag, stored, known, common):
+            if not _extension(feed, flag, stored, known):
                 feed.skip(-(-stored // _BLOCK) * _BLOCK)
+                known.clear()
             continue
         path = _text(header[:100])
         if header[345] and header[257:263] == b"ustar\0":
             path = f"{_text(header[345:500])}/{path}"
         link = _text(header[157:257]) if header[157] else ""
         size = stored
-        if known or common:
-            path, link, stored, size = _overlaid({**common, **known}, path, link, stored)
+        if known:
+            path, link, stored, size = _overlaid(known, path, link, stored)
             known.clear()
         if kind != FILE:
             size = stored = 0
         elif flag == 83:  # S
             size = _sparse(feed, header)
-        elif path.endswith("/"):  # as archives older than POSIX write folders
-            kind, size = FOLDER, 0
-        if len(path) > _LONGEST:
-            raise Damaged("a name is longer than any file's can be")
+        elif not flag and path.endswith("/"):  # as archives older than POSIX write folders
+            kind, size, stored = FOLDER, 0, 0
         if stored:
             end = feed.position + stored
             yield path, kind, size, link, stored
@@ -84,9 +103,9 @@ def entries(feed: Feed) -> Iterator[tuple[str, int, int, str, int]]:
             yield path, kind, size, link, stored
 
 
-def _extension(feed: Feed, flag: int, size: int, known: dict[str, str], common: dict[str, str]) -> bool:
-    """Read a header that is about others, where it is one."""
-    if flag not in b"xgLK":
+def _extension(feed: Feed, flag: int, size: int, known: dict[str, str]) -> bool:
+    """Read a header that is about the next entry, where it is one; one about all entries is passed over, as Go does."""
+    if flag not in b"xLK":
         return False
     if size > _LONGEST:
         raise Damaged(f"a header is {size} bytes long")
@@ -97,7 +116,7 @@ def _extension(feed: Feed, flag: int, size: int, known: dict[str, str], common: 
     elif flag == 75:  # K
         known["linkpath"] = _text(text)
     else:
-        (known if flag == 120 else common).update(_pax(text))
+        known.update(_pax(text))
     return True
 
 
@@ -124,12 +143,14 @@ def _overlaid(known: dict[str, str], path: str, link: str, stored: int) -> tuple
     path = known.get("GNU.sparse.name") or known.get("path") or path
     link = known.get("linkpath") or link
     try:
-        stored = int(known.get("size", stored))
+        stored = int(known.get("size") or stored)
         size = int(known.get("GNU.sparse.realsize") or known.get("GNU.sparse.size") or stored)
     except ValueError:
         raise Damaged("a pax header gives a size that is no number") from None
-    if stored < 0 or size < 0:
-        raise Damaged("a pax header gives a negative size")
+    if not (0 <= stored < _TOO_LARGE and 0 <= size < _TOO_LARGE):
+        raise Damaged("a pax header gives a size that cannot be")
+    if "\0" in path or "\0" in link:
+        raise Damaged("a pax header gives a name that cannot be")
     return path, link, stored, size
 
 
@@ -148,8 +169,11 @@ def _number(field: bytes) -> int:
         try:
             number = int(field.rstrip(b"\0 ") or b"0", 8)
         except ValueError:
-            raise Damaged("a header is none") from None
-    if not 0 <= number < 1 << 63:
+            try:
+                number = int(field.partition(b"\0")[0].strip() or b"0", 8)
+            except ValueError:
+                raise Damaged("a header is none") from None
+    if not 0 <= number < _TOO_LARGE:
         raise Damaged("a header gives a size that cannot be")
     return number
 
@@ -159,4 +183,4 @@ def _text(field: bytes) -> str:
     return (field if end < 0 else field[:end]).decode("utf-8", "surrogateescape")
 
 
-__all__ = ["FILE", "FOLDER", "HARDLINK", "OTHER", "SYMLINK", "Damaged", "Truncated", "entries"]
+__all__ = ["FILE", "FOLDER", "HARDLINK", "OTHER", "SYMLINK", "Damaged", "Truncated", "entries", "sound"]

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
-from tests.unit.sizes.small_images import of, taken, tar
+from small_images import of, taken, tar
 
 from tinyship.sizes import advice as module
 from tinyship.sizes.account import Account

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from tests.unit.sizes.small_images import of, taken, tar
+from small_images import of, taken, tar
 
 from tinyship.sizes.account import Account
 from tinyship.sizes.packages import Package, Packages, find
