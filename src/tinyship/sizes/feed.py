@@ -19,19 +19,23 @@ class Feed:
         pieces: the stream; pieces may be empty.
     """
 
-    __slots__ = ("_at", "_buffer", "_pieces", "total")
+    __slots__ = ("_at", "_before", "_buffer", "_pieces")
 
     def __init__(self, pieces: Iterable[bytes]) -> None:
         self._pieces = iter(pieces)
         self._buffer = b""
         self._at = 0
-        self.total = 0
+        self._before = 0  # bytes of the stream before those at hand
+
+    @property
+    def total(self) -> int:
         """Bytes that came from the stream so far, those that nobody took yet included."""
+        return self._before + len(self._buffer)
 
     @property
     def position(self) -> int:
         """Bytes that were taken so far."""
-        return self.total - len(self._buffer) + self._at
+        return self._before + self._at
 
     def take(self, count: int) -> bytes:
         """Exactly that many bytes.
@@ -53,8 +57,8 @@ class Feed:
             return False
         for piece in self._pieces:
             if piece:
+                self._before += len(self._buffer)
                 self._buffer, self._at = piece, 0
-                self.total += len(piece)
                 return False
         return True
 
@@ -85,12 +89,25 @@ class Feed:
             self._at += step
             count -= step
 
+    def skip_to(self, position: int) -> None:
+        """Pass over what comes before a position.
+
+        Raises:
+            Truncated: the stream ends before it.
+        """
+        at = position - self._before
+        if at <= len(self._buffer):
+            self._at = at
+        else:
+            self.skip(at - self._at)
+
     def drain(self) -> None:
         """Pass over all that is left."""
         while not self.at_end():
             self._at = len(self._buffer)
 
     def _fill(self, count: int) -> None:
+        self._before += self._at
         parts = [self._buffer[self._at :]]
         there = len(parts[0])
         while there < count:
@@ -100,5 +117,4 @@ class Feed:
                 raise Truncated
             parts.append(piece)
             there += len(piece)
-            self.total += len(piece)
         self._buffer, self._at = b"".join(parts), 0

@@ -60,7 +60,7 @@ def entries(feed: Feed, *, checked: bool = False) -> Iterator[tuple[str, int, in
     """
     known: dict[str, str] = {}
     unsure = True
-    take = feed.take
+    take, skip_to = feed.take, feed.skip_to  # looked up once: this is what the time of a layer goes into
     while True:
         try:
             header = take(_BLOCK)
@@ -75,13 +75,17 @@ def entries(feed: Feed, *, checked: bool = False) -> Iterator[tuple[str, int, in
         unsure = checked
         flag = header[156]
         kind = _KINDS.get(flag, -1)
-        stored = _number(header[124:136])
+        digits = header[124:135]
+        try:
+            stored = int(digits, 8) if digits.isdigit() and header[135] in b"\0 " else _number(header[124:136])
+        except ValueError:
+            raise Damaged("a header is none") from None
         if kind < 0:
             if not _extension(feed, flag, stored, known):
                 feed.skip(-(-stored // _BLOCK) * _BLOCK)
                 known.clear()
             continue
-        path = _text(header[:100])
+        path = header[:100].partition(b"\0")[0].decode("utf-8", "surrogateescape")
         if header[345] and header[257:263] == b"ustar\0":
             path = f"{_text(header[345:500])}/{path}"
         link = _text(header[157:257]) if header[157] else ""
@@ -96,9 +100,9 @@ def entries(feed: Feed, *, checked: bool = False) -> Iterator[tuple[str, int, in
         elif not flag and path.endswith("/"):  # as archives older than POSIX write folders
             kind, size, stored = FOLDER, 0, 0
         if stored:
-            end = feed.position + stored
+            end = feed.position + stored + -stored % _BLOCK
             yield path, kind, size, link, stored
-            feed.skip(end - feed.position + -stored % _BLOCK)
+            skip_to(end)
         else:
             yield path, kind, size, link, stored
 

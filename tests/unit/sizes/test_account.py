@@ -22,6 +22,7 @@ from making import (
 )
 
 from tinyship.errors import ImageError
+from tinyship.sizes import explain
 from tinyship.sizes.account import Account, Dead
 from tinyship.sizes.tar import FILE, FOLDER, OTHER, SYMLINK
 
@@ -38,7 +39,7 @@ def balanced(account: Account) -> None:
     for number, (held, live) in enumerate(zip(account.held, account.live, strict=True)):
         assert held == live + sum(one.size for one in account.dead if one.written == number)
     assert account.unpacked == sum(account.live) + account.dead_bytes
-    assert sum(account.killed(number) for number in range(len(account.held))) == account.dead_bytes
+    assert sum(step.hid for step in explain.steps(account)) == account.dead_bytes
     assert all(one.written < one.hidden for one in account.dead)
 
 
@@ -317,7 +318,7 @@ def test_symlinks_count_their_targets() -> None:
 
 def test_more_folders_than_any_image_has(monkeypatch: pytest.MonkeyPatch) -> None:
     """Paths whose folders have no entries cannot fill the memory."""
-    monkeypatch.setattr("tinyship.sizes.account.MOST_IMPLIED", 100_000)
+    monkeypatch.setattr("tinyship.sizes.stack.MOST_IMPLIED", 100_000)
     with pytest.raises(ImageError, match="folders"):
         accounted(layer(*(file(f"{number}/" + "d/" * 400 + "f") for number in range(100))))
 
