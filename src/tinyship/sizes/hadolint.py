@@ -5,14 +5,12 @@ Its rules: the wiki of the hadolint project. A finding that costs no byte is not
 
 from __future__ import annotations
 
-import json
-import shutil
-import subprocess
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
+from tinyship.sizes import programs
 from tinyship.sizes.advice import Advice
 from tinyship.sizes.image import Image
 
@@ -52,23 +50,16 @@ def lint(dockerfile: Path, *, seconds: float = 60) -> tuple[tuple[Finding, ...],
         dockerfile: the file.
         seconds: how long it may take.
     """
-    program = shutil.which("hadolint")
-    if not program:
+    if not programs.installed("hadolint"):
         return (), ()
-    words = [program, "--no-fail", "--no-color", "-f", "json", str(dockerfile.absolute())]
+    words = ["--no-fail", "--no-color", "-f", "json", str(dockerfile.absolute())]
     try:
-        done = subprocess.run(
-            words, capture_output=True, timeout=seconds, check=False, encoding="utf-8", errors="replace"
-        )
-        every = json.loads(done.stdout)
-        return tuple(Finding(one["code"], int(one["line"])) for one in every if one["code"] in _SAY), ()
-    except subprocess.TimeoutExpired:
-        return (), (f"`hadolint` took longer than {seconds:g} seconds: its findings are left out",)
-    except OSError as error:
-        return (), (f"`hadolint` cannot be run: {error.strerror}",)
+        found = programs.answer("hadolint", words, seconds=seconds)
+        return tuple(Finding(one["code"], int(one["line"])) for one in found if one["code"] in _SAY), ()
+    except programs.Failed as error:
+        return (), (f"{error}: its findings are left out",)
     except (ValueError, KeyError, TypeError):
-        why = next(iter(done.stderr.strip().splitlines()), "") or f"it ended with {done.returncode}"
-        return (), (f"`hadolint` gave no findings: {why}",)
+        return (), ("`hadolint` answers in a way that is not known here: its findings are left out",)
 
 
 def join(
