@@ -17,6 +17,7 @@ from tinyship.sizes.image import Image
 _SAY = {
     "DL3009": {"apt-lists", "apt-cache"},
     "DL3010": {"archives"},
+    "DL3015": {"recommended"},
     "DL3019": {"apk-cache"},
     "DL3032": {"yum-cache", "dnf-cache"},
     "DL3036": {"zypper-cache"},

@@ -72,6 +72,19 @@ def test_findings_have_their_bytes(tmp_path: Path, command: str, path: str, code
 
 
 @pytest.mark.usefixtures("linter")
+def test_recommended_packages(tmp_path: Path) -> None:
+    """The rule on recommendations has the bytes of the packages that came as such."""
+    status = (
+        b"Package: curl\nStatus: install ok installed\nRecommends: ca\n\nPackage: ca\nStatus: install ok installed\n"
+    )
+    step = "RUN apt-get update && apt-get install -y curl"
+    files = {"var/lib/dpkg/status": status, "var/lib/dpkg/info/ca.list": b"/usr/ca\n", "usr/ca": b"1234567"}
+    curl = {"var/lib/dpkg/info/curl.list": b"/usr/curl\n", "usr/curl": b"c"}
+    found = linted(tmp_path, f"FROM debian:12\n{step}\n", {step: {**files, **curl}})
+    assert (found["recommended"].lint, found["recommended"].saving) == (("DL3015",), 7)
+
+
+@pytest.mark.usefixtures("linter")
 def test_findings_without_bytes_say_nothing(tmp_path: Path) -> None:
     """A finding that costs nothing here is not repeated; bytes elsewhere are not its."""
     found = linted(
