@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from array import array
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass, field
 from heapq import nlargest
 from typing import Final
 
-from tinyship.sizes import saying
+from tinyship.sizes import recommended, saying
 from tinyship.sizes.account import Account, Dead, File
 from tinyship.sizes.leftovers import RULES, Places, is_build_tool
 from tinyship.sizes.packages import NONE, Packages
@@ -22,6 +22,7 @@ _EXAMPLES = 5
 _SMALLEST_COPY = 4096
 _BUILT = {"headers", "static"}
 _NOT_LIVE = {"package-database"}
+_NAMED = {"build-tools", "recommended"}
 _HOW: Final = {
     "overwritten": "overwritten",
     "replaced": "overwritten",
@@ -65,10 +66,13 @@ class _Saving:
 
     bytes: int = 0
     files: list[tuple[int, str]] = field(default_factory=list)
+    packages: dict[str, int] = field(default_factory=dict)
 
-    def add(self, size: int, path: str) -> None:
+    def add(self, size: int, path: str, package: str = "") -> None:
         self.bytes += size
         self.files.append((size, path))
+        if package:
+            self.packages[package] = self.packages.get(package, 0) + size
 
 
 def advise(account: Account, packages: Packages, *, base: int = 0) -> tuple[Advice, ...]:
@@ -83,13 +87,15 @@ def advise(account: Account, packages: Packages, *, base: int = 0) -> tuple[Advi
     for dead in account.dead:
         found[_rule_of(dead, places), dead.written, dead.hidden].add(dead.size, dead.path)
     names = array("l", bytes(array("l").itemsize * len(account.sizes)))
-    rules = _rules(account, packages, places, names)
+    unasked = recommended.find(account, packages, base=base)
+    rules = _rules(account, packages, places, names, unasked)
     rest = []
     for file in account.files:
         if file.size:
             rule = rules.get(file.inode)
             if rule:
-                found[rule, file.layer, None].add(file.size, file.path)
+                owner = packages.of(file.inode) if rule in _NAMED else None
+                found[rule, file.layer, None].add(file.size, file.path, owner.name if owner else "")
             else:
                 rest.append(file)
     copies = set()
@@ -110,7 +116,15 @@ def _advice(account: Account, base: int, rule: str, layer: int, hidden: int | No
     later = None if hidden is None else saying.shown(layers[hidden].instruction, hidden)
     return Advice(
         rule=rule,
-        text=saying.text(rule, saving.bytes, instruction, layer, later, in_base=layer < base),
+        text=saying.text(
+            rule,
+            saving.bytes,
+            instruction,
+            layer,
+            later,
+            packages=sorted(saving.packages, key=lambda name: (-saving.packages[name], name)),
+            in_base=layer < base,
+        ),
         saving=saving.bytes,
         layer=layer,
         instruction=instruction,
@@ -128,11 +142,14 @@ def _rule_of(dead: Dead, places: Places) -> str:
     return how
 
 
-def _rules(account: Account, packages: Packages, places: Places, names: array[int]) -> dict[int, str]:
+def _rules(
+    account: Account, packages: Packages, places: Places, names: array[int], unasked: Container[int]
+) -> dict[int, str]:
     """What is left over, by inode: only what all the paths of an inode agree on, as one that stays keeps its bytes.
 
     Args:
         names: takes how many paths show each inode.
+        unasked: the packages that are only recommended.
     """
     tools = [is_build_tool(package) for package in packages.packages]
     found: dict[int, str] = {}
@@ -145,7 +162,9 @@ def _rules(account: Account, packages: Packages, places: Places, names: array[in
             rule = ""  # links to folders with a licence in them
         owner = packages.owners[inode]
         if owner != NONE:
-            if rule == "archives":
+            if owner in unasked:
+                rule = "recommended"
+            elif rule == "archives":
                 rule = ""
             elif tools[owner] and (not rule or rule in _BUILT):
                 rule = "build-tools"

@@ -36,6 +36,11 @@ class Claim(NamedTuple):
     source: str
 
 
+def paragraphs(status: bytes) -> list[dict[str, str]]:
+    """The fields of each paragraph of a file of dpkg's, those that take one line."""
+    return [_fields(one) for one in _text(status).split("\n\n") if one.strip()]
+
+
 def dpkg(texts: Mapping[str, bytes], damaged: list[str]) -> Iterator[Claim]:
     """The packages of Debian's kin.
 
@@ -46,10 +51,10 @@ def dpkg(texts: Mapping[str, bytes], damaged: list[str]) -> Iterator[Claim]:
     for path, text in sorted(texts.items()):
         if path != f"{_DPKG}status" and not (path.startswith(f"{_DPKG}status.d/") and not path.endswith(".md5sums")):
             continue
-        paragraphs = [_fields(one) for one in _text(text).split("\n\n") if one.strip()]
-        if not all("Package" in one for one in paragraphs):
+        every = paragraphs(text)
+        if not all("Package" in fields for fields in every):
             damaged.append(path)
-        for fields in paragraphs:
+        for fields in every:
             name = fields.get("Package")
             if not name or fields.get("Status", "").endswith(_ABSENT):
                 continue

@@ -62,6 +62,11 @@ _EVERY = (
     Leftover("locales", "translations", f"add `rm -rf /usr/share/locale` {_SAME}, unless users see them"),
     Leftover("headers", "headers", "compile in an earlier stage; programs run without them"),
     Leftover("static", "static libraries", "link in an earlier stage; programs run without them"),
+    Leftover(
+        "recommended",
+        "packages that are only recommended",
+        "use `apt-get install --no-install-recommends`, and name those that you want",
+    ),
     Leftover("build-tools", "compilers and build tools", "build in an earlier stage, and copy what comes of it"),
     Leftover("logs", "logs", f"add `rm -rf /var/log/*` {_SAME}", True),
     Leftover("temporary", "temporary files", f"remove them {_IN}", True),

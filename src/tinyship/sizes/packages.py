@@ -74,14 +74,14 @@ def find(account: Account) -> Packages:
     copy counts. A file that two packages claim is the first one's.
     """
     paths = {file.path: file.inode for file in account.files if file.kind != FOLDER}
-    texts = _live(account)
+    there = texts(account)
     notices: list[str] = []
     owners = array("l", [NONE]) * len(account.sizes)
     named: list[Claim] = []
     real = _Links(account, paths)
     for read in (databases.dpkg, databases.apk, databases.python):
         damaged: list[str] = []
-        for claim in read(texts, damaged):
+        for claim in read(there, damaged):
             if read is databases.python and owners[paths[claim.source]] != NONE:
                 continue  # a distribution's package of a Python one
             _own(claim, len(named), paths, real, owners)
@@ -110,8 +110,8 @@ def join(account: Account, packages: Packages, claims: Iterable[Claim], notices:
     return _weigh(account, named, owners, (*packages.notices, *notices))
 
 
-def _live(account: Account) -> Mapping[str, bytes]:
-    """The databases that the final filesystem shows."""
+def texts(account: Account) -> Mapping[str, bytes]:
+    """The databases that the final filesystem shows, by path."""
     kept = [layer.contents.kept for layer in account.image.layers]
     known = {path for one in kept for path in one}
     return {

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from tinyship.codes import without_codes
 from tinyship.sizes.leftovers import RULES
 
 _LONGEST = 60
+_MOST_NAMED = 3
 _HERE = {
     "copies": ("files that are there twice", "make them hard links in the same instruction"),
     "copies-of-below": ("files that a layer below has already", "make them symbolic links"),
@@ -14,7 +17,16 @@ _HERE = {
 _ELSEWHERE = "only a smaller base image, or a stage that copies what is needed from it, goes without"
 
 
-def text(rule: str, size: int, instruction: str, layer: int, later: str | None, *, in_base: bool) -> str:
+def text(
+    rule: str,
+    size: int,
+    instruction: str,
+    layer: int,
+    later: str | None,
+    *,
+    packages: Sequence[str] = (),
+    in_base: bool = False,
+) -> str:
     """What to do, in one line.
 
     Args:
@@ -23,12 +35,17 @@ def text(rule: str, size: int, instruction: str, layer: int, later: str | None, 
         instruction: that made the layer in question.
         layer: its number, from 0.
         later: the instruction that hides it, as ``shown``.
+        packages: that the bytes belong to, the largest first, where that matters.
         in_base: whether the layer belongs to the base image.
     """
     from humanize import naturalsize
 
     amount = naturalsize(size)
     what, mend = _of(rule)
+    if packages:
+        more = len(packages) - _MOST_NAMED
+        some = ", ".join(f"`{without_codes(name)}`" for name in packages[:_MOST_NAMED])
+        what = f"{what} ({some}{f' and {more} more' if more > 0 else ''})"
     copied = instruction.startswith(("COPY ", "ADD "))
     who = shown(instruction, layer)
     if later:

@@ -132,7 +132,7 @@ def test_leftovers(path: str, rule: str) -> None:
 
 def test_every_rule_is_shown_here() -> None:
     """No rule of a place is without an example above."""
-    others = {"build-tools", "package-database"}
+    others = {"build-tools", "package-database", "recommended"}
     assert {rule for _, rule in WHERE} | others == set(RULES)
 
 
@@ -175,6 +175,60 @@ def test_build_tools() -> None:
         [{**paths, "usr/include/b.h": b"11", "var/lib/dpkg/status": status, "var/lib/dpkg/info/gcc.list": listed}]
     )
     assert {one.rule: one.saving for one in found} == {"build-tools": 530, "docs": 7, "headers": 2}
+
+
+def control(name: str, more: str = "") -> str:
+    return f"Package: {name}\nVersion: 1\nStatus: install ok installed\nArchitecture: all\n{more}\n"
+
+
+def debian(instruction: str, *paragraphs: str) -> Account:
+    """An image on a base with `libc`, with a layer in which these packages have a file of 100 bytes each."""
+    names = [text.partition("\n")[0].removeprefix("Package: ") for text in paragraphs]
+    files = {f"usr/lib/{name}": name.encode() * (100 // len(name)) for name in names}
+    lists = {f"var/lib/dpkg/info/{name}.list": f"/usr/lib/{name}\n".encode() for name in ("libc", *names)}
+    status = {"var/lib/dpkg/status": "\n".join((control("libc"), *paragraphs)).encode()}
+    return of({"usr/lib/libc": b"c" * 50}, {**files, **lists, **status}, says=["ADD base /", instruction])
+
+
+APP = control("appx", "Depends: libx (>= 1), mail-agent | libnone\nRecommends: docx, libcb | other\n")
+BROUGHT = (APP, control("libx"), control("docx", "Depends: docx-data\n"), control("docx-data"), control("stray"))
+
+
+@pytest.mark.parametrize(
+    ("instruction", "expected"),
+    [
+        ("RUN apt-get update && apt-get install -y appx=1", ["docx", "docx-data"]),
+        ("RUN apt install appx", ["docx", "docx-data"]),
+        ("RUN apt-get install -y appx docx-data", ["docx"]),
+        ("RUN apt-get install -y appx docx", []),
+        ("RUN apt-get install -y $PACKAGES", []),
+        ("RUN apt-get install -y appx $MORE", []),
+        ("RUN apt-get install -y --no-install-recommends appx", []),
+        ("RUN dpkg -i appx.deb", []),
+        ("COPY apt-install /", []),
+    ],
+)
+def test_recommended_packages(instruction: str, expected: list[str]) -> None:
+    """What apt brought as a recommendation, with what it needs; what is named, or of unknown origin, is left alone."""
+    found = [one for one in advice_of(debian(instruction, *BROUGHT), 1) if one.rule == "recommended"]
+    assert sorted(path.removeprefix("usr/lib/") for one in found for path in one.paths) == expected
+    assert sum(one.saving for one in found) == sum(100 // len(name) * len(name) for name in expected)
+    if expected:
+        assert "(`docx`" in found[0].text
+
+
+def test_a_recommendation_that_something_else_needs() -> None:
+    """A package that another one depends on, under its own name or one that it provides, stays."""
+    agent = control("exim", "Provides: mail-agent (= 4)\n")
+    app = control("appx", "Depends: mail-agent:any\nRecommends: exim, libc\n")
+    assert advice_of(debian("RUN apt-get install appx", app, agent), 1) == ()
+    circle = control("appx", "Recommends: b\n"), control("b", "Recommends: appx\nDepends: b\n")
+    assert [one.saving for one in advice_of(debian("RUN apt-get install appx", *circle), 1)] == [100]
+
+
+def test_recommended_packages_of_the_base_are_its_own() -> None:
+    """A base image's own installing is not judged."""
+    assert advice_of(debian("RUN apt-get install -y appx", *BROUGHT), 2) == ()
 
 
 def test_an_archive_of_a_package_is_no_leftover() -> None:
