@@ -21,6 +21,7 @@ _PACKAGES = {
     "ip": "iproute2",
     "git": "git",
     "ssh-agent": "openssh-client",
+    "chromium": "chromium",
 }
 _POLICY = Path("/usr/sbin/policy-rc.d")
 
@@ -47,6 +48,14 @@ def ensure(*programs: str) -> None:
     still = [program for program in missing if not find(program)]
     if still:
         raise SystemExit(f"dev: {' and '.join(still)} missing even after installing {' '.join(packages)}")
+
+
+def wish(program: str) -> None:
+    """Have a program where it can be had; the tests that need it are skipped without it, and fail in CI."""
+    try:
+        ensure(program)
+    except SystemExit:
+        print(f"dev: {program} cannot be had here: the tests that need it are skipped", file=sys.stderr, flush=True)
 
 
 def find(program: str) -> str | None:

@@ -2,6 +2,7 @@
 
 python -m tools.provide up        prints the environment for a shell: DOCKER_HOST where the engine is private,
                                   and DEV_REGISTRY, host and port of a registry that takes plain HTTP
+python -m tools.provide up --tests    has a browser as well, which only tests need
 python -m tools.provide down      stops what ``up`` started
 python -m tools.provide status    says what there is
 """
@@ -15,14 +16,18 @@ from pathlib import Path
 
 from tools.engine import PrivateEngine
 from tools.locks import alone
-from tools.packages import ensure
+from tools.packages import ensure, wish
 from tools.registry import PrivateRegistry
 
 STATE = Path(__file__).resolve().parent.parent / ".engine"
 
 
-def up(state: Path = STATE) -> dict[str, str]:
+def up(state: Path = STATE, *, tests: bool = False) -> dict[str, str]:
     """Have an engine and a registry, and return the environment that leads to them.
+
+    Args:
+        state: where private ones keep theirs.
+        tests: whether tests are to be run, some of which need a browser.
 
     Raises:
         SystemExit: there is none, and none can be started; says why and what to do.
@@ -31,6 +36,8 @@ def up(state: Path = STATE) -> dict[str, str]:
         environment = {}
         private = not reachable()
         ensure("git", "busybox", "docker-registry", "ssh-agent", *(("dockerd", "ip") if private else ()))
+        if tests:
+            wish("chromium")
         if private:
             engine = PrivateEngine(state)
             engine.up()
@@ -81,8 +88,8 @@ def status(state: Path = STATE) -> tuple[str, ...]:
 def main() -> None:
     """Do what the command line says."""
     command = sys.argv[1:]
-    if command == ["up"]:
-        for name, value in up().items():
+    if command in (["up"], ["up", "--tests"]):
+        for name, value in up(tests="--tests" in command).items():
             print(f"export {name}={shlex.quote(value)}")
     elif command == ["down"]:
         stopped = down()

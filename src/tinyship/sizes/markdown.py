@@ -77,7 +77,7 @@ def _stages(report: Report) -> str:
         return ""
     rows = [
         (
-            row.stage,
+            _escaped(shown(row.stage)),
             _code(shown(row.image, _NAME)),
             size(row.unpacked),
             f"{'about ' if row.estimated else ''}{known(row.pull)}",

@@ -235,4 +235,5 @@ def _lines(text: str) -> Iterable[str]:
 
 
 def _escaped(text: str) -> str:
-    return html.escape(text, quote=False)
+    """Text that plotly takes for neither markup nor, between dollars, a formula."""
+    return html.escape(text, quote=False).replace("$", "&#36;")

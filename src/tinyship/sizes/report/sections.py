@@ -56,7 +56,7 @@ def chain(report: Report) -> str:
         dead = row.dead or 0
         own = row.unpacked if row.unique is None else row.unique
         drawn = bar(widest, ("base", row.unpacked - own), ("own", max(0, own - dead)), ("dead", min(dead, own)))
-        name = f"<b>{text(row.stage)}</b> {code(shown(row.image))}"
+        name = f"<b>{text(shown(row.stage))}</b> {code(shown(row.image))}"
         if row.note:
             name += f' <span class="muted">{text(shown(row.note, 300))}</span>'
         pull = f"{'about ' if row.estimated else ''}{size(row.pull)}"
