@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from tests.unit.sizes.small_images import of
+from small_images import of
 
 from tinyship.sizes import image, lines
 from tinyship.sizes.advice import advise
