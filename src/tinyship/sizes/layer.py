@@ -32,6 +32,7 @@ _WANTED = re.compile(
 )
 _HINTS = ("/dpkg/", "/apk/", "-info/", "os-release")
 _SMALL = 1 << 17
+_LONG = 256
 
 
 @dataclass(slots=True)
@@ -50,6 +51,7 @@ class Contents:
         strippable: bytes of symbols and debugging information in programs, by entry.
         diff_id: the digest of the tar, ``sha256:...``.
         length: bytes of the tar.
+        weight: entries that it counts as, whiteouts included; one with a long name counts as several.
         notices: what could not be read as it stands.
     """
 
@@ -64,6 +66,7 @@ class Contents:
     strippable: dict[int, int] = field(default_factory=dict)
     diff_id: str = ""
     length: int = 0
+    weight: int = 0
     notices: list[str] = field(default_factory=list)
 
 
@@ -85,13 +88,17 @@ def read(pieces: Iterable[bytes], *, most: int = MOST_ENTRIES) -> Contents:
         feed = Feed(digest.through(pieces))
         whole, parts = xxhash.xxh3_64_intdigest, xxhash.xxh3_64
         paths, kinds, sizes, prints = contents.paths, contents.kinds, contents.sizes, contents.prints
-        room = _MOST_KEPT
+        room, extra = _MOST_KEPT, 0
         for path, kind, size, link, stored in entries(feed):
-            if "/." in path or path[:1] in "./" or path[-1:] == "/" or "//" in path or len(path) > 1000:
+            if "/." in path or path[:1] in "./" or path[-1:] == "/" or "//" in path or len(path) > _LONG:
                 path = normal(path)
+                extra += len(path) // _LONG
                 if ".wh." in path and _hides(path, contents):
+                    extra += 1
+                    if extra > most:
+                        raise Damaged(f"it has more than {most:,} entries")
                     continue
-            if len(paths) >= most:
+            if len(paths) + extra >= most:
                 raise Damaged(f"it has more than {most:,} entries")
             fingerprint = 0
             if kind == FILE:
@@ -115,9 +122,11 @@ def read(pieces: Iterable[bytes], *, most: int = MOST_ENTRIES) -> Contents:
                 size = len(link.encode("utf-8", "surrogateescape"))
                 if size > LONGEST_PATH:
                     raise Damaged(f"the link `{path[:80]}` is longer than {LONGEST_PATH} bytes")
+                extra += size // _LONG
                 contents.links[len(paths)] = link
             elif kind == HARDLINK:
-                contents.links[len(paths)] = normal(link)
+                contents.links[len(paths)] = target = normal(link)
+                extra += len(target) // _LONG
             paths.append(path)
             kinds.append(kind)
             sizes.append(size)
@@ -125,6 +134,7 @@ def read(pieces: Iterable[bytes], *, most: int = MOST_ENTRIES) -> Contents:
         feed.drain()
     contents.diff_id = f"sha256:{digest.hexdigest()}"
     contents.length = feed.total
+    contents.weight = len(paths) + extra
     return contents
 
 
