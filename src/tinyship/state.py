@@ -39,8 +39,16 @@ def write(root: Path, name: str, text: str | bytes) -> None:
     Raises:
         TinyshipError: it cannot be written; the old file is as it was.
     """
-    file = folder(root) / name
-    fresh = file.with_name(f"{name}.{os.getpid()}")
+    replace_file(folder(root) / name, text)
+
+
+def replace_file(file: Path, text: str | bytes) -> None:
+    """Write a file, atomically, whatever was there before.
+
+    Raises:
+        TinyshipError: it cannot be written; what was there is as it was.
+    """
+    fresh = file.with_name(f"{file.name}.{os.getpid()}")
     try:
         fresh.write_bytes(text.encode() if isinstance(text, str) else text)
         fresh.replace(file)

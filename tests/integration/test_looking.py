@@ -135,10 +135,10 @@ def test_every_broken_budget_with_its_causes(ship: Ship) -> None:
     ship.git("tag", "-f", "v1.1.0")
     failed = ship.invoke("release", code=1)
     assert "5 budgets are broken" in failed.err
-    assert "dead 3.0 MB, budget 0: over by 3.0 MB" in failed.err
-    assert "2.0 MB /cache, written by RUN dd" in failed.err
+    assert "dead 3 MB, budget 0: over by 3 MB" in failed.err
+    assert "2 MB /cache, written by RUN dd" in failed.err
     assert "removed by RUN rm /cache" in failed.err
-    assert "+1.0 MB /ballast, added" in failed.err
+    assert "+1 MB /ballast, added" in failed.err
     assert "pull (an estimate)" in failed.err
     assert "layers, budget 3" in failed.err
     assert ship.record["version"] == "1.0.0"

@@ -15,6 +15,7 @@ ALLOWED = {
     "tinyship.tasks.build",
     "tinyship.tasks.clean",
     "tinyship.tasks.config",
+    "tinyship.tasks.look",
     "tinyship.tasks.mount",
     "tinyship.tasks.push",
     "tinyship.tasks.release",

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from tinyship.console.tables import table
-from tinyship.console.units import change, known
 from tinyship.history import moment
 from tinyship.revision import SHORT
 from tinyship.trend import Point, Trend
+from tinyship.units import change, known
 
 _COLUMNS = ("version", "date", "commit", "unpacked", "change", "pull", "change", "unique", "layers", "digest", "")
 _RIGHT = ("unpacked", "change", "pull", "unique", "layers")

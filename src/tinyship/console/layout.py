@@ -11,8 +11,8 @@ from rich.cells import cell_len
 from rich.text import Text
 
 from tinyship.codes import without_codes
-from tinyship.console.units import size
 from tinyship.events import Step, Transfer
+from tinyship.units import size
 
 _T = TypeVar("_T")
 _TAIL = 6

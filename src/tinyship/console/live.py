@@ -12,8 +12,8 @@ from tinyship.codes import without_codes
 from tinyship.console import layout
 from tinyship.console.canvas import Canvas
 from tinyship.console.layout import Running, Work
-from tinyship.console.units import seconds
 from tinyship.events import Event, Log, Notice, StageEnded, StageStarted, Step, Transfer
+from tinyship.units import seconds
 
 
 class LiveDisplay:

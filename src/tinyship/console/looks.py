@@ -8,9 +8,9 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from tinyship.console.tables import table
-from tinyship.console.units import change, known, size
 from tinyship.context.names import shown
 from tinyship.sizes import explain
+from tinyship.units import change, known, size
 
 if TYPE_CHECKING:
     from tinyship.sizes.advice import Advice

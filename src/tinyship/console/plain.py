@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from tinyship.codes import without_codes
 from tinyship.console.stream import Stream
-from tinyship.console.units import seconds, size
 from tinyship.events import Event, Log, Notice, StageEnded, StageStarted, Step, Transfer
+from tinyship.units import seconds, size
 
 _PAUSE = 10.0
 _QUICK = 1.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from tinyship.console.units import change, known, size
+from tinyship.units import change, known, size
 
 if TYPE_CHECKING:
     from tinyship.plan import Plan

@@ -12,6 +12,7 @@ from tinyship.sizes import explain
 from tinyship.sizes.account import Account
 from tinyship.sizes.diff import Diff
 from tinyship.sizes.table import Row
+from tinyship.units import size
 
 if TYPE_CHECKING:
     from tinyship.settings.limits import Budget
@@ -131,35 +132,29 @@ def _grown(budget: Budget, row: Row, before: Sequence[Weighed]) -> Iterator[Brok
 
 
 def _line(row: Row, what: str, actual: int, limit: str, over: int) -> str:
-    return f"{row.image}: {what} {_size(actual)}, budget {limit}: over by {_size(over)}"
+    return f"{row.image}: {what} {size(actual)}, budget {limit}: over by {size(over)}"
 
 
 def _layers(account: Account, base: int, *, smallest: bool = False) -> Iterator[str]:
     steps = [step for step in explain.steps(account) if step.number > base]
     for step in sorted(steps, key=lambda step: step.held if smallest else -step.held)[:_CAUSES]:
-        yield f"{_size(step.held)} {step.instruction or f'layer {step.number}'}"
+        yield f"{size(step.held)} {step.instruction or f'layer {step.number}'}"
 
 
 def _files(account: Account) -> Iterator[str]:
     for file in explain.largest_files(account, _CAUSES):
-        yield f"{_size(file.size)} /{shown(file.path)}"
+        yield f"{size(file.size)} /{shown(file.path)}"
 
 
 def _deaths(account: Account) -> Iterator[str]:
     names = [layer.instruction or f"layer {number}" for number, layer in enumerate(account.image.layers, 1)]
     for dead in explain.largest_dead(account, _CAUSES):
         yield (
-            f"{_size(dead.size)} /{shown(dead.path)}, written by {names[dead.written]}, {dead.cause} by "
+            f"{size(dead.size)} /{shown(dead.path)}, written by {names[dead.written]}, {dead.cause} by "
             f"{names[dead.hidden]}"
         )
 
 
 def _gains(diff: Diff) -> Iterator[str]:
     for change in [change for change in diff.paths if change.gained > 0][:_CAUSES]:
-        yield f"+{_size(change.gained)} /{shown(change.path)}, {change.word}"
-
-
-def _size(count: int) -> str:
-    from humanize import naturalsize
-
-    return naturalsize(count)
+        yield f"+{size(change.gained)} /{shown(change.path)}, {change.word}"

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from tinyship.console.units import change, known, size
 from tinyship.sizes import explain
 from tinyship.sizes.diff import Diff
 from tinyship.sizes.report.gains import telling
 from tinyship.sizes.report.names import instruction, path, shown
 from tinyship.sizes.report.report import Report
+from tinyship.units import change, known, size
 
 LONGEST = 60_000
 """Bytes; GitHub takes comments of 65,536 characters, and a caller may want to add something."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from tinyship import units
 from tinyship.codes import without_codes
 from tinyship.sizes.leftovers import RULES
 
@@ -38,9 +39,8 @@ def text(
         packages: that the bytes belong to, the largest first, where that matters.
         in_base: whether the layer belongs to the base image.
     """
-    from humanize import naturalsize
 
-    amount = naturalsize(size)
+    amount = units.size(size)
     what, mend = _of(rule)
     if packages:
         more = len(packages) - _MOST_NAMED

@@ -68,6 +68,11 @@ def compare(scope: Scope, before: str, after: str, *, platform: str = "") -> Dif
     return _difference(first.account, second.account)
 
 
+def difference(scope: Scope, before: str, after: Account) -> Diff:
+    """What differs in an image that was read, compared with one that is named as ``opening.read`` takes it."""
+    return _difference(opening.read(scope, before).account, after)
+
+
 def _difference(first: Account, second: Account) -> Diff:
     """What differs, packages included."""
     gains = diff.packages(packages.sizes(packages.find(first)), packages.sizes(packages.find(second)))

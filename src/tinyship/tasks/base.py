@@ -51,9 +51,9 @@ def list_(session: Session, json: bool = False) -> None:
 
     from humanize import naturaltime
 
-    from tinyship.console.units import size
     from tinyship.engine import images
     from tinyship.stages import base
+    from tinyship.units import size
 
     rows = []
     with session.project.scopes() as scopes:

@@ -42,8 +42,8 @@ def all_(session: Session, json: bool = False) -> None:
 
 def _clean(session: Session, task: str, what: str) -> None:
     from tinyship import pipeline
-    from tinyship.console.units import size
     from tinyship.stages import clean
+    from tinyship.units import size
 
     def show(done: list[clean.Cleaned]) -> None:
         removed = [one for cleaned in done for one in cleaned.removed]

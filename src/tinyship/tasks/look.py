@@ -136,3 +136,51 @@ def remote(session: Session, image: str, json: bool = False) -> None:
         lambda scope: looking.remote(scope, image),
         show,
     )
+
+
+@task(
+    "report",
+    help={
+        "image": "The image, named as `size.explain` takes it; the release where it is left out.",
+        "against": "Compare it with this image, named so too; with the last release where it is left out.",
+        "out": "The file; size.html where it is left out.",
+        "ask": "Ask syft for packages, and hadolint for lines of the Dockerfile, where they are installed.",
+    },
+)
+def report(
+    session: Session,
+    image: str = "release",
+    against: str = "",
+    out: str = "size.html",
+    ask: bool = True,
+    json: bool = False,
+) -> None:
+    """Write a page with pictures of where an image's bytes are.
+
+    One HTML file that needs no network: every instruction, folder and file as a
+    box, drawn to scale, dead bytes hatched; the stages side by side; the
+    releases so far; what differs from the last one; what would make it smaller.
+    Needs plotly: `pip install 'tinyship[report]'`.
+    """
+    from tinyship import pipeline, state
+    from tinyship.plan import Action
+    from tinyship.sizes.report.page import page
+    from tinyship.sizes.report.report import Report
+    from tinyship.stages import reporting
+
+    path = session.project.root / out
+
+    def show(done: list[Report]) -> None:
+        files = []
+        for number, one in enumerate(done):
+            file = path if len(done) == 1 else path.with_stem(f"{path.stem}-{number + 1}")
+            state.replace_file(file, page(one))
+            session.console.say(f"{one.title}: {file}")
+            files.append({"image": one.title, "file": str(file)})
+        session.console.result({"reports": files})
+
+    session.run(
+        lambda scope: pipeline.plan(scope, "size.report", (Action("write", out, f"of {image}"),)),
+        lambda scope: reporting.gather(scope, image, against=against, asks=ask),
+        show,
+    )

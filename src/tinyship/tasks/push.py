@@ -27,8 +27,8 @@ def send(session: Session, allow_dirty: bool = False, json: bool = False) -> Non
     with its sizes, in `refs/notes/tinyship`: see `size.history`.
     """
     from tinyship import pipeline, record
-    from tinyship.console.units import size
     from tinyship.stages.push import Delivery
+    from tinyship.units import size
 
     def show(done: list[Delivery]) -> None:
         for delivery in done:

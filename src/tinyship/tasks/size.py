@@ -19,9 +19,12 @@ _STAGES = ("base", "build", "release")
     help={
         "estimate": "Read the layers: show dead bytes, and estimate what is not pushed yet as gzip would make it (~).",
         "compare": "Compare the release with an image, named as `size.explain` takes it: a branch, a tag, a file.",
+        "markdown": "With --compare: write Markdown, for a pull request or the summary of a job.",
     },
 )
-def table(session: Session, estimate: bool = False, compare: str = "", json: bool = False) -> None:
+def table(
+    session: Session, estimate: bool = False, compare: str = "", markdown: bool = False, json: bool = False
+) -> None:
     """Show what the images in the engine weigh.
 
     A row each for the bases, the build image and the last release. `unpacked`:
@@ -33,12 +36,29 @@ def table(session: Session, estimate: bool = False, compare: str = "", json: boo
     """
     from tinyship import pipeline
     from tinyship.console import looks
+    from tinyship.errors import ConfigError
     from tinyship.plan import Action
-    from tinyship.stages import looking, size
+    from tinyship.sizes.markdown import summary
+    from tinyship.stages import looking, reporting, size
+    from tinyship.stages.scope import Scope
     from tinyship.stages.size import Weighed
 
+    if markdown and not compare:
+        raise ConfigError("`--markdown` goes with `--compare`")
+
+    def act(scope: Scope) -> Weighed:
+        if not compare:
+            return size.now(scope, estimated=estimate)
+        found = looking.against(scope, compare, estimated=estimate)
+        if markdown:
+            text = summary(reporting.of_comparison(scope, found, compare), against=compare)
+            session.console.lines(text.splitlines())
+        return found
+
     def show(done: list[Weighed]) -> None:
-        if rows := [row for one in done for row in one.rows]:
+        if markdown:
+            pass
+        elif rows := [row for one in done for row in one.rows]:
             session.console.sizes(rows)
             session.console.lines(line for one in done if one.diff for line in looks.diff(one.diff, 5))
         else:
@@ -50,9 +70,7 @@ def table(session: Session, estimate: bool = False, compare: str = "", json: boo
 
     session.run(
         lambda scope: pipeline.plan(scope, "size", (Action("weigh", scope.settings.image),)),
-        lambda scope: (
-            looking.against(scope, compare, estimated=estimate) if compare else size.now(scope, estimated=estimate)
-        ),
+        act,
         show,
     )
 

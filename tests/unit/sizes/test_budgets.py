@@ -45,7 +45,7 @@ def test_limits(budget: Budget, broken: bool) -> None:
 def test_says_what_and_by_how_much() -> None:
     """The line names the image, the actual size, the budget, and the excess."""
     (found,) = budgets.broken([Budget(unpacked="6MB")], [ROW], LAST)
-    assert found.text == "lacion/foo:local: unpacked 7.0 MB, budget 6MB: over by 1.0 MB"
+    assert found.text == "lacion/foo:local: unpacked 7 MB, budget 6MB: over by 1 MB"
 
 
 def test_reports_all_at_once() -> None:

@@ -11,11 +11,11 @@ import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from tinyship.console.units import size
 from tinyship.sizes.report.names import instruction, path, shown
 from tinyship.sizes.report.palette import LAYERS
 from tinyship.sizes.report.report import Point, Report
 from tinyship.sizes.report.tree import Node
+from tinyship.units import size
 
 _FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', 'Noto Sans', sans-serif"
 _WIDTH = 44  # characters of a line that fits beside a finger on a phone

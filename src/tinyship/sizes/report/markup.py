@@ -6,7 +6,7 @@ import html
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from tinyship.console import units
+from tinyship import units
 
 _SHOWN, _MOST = 10, 100
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from importlib import resources
 from typing import Any
 
-from tinyship.console import units
+from tinyship import units
 from tinyship.errors import TinyshipError
 from tinyship.sizes.report import charts, gains, palette, sections
 from tinyship.sizes.report.markup import code, text

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from tinyship.console import units
+from tinyship import units
 from tinyship.sizes import explain
 from tinyship.sizes.report.markup import Column, bar, change, code, prose, size, text
 from tinyship.sizes.report.markup import table as _table

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tinyship.console.units import change, known, seconds, size
+from tinyship.units import change, known, seconds, size
 
 
 @pytest.mark.parametrize(
