@@ -17,6 +17,7 @@ from tinyship.sizes.image import Image
 
 _FLAGS = re.compile(r"(?:--[a-z]+(?:=\S*)?\s+)*")
 _HEREDOC = re.compile(r"\d*<<-?(['\"]?)([A-Za-z_][A-Za-z0-9_]*)\1")
+_CLASSIC = re.compile(r"(COPY|ADD) (?:file|dir|multi):\S+ in (\S+)")
 _MAKE_LAYERS = {"RUN", "COPY", "ADD"}
 
 
@@ -36,7 +37,7 @@ def layers(text: str, image: Image, *, base: int = 0) -> Mapping[int, tuple[int,
             made[_plain(layer.instruction)].append(number)
     found = {}
     for line, wanted in _instructions(text):
-        numbers = made.get(wanted) or [number for said, some in made.items() if _runs(said, wanted) for number in some]
+        numbers = made.get(wanted) or [number for said, some in made.items() if _is(said, wanted) for number in some]
         if numbers:
             found[line] = tuple(numbers)
     return found
@@ -100,8 +101,14 @@ def _plain(instruction: str) -> str:
     )
 
 
-def _runs(said: str, wanted: str) -> bool:
-    """Whether a step of the history is this command, behind a SHELL of its own or the build arguments."""
+def _is(said: str, wanted: str) -> bool:
+    """Whether a step of the history is this instruction, told in another way.
+
+    A command may stand behind a SHELL of its own or build arguments; of a COPY the classic builder says no more than
+    where to.
+    """
+    if match := _CLASSIC.fullmatch(said):
+        return wanted.startswith(f"{match[1]} ") and wanted.rpartition(" ")[2] == match[2]
     return said.endswith(f" -c {wanted}") or (said.startswith("|") and said.endswith(f" {wanted}"))
 
 

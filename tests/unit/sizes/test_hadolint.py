@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from tests.unit.sizes.small_images import of
+from small_images import of
 
 from tinyship.sizes import hadolint, lines
 from tinyship.sizes.advice import Advice, advise

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from tests.unit.sizes.small_images import of
+from small_images import of
 
 from tinyship.sizes import image, lines
 from tinyship.sizes.advice import advise
@@ -33,6 +33,7 @@ def layers(text: str, *history: str, base: int = 0) -> dict[int, tuple[int, ...]
         ("RUN <<-'EOT' cat > /e\n\thello\n\tEOT", "RUN /bin/sh -c <<-'EOT' cat > /e\n\thello\nEOT # buildkit"),
         ("COPY --chown=1 a b/", "COPY a b/ # buildkit"),
         ("COPY --chmod=700 --from=x a b/", "COPY --chmod=700 --from=x a b/ # buildkit"),
+        ("COPY a b /opt/", "/bin/sh -c #(nop) COPY multi:0123 in /opt/ "),
         ('ADD ["a b", "c"]', "ADD a b c # buildkit"),
         ("RUN echo a ", "RUN /bin/sh -c echo a\t# buildkit"),
     ],

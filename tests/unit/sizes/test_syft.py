@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.unit.sizes.small_images import of, tar
+from small_images import of, tar
 
 from tinyship.sizes import account, archive, layout, syft
 from tinyship.sizes.account import Account
