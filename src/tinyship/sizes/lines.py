@@ -95,7 +95,7 @@ def _plain(instruction: str) -> str:
     """An instruction of the history; RUN goes without its keyword, which an exec form of the classic builder lacks."""
     keyword, _, rest = instruction.partition(" ")
     if keyword == "RUN":
-        return _squeezed(rest)
+        return _squeezed(_exec_form(rest) or rest)
     return (
         f"{keyword} {_squeezed(_FLAGS.sub('', rest, count=1))}" if keyword in _MAKE_LAYERS else _squeezed(instruction)
     )

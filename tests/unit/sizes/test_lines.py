@@ -27,6 +27,7 @@ def layers(text: str, *history: str, base: int = 0) -> dict[int, tuple[int, ...]
         ('RUN ["sh", "-c", "echo b"]', "RUN sh -c echo b # buildkit"),
         ('RUN ["sh", "-c", "echo b"]', "sh -c echo b"),
         ('RUN ["sh", "-c", "echo b"]', "RUN |1 A=1 sh -c echo b # buildkit"),
+        ('RUN ["sh", "-c", "echo b"]', '|1 A=1 /bin/sh -c ["sh", "-c", "echo b"]'),
         ("RUN echo f", "RUN /bin/bash -o pipefail -c echo f # buildkit"),
         ("RUN echo f", "RUN |1 A=1 /bin/sh -e -c echo f # buildkit"),
         ("RUN <<EOT\necho c\necho d\nEOT", "RUN /bin/sh -c echo c\necho d\n # buildkit"),
