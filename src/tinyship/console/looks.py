@@ -15,7 +15,8 @@ from tinyship.sizes import explain
 if TYPE_CHECKING:
     from tinyship.sizes.advice import Advice
     from tinyship.sizes.diff import Diff
-    from tinyship.stages.looking import Explanation, Remote
+    from tinyship.stages.explaining import Explanation
+    from tinyship.stages.looking import Remote
     from tinyship.stages.opening import Opened
     from tinyship.stages.size import Weighed
 
@@ -64,7 +65,7 @@ def explanation(found: Explanation, top: int) -> Iterator[str]:
         yield from _advice(_first(found.advice, top))
         if top and len(found.advice) > top:
             yield f"  and {len(found.advice) - top} more"
-    for notice in (*account.notices, *found.packages.notices):
+    for notice in (*account.notices, *found.packages.notices, *found.notices):
         yield f"note: {notice}"
 
 
@@ -111,7 +112,7 @@ def explanation_data(found: Explanation, top: int) -> dict[str, Any]:
             {**asdict(one), "layer": one.layer + 1, "hidden": None if one.hidden is None else one.hidden + 1}
             for one in _first(found.advice, top)
         ],
-        "notices": [*account.notices, *found.packages.notices],
+        "notices": [*account.notices, *found.packages.notices, *found.notices],
     }
 
 
@@ -245,7 +246,8 @@ def _steps(found: Explanation, top: int) -> Iterator[str]:
 def _advice(every: Sequence[Advice]) -> Iterator[str]:
     width = max((len(size(one.saving)) for one in every), default=0)
     for one in every:
-        where = f" [{', '.join(one.lint)}, line {one.line}]" if one.lint else ""
+        where = ", ".join((*one.lint, *((f"line {one.line}",) if one.line else ())))
+        where = f" [{where}]" if where else ""
         yield f"  {size(one.saving).rjust(width)}  {one.text}{where}"
         for path in one.paths[:2]:
             yield f"  {'':{width}}  /{shown(path)}"

@@ -59,7 +59,7 @@ def take(image: Image) -> Account:
     Raises:
         ImageError: it has more entries than any image that ships.
     """
-    if sum(len(layer.contents.paths) for layer in image.layers) > MOST_ENTRIES:
+    if sum(layer.contents.weight for layer in image.layers) > MOST_ENTRIES:
         raise ImageError(f"{image.name} has more than {MOST_ENTRIES:,} files", hint="It is not read to its end.")
     stack = Stack()
     for layer in image.layers:

@@ -40,13 +40,18 @@ class _Blob:
 
 @dataclass(slots=True)
 class _Archive:
-    """What stands in an archive, by the names of its files."""
+    """What stands in an archive, by the names of its files.
 
+    Args:
+        room: bytes that its documents may still have.
+        most: entries that its layers may still have.
+    """
+
+    room: int
+    most: int
     documents: dict[str, bytes] = field(default_factory=dict)
     blobs: dict[str, _Blob] = field(default_factory=dict)
     links: dict[str, str] = field(default_factory=dict)
-    room: int = _MOST_DOCUMENTS
-    most: int = layer.MOST_ENTRIES
 
     def blob(self, name: str) -> _Blob | None:
         """A layer; Docker links one that several images share."""
@@ -92,7 +97,7 @@ def read(pieces: Iterable[bytes], name: str, *, wanted: str = "", platform: str 
 
 
 def _read(pieces: Iterable[bytes], estimated: bool) -> _Archive:
-    found = _Archive()
+    found = _Archive(_MOST_DOCUMENTS, layer.MOST_ENTRIES)
     feed = Feed(pieces)
     for path, kind, _, link, stored in entries(feed, checked=True):
         name = path.removeprefix("./").lstrip("/")
@@ -122,7 +127,7 @@ def _take(found: _Archive, name: str, pieces: Iterator[bytes], stored: int, esti
         return
     try:
         contents = layer.read(compression.plain(whole), most=found.most, estimated=estimated)
-        found.most -= len(contents.paths)
+        found.most -= contents.weight
         found.blobs[name] = _Blob(contents, stored, how)
     except Truncated:
         found.blobs[name] = _Blob(None, stored, how, "it is cut short")
@@ -206,7 +211,7 @@ class _Layout:
         """A document, by its digest."""
         found = self.archive.documents.get(f"blobs/{digest.replace(':', '/')}")
         if found is None:
-            raise ImageError(f"{self.name} does not hold {digest}", hint=_AGAIN)
+            raise oci.Absent(f"{self.name} does not hold {digest}", hint=_AGAIN)
         if digest != f"sha256:{hashlib.sha256(found).hexdigest()}":
             raise ImageError(f"{digest} in {self.name} is not what its name says", hint="It is damaged or was altered.")
         return found

@@ -34,6 +34,7 @@ _WANTED = re.compile(
     r"|(?:usr/lib|etc)/os-release"
 )
 _SMALL = 1 << 17
+_LONG = 256
 
 
 @dataclass(slots=True)
@@ -53,6 +54,7 @@ class Contents:
         diff_id: the digest of the tar, ``sha256:...``.
         length: bytes of the tar.
         compressed: what it would take in a registry, by compression, where that was asked for; estimates.
+        weight: entries that it counts as, whiteouts included; one with a long name counts as several.
         notices: what could not be read as it stands.
     """
 
@@ -68,6 +70,7 @@ class Contents:
     diff_id: str = ""
     length: int = 0
     compressed: dict[str, int] = field(default_factory=dict)
+    weight: int = 0
     notices: list[str] = field(default_factory=list)
 
 
@@ -88,28 +91,33 @@ def read(pieces: Iterable[bytes], *, most: int = MOST_ENTRIES, estimated: bool =
     estimate = Estimate() if estimated else None
     with closing(beside(pieces, digest.update, *(estimate.work if estimate else ()))) as stream:
         feed = Feed(stream)
-        _read(feed, contents, most)
+        extra = _read(feed, contents, most)
         feed.drain()
     contents.diff_id = f"sha256:{digest.hexdigest()}"
     contents.length = feed.total
     if estimate:
         contents.compressed = estimate.sizes()
+    contents.weight = len(contents.paths) + extra
     return contents
 
 
-def _read(feed: Feed, contents: Contents, most: int) -> None:
-    """Read the entries, one after the other."""
+def _read(feed: Feed, contents: Contents, most: int) -> int:
+    """Read the entries, one after the other; returns how many more they count as, for long names and whiteouts."""
     import xxhash
 
     whole, parts = xxhash.xxh3_64_intdigest, xxhash.xxh3_64
     paths, kinds, sizes, prints = contents.paths, contents.kinds, contents.sizes, contents.prints
-    room = _MOST_KEPT
+    room, extra = _MOST_KEPT, 0
     for path, kind, size, link, stored in entries(feed):
-        if "/." in path or path[:1] in "./" or path[-1:] == "/" or "//" in path or len(path) > 1000:
+        if "/." in path or path[:1] in "./" or path[-1:] == "/" or "//" in path or len(path) > _LONG:
             path = normal(path)
+            extra += len(path) // _LONG
             if ".wh." in path and _hides(path, contents):
+                extra += 1
+                if extra > most:
+                    raise Damaged(f"it has more than {most:,} entries")
                 continue
-        if len(paths) >= most:
+        if len(paths) + extra >= most:
             raise Damaged(f"it has more than {most:,} entries")
         fingerprint = 0
         if kind == FILE:
@@ -133,13 +141,16 @@ def _read(feed: Feed, contents: Contents, most: int) -> None:
             size = len(link.encode("utf-8", "surrogateescape"))
             if size > LONGEST_PATH:
                 raise Damaged(f"the link `{path[:80]}` is longer than {LONGEST_PATH} bytes")
+            extra += size // _LONG
             contents.links[len(paths)] = link
         elif kind == HARDLINK:
-            contents.links[len(paths)] = normal(link)
+            contents.links[len(paths)] = target = normal(link)
+            extra += len(target) // _LONG
         paths.append(path)
         kinds.append(kind)
         sizes.append(size)
         prints.append(fingerprint)
+    return extra
 
 
 def normal(path: str) -> str:

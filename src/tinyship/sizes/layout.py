@@ -77,6 +77,8 @@ class _Folder:
             if path.stat().st_size > _LONGEST_DOCUMENT:
                 raise ImageError(f"{path} is larger than any manifest or config")
             return path.read_bytes()
+        except FileNotFoundError:
+            raise oci.Absent(f"{path} is not there", hint="Was the folder copied as a whole?") from None
         except OSError as error:
             raise ImageError(f"{path} cannot be read: {error.strerror}") from error
 

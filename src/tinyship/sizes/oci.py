@@ -18,6 +18,10 @@ _ODD = "It is damaged, or was altered. Fetch or build it again."
 _FOREIGN = "is not in the image itself, only linked from it"
 
 
+class Absent(ImageError):
+    """A document is not where it should be."""
+
+
 class Store(Protocol):
     """Where documents and layers are got from, by digest."""
 
@@ -25,7 +29,8 @@ class Store(Protocol):
         """A manifest, an index or a config, as it is stored.
 
         Raises:
-            ImageError: it is not there, or not what its digest says.
+            Absent: it is not there.
+            ImageError: it is not what its digest says.
         """
 
     def layer(self, digest: str) -> tuple[Contents, int | None, str]:
@@ -133,10 +138,14 @@ def short(digest: str) -> str:
 def _images(
     store: Store, descriptors: Sequence[Mapping[str, Any]], name: str, wanted: str, seen: set[str], depth: int = 0
 ) -> list[tuple[str, Mapping[str, Any]]]:
-    """The manifests of images below some descriptors, each once, with its platform; attestations are none."""
+    """The manifests of images below some descriptors, each once, with its platform; attestations are none.
+
+    Some may be absent, as long as one is there: an engine that has one platform of an image saves its whole index.
+    """
     if depth > _DEEPEST:
         raise ImageError(f"{name} has an index in an index, more than {_DEEPEST} deep")
     found: list[tuple[str, Mapping[str, Any]]] = []
+    absent: Absent | None = None
     for descriptor in descriptors:
         if not isinstance(descriptor, dict) or not isinstance(descriptor.get("digest"), str):
             raise ImageError(f"{name} has an index that is damaged")
@@ -148,11 +157,17 @@ def _images(
         if wanted and isinstance(said, dict) and said.get("architecture") and not _fits(platform(said), wanted):
             found.append((platform(said), {}))  # which need not be here
             continue
-        document = parsed(store.document(descriptor["digest"]), f"a manifest of {name}")
+        try:
+            document = parsed(store.document(descriptor["digest"]), f"a manifest of {name}")
+        except Absent as error:
+            absent = absent or error
+            continue
         if isinstance(document.get("manifests"), list):
             found += _images(store, document["manifests"], name, wanted, seen, depth + 1)
         elif "config" in document and "layers" in document:
             found.append((_platform(store, descriptor, document, name), document))
+    if absent and not found:
+        raise absent
     return found
 
 

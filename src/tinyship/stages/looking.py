@@ -9,13 +9,10 @@ from tinyship.engine import images
 from tinyship.errors import TinyshipError
 from tinyship.registry import images as registry_images
 from tinyship.registry.client import Repository
-from tinyship.sizes import advice, budgets, diff, explain, packages
+from tinyship.sizes import budgets, diff, explain, packages
 from tinyship.sizes.account import Account
-from tinyship.sizes.advice import Advice
 from tinyship.sizes.diff import Diff
-from tinyship.sizes.packages import Packages
 from tinyship.stages import opening, size, weighing
-from tinyship.stages.opening import Opened
 from tinyship.stages.scope import Scope
 from tinyship.stages.size import Weighed
 
@@ -41,33 +38,6 @@ class Remote:
     unique: int | None
     unpacked: int | None
     layers: int
-
-
-@dataclass(frozen=True, slots=True)
-class Explanation:
-    """An image, and where its bytes are.
-
-    Args:
-        opened: the image.
-        packages: that its files belong to.
-        advice: what would make it smaller, the largest saving first.
-    """
-
-    opened: Opened
-    packages: Packages
-    advice: tuple[Advice, ...]
-
-
-def explained(scope: Scope, named: str, *, platform: str = "", estimated: bool = False) -> Explanation:
-    """Where the bytes of an image are; see ``opening.read`` for how it is named.
-
-    Args:
-        platform: ``os/architecture[/variant]``, where there are several.
-        estimated: find out what its layers would take in a registry.
-    """
-    opened = opening.read(scope, named, platform=platform, estimated=estimated)
-    found = packages.find(opened.account)
-    return Explanation(opened, found, advice.advise(opened.account, found, base=opened.base))
 
 
 def against(scope: Scope, named: str, *, estimated: bool = False) -> Weighed:

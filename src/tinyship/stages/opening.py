@@ -41,6 +41,8 @@ class Opened:
         estimated: whether ``pull`` is an estimate.
         base: how many of its layers belong to its base image.
         base_name: the base image; empty where it is none of the project's.
+        reference: by which the engine has it; empty where it does not.
+        path: of the file or folder that it was read from; None where it was none.
     """
 
     account: Account
@@ -49,6 +51,8 @@ class Opened:
     estimated: bool
     base: int
     base_name: str
+    reference: str = ""
+    path: Path | None = None
 
     @property
     def unique(self) -> int | None:
@@ -109,7 +113,7 @@ def _from_engine(scope: Scope, named: str, platform: str, estimated: bool) -> Op
         image = images.find(scope.engine, candidate)
         if image:
             found = weighing.read(scope, image, name=candidate, platform=platform, estimated=estimated)
-            return _opened(scope, found, "engine", weighing.pull_size(found), estimated=True)
+            return _opened(scope, found, "engine", reference=image.id)
     return None
 
 
@@ -153,7 +157,7 @@ def _from_file(scope: Scope, named: str, platform: str, estimated: bool) -> Open
         pieces = layout.pieces(path)
         image = archive.read(pieces, str(path), wanted=wanted, platform=platform, estimated=estimated)
     found = account.take(image)
-    return _opened(scope, found, "file", weighing.pull_size(found), estimated=True)
+    return _opened(scope, found, "file", path=path)
 
 
 def _from_git(scope: Scope, named: str, platform: str, estimated: bool) -> Opened | None:
@@ -168,7 +172,7 @@ def _from_git(scope: Scope, named: str, platform: str, estimated: bool) -> Opene
     if entry.commit and (image := images.find(scope.engine, f"{name}:{entry.commit}")):
         label = f"{name}:{entry.version}"
         found = weighing.read(scope, image, name=label, platform=platform, estimated=estimated)
-        return _opened(scope, found, "engine", weighing.pull_size(found), estimated=True)
+        return _opened(scope, found, "engine", reference=image.id)
     for registry in registries:
         if entry.digest:
             return _from_registry(scope, f"{registry}{name}@{entry.digest}", platform, estimated)
@@ -204,7 +208,7 @@ def _from_registry(scope: Scope, named: str, platform: str, estimated: bool) -> 
         ]
         digest = str(there.manifest["config"]["digest"])
     found = account.take(oci.assembled(named, digest, there.config, layers))
-    return _opened(scope, found, "registry", there.pull, estimated=False)
+    return _opened(scope, found, "registry", pull=there.pull)
 
 
 def _pulled(scope: Scope, repository: Repository, wanted: remote.RemoteLayer, name: str) -> Contents:
@@ -222,7 +226,10 @@ def _pulled(scope: Scope, repository: Repository, wanted: remote.RemoteLayer, na
         raise ImageError(f"{what} cannot be read: {error}") from None
 
 
-def _opened(scope: Scope, found: Account, where: str, pull: int | None, *, estimated: bool) -> Opened:
+def _opened(
+    scope: Scope, found: Account, where: str, *, pull: int | None = None, reference: str = "", path: Path | None = None
+) -> Opened:
+    """What was read, with its base; what a pull transfers is estimated where no manifest says it."""
     try:
         bases = size.bases(scope)
     except TinyshipError:  # a file can be looked at without an engine
@@ -230,7 +237,9 @@ def _opened(scope: Scope, found: Account, where: str, pull: int | None, *, estim
     if where != "engine":
         weighing.remember(scope, found)
     base, name = explain.base_layers(found, bases)
-    return Opened(found, where, pull, estimated and pull is not None, base, name)
+    known = weighing.pull_size(found) if pull is None else pull
+    estimated = pull is None and known is not None
+    return Opened(found, where, known, estimated, base, name, reference, path)
 
 
 _WAYS: dict[str, Callable[[Scope, str, str, bool], Opened | None]] = {

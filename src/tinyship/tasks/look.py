@@ -21,10 +21,19 @@ _TOP = "How many entries each part shows; 0 for all."
         "platform": _PLATFORM,
         "top": _TOP,
         "estimate": "Show what each layer would take in a registry, as gzip and zstd would make it.",
+        "dockerfile": "What the image was made of; known by itself for the images of this project.",
+        "ask": "Ask syft for packages, and hadolint for lines of the Dockerfile, where they are installed.",
     },
 )
 def explain(
-    session: Session, image: str, platform: str = "", top: int = 10, estimate: bool = False, json: bool = False
+    session: Session,
+    image: str,
+    platform: str = "",
+    top: int = 10,
+    estimate: bool = False,
+    dockerfile: str = "",
+    ask: bool = True,
+    json: bool = False,
 ) -> None:
     """Show where the bytes of an image are, and what would make it smaller.
 
@@ -43,8 +52,8 @@ def explain(
     from tinyship import pipeline
     from tinyship.console import looks
     from tinyship.plan import Action
-    from tinyship.stages import looking
-    from tinyship.stages.looking import Explanation
+    from tinyship.stages import explaining
+    from tinyship.stages.explaining import Explanation
 
     def show(done: list[Explanation]) -> None:
         for one in done:
@@ -53,7 +62,9 @@ def explain(
 
     session.run(
         lambda scope: pipeline.plan(scope, "size.explain", (Action("read", image),)),
-        lambda scope: looking.explained(scope, image, platform=platform, estimated=estimate),
+        lambda scope: explaining.explain(
+            scope, image, platform=platform, estimated=estimate, dockerfile=dockerfile, asks=ask
+        ),
         show,
     )
 
