@@ -17,6 +17,7 @@ from tinyship.sizes.image import Image
 
 _FLAGS = re.compile(r"(?:--[a-z]+(?:=\S*)?\s+)*")
 _HEREDOC = re.compile(r"\d*<<-?(['\"]?)([A-Za-z_][A-Za-z0-9_]*)\1")
+_CLASSIC = re.compile(r"(COPY|ADD) (?:file|dir|multi):\S+ in (\S+)")
 _MAKE_LAYERS = {"RUN", "COPY", "ADD"}
 
 
@@ -36,7 +37,7 @@ def layers(text: str, image: Image, *, base: int = 0) -> Mapping[int, tuple[int,
             made[_plain(layer.instruction)].append(number)
     found = {}
     for line, wanted in _instructions(text):
-        numbers = made.get(wanted) or [number for said, some in made.items() if _runs(said, wanted) for number in some]
+        numbers = made.get(wanted) or [number for said, some in made.items() if _is(said, wanted) for number in some]
         if numbers:
             found[line] = tuple(numbers)
     return found
@@ -94,14 +95,20 @@ def _plain(instruction: str) -> str:
     """An instruction of the history; RUN goes without its keyword, which an exec form of the classic builder lacks."""
     keyword, _, rest = instruction.partition(" ")
     if keyword == "RUN":
-        return _squeezed(rest)
+        return _squeezed(_exec_form(rest) or rest)
     return (
         f"{keyword} {_squeezed(_FLAGS.sub('', rest, count=1))}" if keyword in _MAKE_LAYERS else _squeezed(instruction)
     )
 
 
-def _runs(said: str, wanted: str) -> bool:
-    """Whether a step of the history is this command, behind a SHELL of its own or the build arguments."""
+def _is(said: str, wanted: str) -> bool:
+    """Whether a step of the history is this instruction, told in another way.
+
+    A command may stand behind a SHELL of its own or build arguments; of a COPY the classic builder says no more than
+    where to.
+    """
+    if match := _CLASSIC.fullmatch(said):
+        return wanted.startswith(f"{match[1]} ") and wanted.rpartition(" ")[2] == match[2]
     return said.endswith(f" -c {wanted}") or (said.startswith("|") and said.endswith(f" {wanted}"))
 
 

@@ -177,6 +177,7 @@ class _Links:
     def __init__(self, account: Account, paths: Mapping[str, int]) -> None:
         self._links = account.links
         self._paths = paths
+        self._folders = {file.path for file in account.files if file.kind == FOLDER}
         self._known: dict[str, str] = {}
 
     def inode(self, path: str) -> int | None:
@@ -192,9 +193,11 @@ class _Links:
         while left:
             child = f"{at}/{left.pop()}" if at else left.pop()
             target = self._links.get(self._paths.get(child, -1))
-            if target is None or hops == _HOPS:
+            if target is None and child in self._folders:
                 at = child
                 continue
+            if target is None or hops == _HOPS:
+                return folder  # nothing is there
             hops += 1
             try:
                 target = normal(target if target.startswith("/") else f"{at}/{target}")

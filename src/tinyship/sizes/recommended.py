@@ -13,7 +13,7 @@ from tinyship.sizes import databases
 from tinyship.sizes.account import Account
 from tinyship.sizes.packages import Packages, texts
 
-_INSTALLS = re.compile(r"\bapt(?:-get)?\b[^;&|]*\s(?:install|upgrade)\b")
+_INSTALLS = re.compile(r"\bapt(?:-get)?\b[^;&|]{0,300}\s(?:install|upgrade)\b")
 _UNTOLD = re.compile(r"no-install-recommends|Install-Recommends|\s\$")
 _WORD = re.compile(r"[a-z0-9][a-z0-9+.-]+")
 _STATUS = "var/lib/dpkg/status"

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as some
 from small_images import of, taken, tar
 
 from tinyship.sizes.account import Account
@@ -227,3 +229,26 @@ def test_real_distribution() -> None:
         Package("iniconfig", real.version, "python", sum(map(len, files.values())), len(files), 0),
     )
     assert (found.rest.size, found.rest.files) == (0, 0)
+
+
+_WORDS = ("Package: a\n", "P:b\n", "\n\n", "F:../..\n", "R:f\n", "/l/f\n", '"', ",,\n", "\0", "\xff", "../", "f", " ")
+_PIECES = some.sampled_from([word.encode("latin-1") for word in _WORDS])
+_PLACES = [
+    STATUS,
+    "var/lib/dpkg/info/a.list",
+    "var/lib/dpkg/status.d/a",
+    "var/lib/dpkg/status.d/a.md5sums",
+    "lib/apk/db/installed",
+    "x.dist-info/RECORD",
+    "x.dist-info/METADATA",
+    "y.egg-info/installed-files.txt",
+    "y.egg-info/PKG-INFO",
+]
+
+
+@settings(max_examples=100, deadline=None)
+@given(some.dictionaries(some.sampled_from(_PLACES), some.lists(_PIECES, max_size=12).map(b"".join)))
+def test_any_database(texts: dict[str, bytes]) -> None:
+    """Whatever the databases hold: nothing breaks, and every byte is counted once."""
+    account = taken([tar({**texts, "d/f": b"12345"}, {"l": "d", "m": "l/../m"})])
+    sums(account, find(account))
