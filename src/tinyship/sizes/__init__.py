@@ -1,1 +1,1 @@
-"""What images weigh, and what they may weigh. No I/O."""
+"""What images weigh, where their bytes are, what they may weigh. Knows nothing of engines, registries and Invoke."""

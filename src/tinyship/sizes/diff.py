@@ -156,7 +156,7 @@ def _layers(first: Account, second: Account) -> tuple[LayerChange, ...]:
             if matched[number]:
                 continue
             for place, (old, held) in enumerate(left):
-                if old.diff_id == layer.diff_id if same else old.instruction == layer.instruction != "":
+                if old.diff_id == layer.diff_id if same else _alike(old.instruction, layer.instruction):
                     matched[number] = LayerChange(layer.instruction, held, second.held[number], same)
                     del left[place]
                     break
@@ -165,6 +165,11 @@ def _layers(first: Account, second: Account) -> tuple[LayerChange, ...]:
         for change, layer, held in zip(matched, second.image.layers, second.held, strict=True)
     ]
     return (*new, *(LayerChange(old.instruction, held, None, same=False) for old, held in left))
+
+
+def _alike(first: str, second: str) -> bool:
+    """Whether two instructions are the same; what is said of every import is none."""
+    return first == second and first not in {"", "Imported from -"}
 
 
 def _folders(changes: Iterable[Change]) -> tuple[Gain, ...]:

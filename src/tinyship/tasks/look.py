@@ -143,7 +143,7 @@ def remote(session: Session, image: str, json: bool = False) -> None:
     help={
         "image": "The image, named as `size.explain` takes it; the release where it is left out.",
         "against": "Compare it with this image, named so too; with the last release where it is left out.",
-        "out": "The file; size.html where it is left out.",
+        "out": "The file, relative to the project; .tinyship/size.html where it is left out.",
         "ask": "Ask syft for packages, and hadolint for lines of the Dockerfile, where they are installed.",
     },
 )
@@ -151,7 +151,7 @@ def report(
     session: Session,
     image: str = "release",
     against: str = "",
-    out: str = "size.html",
+    out: str = ".tinyship/size.html",
     ask: bool = True,
     json: bool = False,
 ) -> None:
