@@ -207,8 +207,8 @@ def test_many_boxes_are_drawn(visit: Any) -> None:
         seen.page.wait_for_function(f"document.querySelectorAll('#treemap g.slice').length < {before}")
 
 
-def test_paper_is_light(browser: Browser, visit: Any) -> None:
-    """Printed from a dark screen, the page and its charts are in the colours of the day."""
+def test_paper_is_light_and_narrow(visit: Any) -> None:
+    """Printed from a dark screen, page and charts are in the colours of the day, and no chart is cut off."""
     with visit(replace(reports.report(), packages=()), scheme="dark") as seen:
         night = seen.says("document.querySelector('#releases .ytick text').style.fill")
         seen.says("dispatchEvent(new Event('beforeprint'))")
@@ -217,4 +217,6 @@ def test_paper_is_light(browser: Browser, visit: Any) -> None:
         assert seen.says("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
         assert seen.says("getComputedStyle(document.body).color") == "rgb(22, 25, 29)"
         assert day != night
+        widths = "[...document.querySelectorAll('svg.main-svg')].map(one => one.getBoundingClientRect().width)"
+        assert all(width <= 680 for width in seen.says(widths))
         assert seen.page.pdf().startswith(b"%PDF")

@@ -293,3 +293,11 @@ def test_plotly_is_loaded_only_for_a_page() -> None:
     code = "import sys, tinyship.sizes.report.page, tinyship.sizes.markdown; print('plotly' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"
+
+
+def test_letters_from_right_to_left_leave_the_size_where_it_is() -> None:
+    """In a box, a name of any script is set apart from the number behind it."""
+    name = "\u05d0\u05d1"
+    report = reports.plain({name: 5})
+    (trace,) = charts.treemap(report, tree(report.account))["data"]
+    assert trace["labels"][-1] == f"\u2066{name}\u2069  5 Bytes"

@@ -11,7 +11,7 @@ import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from tinyship.sizes.report.names import instruction, path, shown
+from tinyship.sizes.report.names import apart, instruction, path, shown
 from tinyship.sizes.report.palette import LAYERS
 from tinyship.sizes.report.report import Point, Report
 from tinyship.sizes.report.tree import Node
@@ -236,4 +236,4 @@ def _lines(text: str) -> Iterable[str]:
 
 def _escaped(text: str) -> str:
     """Text that plotly takes for neither markup nor, between dollars, a formula."""
-    return html.escape(text, quote=False).replace("$", "&#36;")
+    return html.escape(apart(text), quote=False).replace("$", "&#36;")

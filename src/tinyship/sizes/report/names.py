@@ -9,6 +9,7 @@ from __future__ import annotations
 import unicodedata
 
 _HIDDEN = frozenset(("Cc", "Cf", "Cs", "Co", "Zl", "Zp"))
+_TURNING = frozenset(("R", "AL", "AN"))
 _ESCAPES = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 
@@ -25,6 +26,11 @@ def shown(text: str, most: int = 160) -> str:
     return spared
 
 
+def apart(text: str) -> str:
+    """A name that holds letters from right to left, isolated from what stands beside it; others as they are."""
+    return f"\u2066{text}\u2069" if any(map(_turns, text)) else text
+
+
 def path(name: str, most: int = 160) -> str:
     """A path from the root of an image, as it may be shown; see ``shown``."""
     return shown(f"/{name}", most)
@@ -33,6 +39,10 @@ def path(name: str, most: int = 160) -> str:
 def instruction(text: str, number: int, most: int = 160) -> str:
     """An instruction on one line, or the layer's number, from 1, where the history does not say it."""
     return shown(" ".join(text.split()), most) or f"layer {number}"
+
+
+def _turns(character: str) -> bool:
+    return unicodedata.bidirectional(character) in _TURNING
 
 
 def _seen(character: str) -> str:

@@ -32,20 +32,24 @@
     }
   };
 
-  const draw = (light) => {
-    const palette = palettes[light ? "light" : "dark"];
+  // Paper is light, and no wider than A4 or letter; what is drawn for a screen would be cut off there.
+  const paper = { width: 680, height: 400 };
+
+  const draw = (printed) => {
+    const palette = palettes[printed || !dark.matches ? "light" : "dark"];
     for (const [id, figure] of Object.entries(figures)) {
       const place = document.getElementById(id);
       const { data, layout } = painted(figure, palette, false);
-      Plotly.react(place, data, thinned(layout, place.clientWidth), { displayModeBar: false, responsive: true });
+      const sized = printed ? { ...layout, ...paper } : layout;
+      Plotly.react(place, data, thinned(sized, printed ? paper.width : place.clientWidth), { displayModeBar: false, responsive: true });
       if (!place.watched) place.watched = Boolean(place.on("plotly_afterplot", () => legible(place)));
       legible(place);
     }
   };
 
   document.documentElement.classList.add("drawn");
-  draw(!dark.matches);
-  dark.addEventListener("change", () => draw(!dark.matches));
+  draw(false);
+  dark.addEventListener("change", () => draw(false));
   addEventListener("beforeprint", () => draw(true));
-  addEventListener("afterprint", () => draw(!dark.matches));
+  addEventListener("afterprint", () => draw(false));
 })();
