@@ -6,6 +6,7 @@ import gzip
 import hashlib
 import io
 import json
+import struct
 import tarfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -88,6 +89,11 @@ def layer(*entries: Entry, format: int = tarfile.GNU_FORMAT, mode: int = 0o755) 
     return packed.getvalue()
 
 
+def gzipped(data: bytes) -> bytes:
+    """The same at any time."""
+    return gzip.compress(data, mtime=0)
+
+
 def sha256(data: bytes) -> str:
     """The digest of something, as images write it."""
     return f"sha256:{hashlib.sha256(data).hexdigest()}"
@@ -168,7 +174,7 @@ def image(
     *,
     arch: str = "amd64",
     said: bool = True,
-    compress: Any = gzip.compress,
+    compress: Any = gzipped,
     **annotations: str,
 ) -> Made:
     """An image, with its manifest.
@@ -278,3 +284,15 @@ def accounted(*layers: bytes) -> Account:
 def damaged(data: bytes, at: int, byte: int) -> bytes:
     """The same bytes but for one."""
     return data[:at] + bytes([byte]) + data[at + 1 :]
+
+
+def program(*, wide: bool, order: str, count: int = 3, where: int = 64, kind: int = 2) -> bytes:
+    """A program of no code, with a symbol table of 100 bytes and names of 50."""
+    section = "IIQQQQIIQQ" if wide else "IIIIIIIIII"
+    header = struct.pack(
+        order + ("HHIQQQIHHHHHH" if wide else "HHIIIIIHHHHHH"), kind, 62, 1, 0, 0, where, 0, 64, 0, 0, 64, count, 9
+    )
+    start = b"\x7fELF" + bytes([2 if wide else 1, 1 if order == "<" else 2]) + bytes(10) + header
+    sections = [(0, 0, 0, 0, 0, 0, 0, 0, 0, 0), (0, 2, 0, 0, 300, 100, 2, 0, 0, 0), (0, 3, 0, 0, 400, 50, 0, 0, 0, 0)]
+    table = b"".join(struct.pack(order + section, *one).ljust(64, b"\0") for one in sections)
+    return (start.ljust(64, b"\0") + table).ljust(1000, b"\0")
