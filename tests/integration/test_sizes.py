@@ -11,13 +11,31 @@ from pathlib import Path, PurePosixPath
 from typing import Literal
 
 import pytest
-from making import Entry, cut, device, file, folder, gone, hardlink, layer, legacy, opaque, packed, symlink
+from making import (
+    Entry,
+    attestation,
+    cut,
+    device,
+    file,
+    folder,
+    gone,
+    hardlink,
+    image,
+    index,
+    layer,
+    legacy,
+    opaque,
+    packed,
+    symlink,
+)
+from making import layout as layout_of
 
 from tinyship.context.source import Context
 from tinyship.engine import builder, images
 from tinyship.engine.classic import ClassicBuilder
 from tinyship.engine.connect import Engine
 from tinyship.engine.request import BuildRequest, Output
+from tinyship.errors import ImageError
 from tinyship.events import ignore
 from tinyship.sizes import account, archive, layout
 from tinyship.sizes.account import Account
@@ -310,3 +328,27 @@ def test_random_images_without_folders(engine: Engine, namespace: str, seed: int
     if engine.containerd_store:
         pytest.skip("containerd makes no folder in the place of a file or a link below it, and refuses such layers")
     _random(engine, namespace, 1000 + seed, named=False)
+
+
+@pytest.mark.needs("containerd")
+@pytest.mark.parametrize("whole", [True, False])
+def test_platforms(engine: Engine, namespace: str, whole: bool) -> None:
+    """An engine saves the whole index of an image; of the platforms in it, those are read that it has."""
+    name = f"{namespace}/foo:1"
+    amd = image([layer(folder("d"), file("d/a", 100)), layer(file("b", 5))])
+    arm = image([layer(file("other", 9))], arch="arm64")
+    files = layout_of(index(amd, arm, attestation(amd), io_containerd_image_name=f"docker.io/{name}"))
+    there = {path: what for path, what in files.items() if whole or path not in arm.blobs}
+    images.load(engine, [packed(there)], events=ignore)
+    saved = b"".join(engine.api.get_image(name))
+
+    def held(**choice: str) -> tuple[int, ...]:
+        return account.take(archive.read([saved], name, **choice)).held
+
+    assert held(platform="linux/amd64") == (100, 5)
+    if whole:
+        assert held(platform="linux/arm64") == (9,)
+    else:
+        assert held() == (100, 5)
+        with pytest.raises(ImageError, match="no image for linux/arm64"):
+            held(platform="linux/arm64")

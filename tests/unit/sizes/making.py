@@ -17,6 +17,8 @@ from tinyship.sizes import account, archive
 from tinyship.sizes.account import Account
 
 INDEX = "application/vnd.oci.image.index.v1+json"
+CONFIG = "application/vnd.oci.image.config.v1+json"
+LAYER = "application/vnd.oci.image.layer.v1.tar+gzip"
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 
 
@@ -164,6 +166,10 @@ class Made:
     blobs: dict[str, bytes | Link]
 
 
+def _described(kind: str, data: bytes) -> dict[str, Any]:
+    return {"mediaType": kind, "digest": sha256(data), "size": len(data)}
+
+
 def stored(data: bytes) -> tuple[str, bytes]:
     """The name of a blob in a layout, and the blob."""
     return f"blobs/sha256/{hashlib.sha256(data).hexdigest()}", data
@@ -189,11 +195,11 @@ def image(
         {
             "schemaVersion": 2,
             "mediaType": MANIFEST,
-            "config": {"digest": sha256(document), "size": len(document)},
-            "layers": [{"digest": sha256(blob), "size": len(blob)} for blob in kept],
+            "config": _described(CONFIG, document),
+            "layers": [_described(LAYER, blob) for blob in kept],
         }
     ).encode()
-    descriptor: dict[str, Any] = {"mediaType": MANIFEST, "digest": sha256(manifest), "size": len(manifest)}
+    descriptor = _described(MANIFEST, manifest)
     if said:
         descriptor["platform"] = {"architecture": arch, "os": "linux"}
     if annotations:
@@ -209,8 +215,8 @@ def attestation(of: Made) -> Made:
         {
             "schemaVersion": 2,
             "mediaType": MANIFEST,
-            "config": {"digest": sha256(about)},
-            "layers": [{"digest": sha256(text), "size": len(text)}],
+            "config": _described(CONFIG, about),
+            "layers": [_described("application/vnd.in-toto+json", text)],
         }
     ).encode()
     marks = {
@@ -218,8 +224,7 @@ def attestation(of: Made) -> Made:
         "vnd.docker.reference.digest": of.descriptor["digest"],
     }
     descriptor = {
-        "mediaType": MANIFEST,
-        "digest": sha256(manifest),
+        **_described(MANIFEST, manifest),
         "annotations": marks,
         "platform": {"architecture": "unknown", "os": "unknown"},
     }
@@ -232,7 +237,7 @@ def index(*parts: Made, **annotations: str) -> Made:
         {"schemaVersion": 2, "mediaType": INDEX, "manifests": [part.descriptor for part in parts]}
     ).encode()
     blobs = {name: blob for part in parts for name, blob in part.blobs.items()}
-    descriptor: dict[str, Any] = {"mediaType": INDEX, "digest": sha256(document), "size": len(document)}
+    descriptor = _described(INDEX, document)
     if annotations:
         descriptor["annotations"] = {key.replace("_", "."): value for key, value in annotations.items()}
     return Made(descriptor, {**blobs, **dict([stored(document)])})
