@@ -90,6 +90,8 @@ def read(pieces: Iterable[bytes], name: str, *, wanted: str = "", platform: str 
             raise ImageError(f"{name} has an index that is damaged")
         store = _Layout(found, name)
         return oci.read(store, oci.manifest_of(store, named(descriptors, wanted, name), name, platform), name)
+    if any(file.startswith("blobs/") or file.endswith(".tar") for file in (*found.blobs, *found.documents)):
+        raise ImageError(f"{name} is cut short: it has layers, but no manifest.json and no index.json", hint=_AGAIN)
     raise ImageError(
         f"{name} is no archive of images: it has no manifest.json and no index.json",
         hint="`docker save` and `docker buildx build --output type=oci` write such archives; `docker export` does not.",

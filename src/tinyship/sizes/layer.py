@@ -126,11 +126,11 @@ def _read(feed: Feed, contents: Contents, most: int) -> int:
                 fingerprint = whole(data)
                 if data[:4] == elf.MAGIC and (spare := elf.strippable(data, data, stored)):
                     contents.strippable[len(paths)] = spare
-                if stored < room and _wanted(path):
+                if _wanted(path) and _fits(path, stored, room, contents):
                     contents.kept[path] = data
                     room -= stored
             elif stored:
-                keep = bytearray() if stored < room and _wanted(path) else None
+                keep = bytearray() if _wanted(path) and _fits(path, stored, room, contents) else None
                 fingerprint, spare = _large(feed.stretch(stored), stored, parts(), keep)
                 if spare:
                     contents.strippable[len(paths)] = spare
@@ -194,6 +194,13 @@ def _wanted(path: str) -> bool:
     # Most paths are none of these, and asking so is ten times as fast as the expression.
     likely = "-info/" in path or "/dpkg/" in path or "/apk/" in path or path.endswith("os-release")
     return likely and _WANTED.fullmatch(path) is not None
+
+
+def _fits(path: str, size: int, room: int, contents: Contents) -> bool:
+    """Whether there is room to keep a file; the first one that there is none for is told of."""
+    if size > room and not contents.notices:
+        contents.notices.append(f"/{path} and what follows is too large to be read: packages may be missing")
+    return size <= room
 
 
 def _large(pieces: Iterator[bytes], size: int, state: Any, keep: bytearray | None) -> tuple[int, int]:

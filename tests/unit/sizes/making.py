@@ -6,6 +6,7 @@ import gzip
 import hashlib
 import io
 import json
+import struct
 import tarfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ from tinyship.sizes import account, archive
 from tinyship.sizes.account import Account
 
 INDEX = "application/vnd.oci.image.index.v1+json"
+CONFIG = "application/vnd.oci.image.config.v1+json"
+LAYER = "application/vnd.oci.image.layer.v1.tar+gzip"
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 
 
@@ -88,6 +91,11 @@ def layer(*entries: Entry, format: int = tarfile.GNU_FORMAT, mode: int = 0o755) 
     return packed.getvalue()
 
 
+def gzipped(data: bytes) -> bytes:
+    """The same at any time."""
+    return gzip.compress(data, mtime=0)
+
+
 def sha256(data: bytes) -> str:
     """The digest of something, as images write it."""
     return f"sha256:{hashlib.sha256(data).hexdigest()}"
@@ -158,6 +166,10 @@ class Made:
     blobs: dict[str, bytes | Link]
 
 
+def _described(kind: str, data: bytes) -> dict[str, Any]:
+    return {"mediaType": kind, "digest": sha256(data), "size": len(data)}
+
+
 def stored(data: bytes) -> tuple[str, bytes]:
     """The name of a blob in a layout, and the blob."""
     return f"blobs/sha256/{hashlib.sha256(data).hexdigest()}", data
@@ -168,7 +180,7 @@ def image(
     *,
     arch: str = "amd64",
     said: bool = True,
-    compress: Any = gzip.compress,
+    compress: Any = gzipped,
     **annotations: str,
 ) -> Made:
     """An image, with its manifest.
@@ -183,11 +195,11 @@ def image(
         {
             "schemaVersion": 2,
             "mediaType": MANIFEST,
-            "config": {"digest": sha256(document), "size": len(document)},
-            "layers": [{"digest": sha256(blob), "size": len(blob)} for blob in kept],
+            "config": _described(CONFIG, document),
+            "layers": [_described(LAYER, blob) for blob in kept],
         }
     ).encode()
-    descriptor: dict[str, Any] = {"mediaType": MANIFEST, "digest": sha256(manifest), "size": len(manifest)}
+    descriptor = _described(MANIFEST, manifest)
     if said:
         descriptor["platform"] = {"architecture": arch, "os": "linux"}
     if annotations:
@@ -203,8 +215,8 @@ def attestation(of: Made) -> Made:
         {
             "schemaVersion": 2,
             "mediaType": MANIFEST,
-            "config": {"digest": sha256(about)},
-            "layers": [{"digest": sha256(text), "size": len(text)}],
+            "config": _described(CONFIG, about),
+            "layers": [_described("application/vnd.in-toto+json", text)],
         }
     ).encode()
     marks = {
@@ -212,8 +224,7 @@ def attestation(of: Made) -> Made:
         "vnd.docker.reference.digest": of.descriptor["digest"],
     }
     descriptor = {
-        "mediaType": MANIFEST,
-        "digest": sha256(manifest),
+        **_described(MANIFEST, manifest),
         "annotations": marks,
         "platform": {"architecture": "unknown", "os": "unknown"},
     }
@@ -226,7 +237,7 @@ def index(*parts: Made, **annotations: str) -> Made:
         {"schemaVersion": 2, "mediaType": INDEX, "manifests": [part.descriptor for part in parts]}
     ).encode()
     blobs = {name: blob for part in parts for name, blob in part.blobs.items()}
-    descriptor: dict[str, Any] = {"mediaType": INDEX, "digest": sha256(document), "size": len(document)}
+    descriptor = _described(INDEX, document)
     if annotations:
         descriptor["annotations"] = {key.replace("_", "."): value for key, value in annotations.items()}
     return Made(descriptor, {**blobs, **dict([stored(document)])})
@@ -278,3 +289,15 @@ def accounted(*layers: bytes) -> Account:
 def damaged(data: bytes, at: int, byte: int) -> bytes:
     """The same bytes but for one."""
     return data[:at] + bytes([byte]) + data[at + 1 :]
+
+
+def program(*, wide: bool, order: str, count: int = 3, where: int = 64, kind: int = 2) -> bytes:
+    """A program of no code, with a symbol table of 100 bytes and names of 50."""
+    section = "IIQQQQIIQQ" if wide else "IIIIIIIIII"
+    header = struct.pack(
+        order + ("HHIQQQIHHHHHH" if wide else "HHIIIIIHHHHHH"), kind, 62, 1, 0, 0, where, 0, 64, 0, 0, 64, count, 9
+    )
+    start = b"\x7fELF" + bytes([2 if wide else 1, 1 if order == "<" else 2]) + bytes(10) + header
+    sections = [(0, 0, 0, 0, 0, 0, 0, 0, 0, 0), (0, 2, 0, 0, 300, 100, 2, 0, 0, 0), (0, 3, 0, 0, 400, 50, 0, 0, 0, 0)]
+    table = b"".join(struct.pack(order + section, *one).ljust(64, b"\0") for one in sections)
+    return (start.ljust(64, b"\0") + table).ljust(1000, b"\0")

@@ -23,7 +23,7 @@ from making import (
 
 from tinyship.errors import ImageError
 from tinyship.sizes import explain
-from tinyship.sizes.account import Account, Dead
+from tinyship.sizes.account import Account, Dead, take
 from tinyship.sizes.tar import FILE, FOLDER, OTHER, SYMLINK
 
 MB = 1_000_000
@@ -326,6 +326,14 @@ def test_more_folders_than_any_image_has(monkeypatch: pytest.MonkeyPatch) -> Non
 def led(folder: tuple[str, ...], target: str) -> tuple[str, ...]:
     """Where a link in a folder leads; those of these tests go down only."""
     return tuple(target[1:].split("/")) if target.startswith("/") else (*folder, *target.split("/"))
+
+
+def test_more_files_than_any_image_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Layers that came from anywhere have a limit together."""
+    image = accounted(layer(file("a"), file("b")), layer(file("c"), gone("a"))).image
+    monkeypatch.setattr("tinyship.sizes.account.MOST_ENTRIES", 3)
+    with pytest.raises(ImageError, match="more than 3 files"):
+        take(image)
 
 
 @dataclass

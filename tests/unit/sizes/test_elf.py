@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import shutil
-import struct
 import subprocess
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from making import cut, damaged
+from making import cut, damaged, program
 
 from tinyship.sizes import elf
 
@@ -62,18 +61,6 @@ def test_edges(tmp_path: Path, length: int) -> None:
     for piece in cut(data, length):
         edges.add(piece)
     assert edges.strippable() == told(data) > 0
-
-
-def program(*, wide: bool, order: str, count: int = 3, where: int = 64, kind: int = 2) -> bytes:
-    """A program of no code, with a symbol table of 100 bytes and names of 50."""
-    section = "IIQQQQIIQQ" if wide else "IIIIIIIIII"
-    header = struct.pack(
-        order + ("HHIQQQIHHHHHH" if wide else "HHIIIIIHHHHHH"), kind, 62, 1, 0, 0, where, 0, 64, 0, 0, 64, count, 9
-    )
-    start = b"\x7fELF" + bytes([2 if wide else 1, 1 if order == "<" else 2]) + bytes(10) + header
-    sections = [(0, 0, 0, 0, 0, 0, 0, 0, 0, 0), (0, 2, 0, 0, 300, 100, 2, 0, 0, 0), (0, 3, 0, 0, 400, 50, 0, 0, 0, 0)]
-    table = b"".join(struct.pack(order + section, *one).ljust(64, b"\0") for one in sections)
-    return (start.ljust(64, b"\0") + table).ljust(1000, b"\0")
 
 
 @pytest.mark.parametrize("wide", [True, False])

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from making import Entry, cut, file, folder, gone, hardlink, layer, opaque, sha256, symlink
+from making import Entry, cut, file, folder, gone, hardlink, layer, opaque, program, sha256, symlink
 
 from tinyship.sizes.layer import Contents, normal, read
 from tinyship.sizes.tar import Damaged, Truncated
@@ -122,6 +122,25 @@ def test_what_package_managers_wrote() -> None:
     others = ["var/lib/dpkg/info/a.md5sums", "home/lib/apk/db/installed", "a-info/RECORD", "opt/etc/os-release"]
     found = contents(*(file(path, text) for path, text in kept.items()), *(file(path, b"x") for path in others))
     assert found.kept == kept
+
+
+def test_more_packages_than_there_is_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is not kept is told of, once."""
+    monkeypatch.setattr("tinyship.sizes.layer._MOST_KEPT", 200_000)
+    names = [f"var/lib/dpkg/status.d/{number}" for number in range(4)]
+    found = contents(*(file(name, size) for name, size in zip(names, (150_000, 150_000, 50_000, 10), strict=True)))
+    assert list(found.kept) == [names[0], names[2]]
+    assert found.notices == [f"/{names[1]} and what follows is too large to be read: packages may be missing"]
+
+
+@pytest.mark.parametrize("size", [3000, 200_000])
+def test_symbols_of_programs(size: int) -> None:
+    """They are found in small files and in large ones, which pass in pieces."""
+    data = program(wide=True, order="<")
+    at = len(data)
+    made = layer(file("a", b"text"), file("bin/a", data[:at] + bytes(size - at)))
+    for length in (512, 1 << 20):
+        assert read(cut(made, length)).strippable == {1: 150}
 
 
 def test_more_entries_than_allowed() -> None:

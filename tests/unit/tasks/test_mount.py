@@ -26,7 +26,11 @@ NAMES = {
     "release.make",
     "release.run",
     "release.smoke",
+    "size.diff",
+    "size.explain",
     "size.history",
+    "size.remote",
+    "size.report",
     "size.table",
 }
 ROOT = '"""Ship it."""\nimport tinyship\nns = tinyship.collection()\n'

@@ -195,7 +195,7 @@ def test_times_out_of_range(ends: Ends, tmp_path: Path, monkeypatch: pytest.Monk
         st_mode, st_size, st_mtime_ns = stat.S_IFREG | 0o644, 0, 1 << 70
 
     entry: Any = Entry("file", str(tmp_path / "file"), Late())  # type: ignore[arg-type]
-    monkeypatch.setattr(filesync, "entries", lambda *_: iter([entry]))
+    monkeypatch.setattr(filesync, "entries", lambda *_, **__: iter([entry]))
     assert receive(ends, tmp_path).stats["file"].modTime == (1 << 63) - 1
 
 
@@ -363,8 +363,8 @@ def test_links_that_vanish_are_left_out(ends: Ends, tmp_path: Path, monkeypatch:
     (tmp_path / "b").symlink_to("a")
     whole = selection.entries
 
-    def meanwhile(*arguments: Any) -> Iterator[Entry]:
-        for entry in whole(*arguments):
+    def meanwhile(*arguments: Any, **more: Any) -> Iterator[Entry]:
+        for entry in whole(*arguments, **more):
             if entry.path == "b":
                 (tmp_path / "b").unlink()
             yield entry
