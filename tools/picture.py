@@ -1,4 +1,4 @@
-"""Makes `docs/release.svg` from a real run of the demonstration on a terminal of its own.
+"""Makes the pictures of the README from a real run: `docs/release.svg` of a terminal, `docs/size.png` of the report.
 
 python -m tools.picture     `./dev picture` calls it
 """
@@ -9,6 +9,7 @@ import errno
 import fcntl
 import os
 import pty
+import shutil
 import struct
 import subprocess
 import sys
@@ -25,7 +26,14 @@ from rich.text import Text
 from tools import demo
 
 COLUMNS, LINES = 118, 200
-TARGET = Path(__file__).resolve().parent.parent / "docs" / "release.svg"
+DOCS = Path(__file__).resolve().parent.parent / "docs"
+_WIDTH = 1000
+_ARRANGED = """stages => {
+    document.querySelector('#stages').outerHTML = stages;
+    for (const one of document.querySelectorAll('section:not(#bytes, #stages), footer, #bytes > :not(h2, .chart)'))
+        one.remove();
+}"""
+"""Leaves the boxes of one report and the stages of another."""
 
 
 def run(command: list[str], folder: Path, environment: dict[str, str]) -> tuple[int, pyte.Screen]:
@@ -66,6 +74,25 @@ def lines(screen: pyte.Screen) -> list[Text]:
     return shown
 
 
+def draw(folder: Path, environment: dict[str, str]) -> None:
+    """Take a picture of two reports: the bytes of the build image, and the stages of the release."""
+    from playwright.sync_api import sync_playwright
+
+    for image in ("build", "release"):
+        words = ["size.report", "--image", image, "--out", f"{image}.html", "--no-ask"]
+        subprocess.run([sys.executable, "-m", "invoke", *words], cwd=folder, env=environment, check=True)
+    with sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": _WIDTH, "height": 900}, color_scheme="light")
+        page.goto((folder / "release.html").as_uri())
+        stages = page.locator("#stages").evaluate("section => section.outerHTML")
+        page.goto((folder / "build.html").as_uri())
+        page.wait_for_selector("#treemap .slice")
+        page.evaluate(_ARRANGED, stages)
+        page.screenshot(path=DOCS / "size.png", full_page=True)
+        browser.close()
+
+
 def main() -> None:
     """Make the picture."""
     environment = {**demo.environment(), "TERM": "xterm-256color"}
@@ -74,14 +101,15 @@ def main() -> None:
     command = [sys.executable, "-m", "invoke", *demo.WORDS]
     with demo.repository() as root:
         code, screen = run(command, root / "foo", environment)
+        draw(root / "foo", environment)
     picture = Console(record=True, width=COLUMNS, file=open(os.devnull, "w"), force_terminal=True)  # noqa: SIM115, PTH123
     picture.print(Text(f"$ invoke {' '.join(demo.WORDS)}", style="bold"))
     for line in lines(screen):
         picture.print(line, no_wrap=True, overflow="crop", crop=True)
     if code:
         raise SystemExit(f"the demonstration failed with exit code {code}")
-    picture.save_svg(str(TARGET), title="examples/foo")
-    print(TARGET.relative_to(Path.cwd()))
+    picture.save_svg(str(DOCS / "release.svg"), title="examples/foo")
+    print("docs/release.svg", "docs/size.png", sep="\n")
 
 
 if __name__ == "__main__":

@@ -342,8 +342,8 @@ def test_platforms(engine: Engine, namespace: str, whole: bool) -> None:
     images.load(engine, [packed(there)], events=ignore)
     saved = b"".join(engine.api.get_image(name))
 
-    def held(**choice: str) -> tuple[int, ...]:
-        return account.take(archive.read([saved], name, **choice)).held
+    def held(platform: str = "") -> tuple[int, ...]:
+        return account.take(archive.read([saved], name, platform=platform)).held
 
     assert held(platform="linux/amd64") == (100, 5)
     if whole:

@@ -35,7 +35,7 @@ def explain(
     ask: bool = True,
     json: bool = False,
 ) -> None:
-    """Show where the bytes of an image are, and what would make it smaller.
+    """Show where an image's bytes are, and what to do.
 
     By instruction, folder, package and file, largest first; dead bytes apart,
     each with the instruction that wrote it and the one that hid it. Sizes are
@@ -113,7 +113,7 @@ def diff(session: Session, before: str, after: str, platform: str = "", top: int
     help={"image": "A reference in a registry, like registry.example.com/lacion/foo:1.4.0."},
 )
 def remote(session: Session, image: str, json: bool = False) -> None:
-    """Show what a pull of an image transfers, without pulling it.
+    """Show what a pull would transfer, without pulling.
 
     A row for each platform, from the manifests alone. `pull`: compressed bytes
     of config and layers. `unique`: those of the layers beyond this project's
@@ -155,7 +155,7 @@ def report(
     ask: bool = True,
     json: bool = False,
 ) -> None:
-    """Write a page with pictures of where an image's bytes are.
+    """Write a page of pictures of an image's bytes.
 
     One HTML file that needs no network: every instruction, folder and file as a
     box, drawn to scale, dead bytes hatched; the stages side by side; the
