@@ -79,8 +79,7 @@ def _mounted(spec: Spec, image: str) -> MountedTask:
 
         run(spec, context, image, flags)
 
-    signature = inspect.signature(spec.body)
-    body.__signature__ = signature  # type: ignore[attr-defined]  # Invoke makes flags of it; the first one is skipped
+    body.__wrapped__ = spec.body  # type: ignore[attr-defined]  # whose signature Invoke makes flags of, but the first
     body.__doc__ = inspect.getdoc(spec.body)
     body.__name__ = spec.name
     return MountedTask(
