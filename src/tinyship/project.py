@@ -15,8 +15,10 @@ if TYPE_CHECKING:
     from tinyship.history import Entry
     from tinyship.plan import Plan
     from tinyship.settings.load import Loaded
+    from tinyship.sizes.diff import Diff
     from tinyship.sizes.table import Row
     from tinyship.stages.clean import Cleaned
+    from tinyship.stages.explaining import Explanation
     from tinyship.stages.scope import Made, Scope
 
 
@@ -116,6 +118,25 @@ class Project:
 
         with self.scopes() as scopes:
             return tuple(row for scope in scopes for row in size.now(scope).rows)
+
+    def explain(self, named: str = "release", *, platform: str = "") -> tuple[Explanation, ...]:
+        """Where the bytes of an image are, and what would make it smaller; one entry for each image of the project.
+
+        Args:
+            named: ``base``, ``build``, ``release``, a tag, a reference, a file, a git revision: see ``stages.opening``.
+            platform: ``os/architecture[/variant]``, where there are several.
+        """
+        from tinyship.stages import explaining
+
+        with self.scopes() as scopes:
+            return tuple(explaining.explain(scope, named, platform=platform) for scope in scopes)
+
+    def compare(self, before: str, after: str = "release") -> tuple[Diff, ...]:
+        """What differs in the second of two images, named as for ``explain``; one entry for each of the project."""
+        from tinyship.stages import looking
+
+        with self.scopes() as scopes:
+            return tuple(looking.compare(scope, before, after) for scope in scopes)
 
     def history(self, *, fetch: bool = False, registry: bool = False) -> tuple[Entry, ...]:
         """What each release weighed, image by image, in the order in which they were released; sizes in bytes.

@@ -173,7 +173,7 @@ def _saved(found: _Archive, name: str, wanted: str, platform: str) -> Image:
     expected = len(image.diff_ids(config, name))
     if len(blobs) != expected:
         raise ImageError(f"{name} has {len(blobs)} layers in its manifest, but {expected} in its config")
-    return oci.assembled(name, f"sha256:{digest}", config, blobs)
+    return oci.assembled(name, f"sha256:{digest}", config, blobs, config_size=len(document))
 
 
 def _usable(blob: _Blob | None, file: str, number: int, name: str) -> tuple[Contents, int | None, str]:

@@ -47,6 +47,7 @@ class Image:
         platform: ``os/architecture[/variant]``.
         config: the whole config, parsed.
         layers: the base's first.
+        config_size: bytes of the config, which a pull transfers too; 0 where that is not known.
         notices: what is missing or odd, in words; every number stands, apart from what they name.
     """
 
@@ -55,6 +56,7 @@ class Image:
     platform: str
     config: Mapping[str, Any]
     layers: tuple[Layer, ...]
+    config_size: int = 0
     notices: tuple[str, ...] = field(default=())
 
     @property

@@ -76,7 +76,8 @@ def read(store: Store, manifest: Mapping[str, Any], name: str) -> Image:
         blobs = [(str(layer["digest"]), layer.get("urls"), layer.get("size")) for layer in manifest["layers"]]
     except (KeyError, TypeError, AttributeError):
         raise ImageError(f"{name} has a manifest that is no image's") from None
-    config = parsed(store.document(entry), f"the config of {name}")
+    document = store.document(entry)
+    config = parsed(document, f"the config of {name}")
     named = diff_ids(config, name)
     if len(named) != len(blobs):
         raise ImageError(f"{name} has {len(blobs)} layers in its manifest, but {len(named)} in its config")
@@ -87,13 +88,21 @@ def read(store: Store, manifest: Mapping[str, Any], name: str) -> Image:
     for number, ((_, stored, _), (_, _, size)) in enumerate(zip(layers, blobs, strict=True), 1):
         if stored is not None and isinstance(size, int) and stored != size:
             raise ImageError(f"layer {number} of {name} has {stored} bytes, not {size} as its manifest says", hint=_ODD)
-    return assembled(name, entry, config, layers)
+    return assembled(name, entry, config, layers, config_size=len(document))
 
 
 def assembled(
-    name: str, digest: str, config: Mapping[str, Any], layers: Sequence[tuple[Contents, int | None, str]]
+    name: str,
+    digest: str,
+    config: Mapping[str, Any],
+    layers: Sequence[tuple[Contents, int | None, str]],
+    *,
+    config_size: int = 0,
 ) -> Image:
     """An image of a config and of layers that were read: contents, bytes as stored, compression.
+
+    Args:
+        config_size: bytes of the config; 0 where that is not known.
 
     Raises:
         ImageError: a layer is not the one that the config names.
@@ -112,7 +121,8 @@ def assembled(
             )
         made.append(Layer(diff_id, step, contents, stored, compression))
     odd = (f"layer {number}: {one}" for number, layer in enumerate(made, 1) for one in layer.contents.notices)
-    return Image(name, digest, platform(config), config, tuple(made), (*((gap,) if gap else ()), *odd))
+    notices = (*((gap,) if gap else ()), *odd)
+    return Image(name, digest, platform(config), config, tuple(made), config_size, notices)
 
 
 def parsed(document: bytes, what: str) -> Mapping[str, Any]:

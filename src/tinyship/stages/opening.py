@@ -237,8 +237,7 @@ def _opened(
     if where != "engine":
         weighing.remember(scope, found)
     base, name = explain.base_layers(found, bases)
-    known = weighing.pull_size(found) if pull is None else pull
-    estimated = pull is None and known is not None
+    known, estimated = weighing.pull_size(found) if pull is None else (pull, False)
     return Opened(found, where, known, estimated, base, name, reference, path)
 
 

@@ -158,8 +158,8 @@ def _read(scope: Scope, row: Row, image: Image, estimated: bool) -> Row:
     if not estimated and not any(limit.dead for limit in limits):
         return row
     account = weighing.read(scope, image, name=row.image, estimated=estimated)
-    pull = weighing.pull_size(account)
-    return replace(row, dead=account.dead_bytes, pull=pull, estimated=pull is not None)
+    pull, guessed = weighing.pull_size(account)
+    return replace(row, dead=account.dead_bytes, pull=pull, estimated=guessed)
 
 
 def _with_pull(row: Row, last: record.Release) -> Row:

@@ -80,17 +80,20 @@ def told(scope: Scope, pieces: Iterable[bytes], name: str, *, label: str = "laye
         scope.events(Transfer(label, "reading", count, count, done=True, image=name))
 
 
-def pull_size(found: Account) -> int | None:
-    """The compressed bytes that a pull would transfer: of each layer as it is stored, or else as gzip would make it.
+def pull_size(found: Account) -> tuple[int | None, bool]:
+    """The compressed bytes that a pull transfers, or would, and whether that is an estimate.
 
-    None where the layers were read without an estimate.
+    Of each layer it is what the source has stored, which is what a push sends, or else what gzip would make of it.
+    None where layers are stored uncompressed, and were read without an estimate.
     """
+    stored = [layer.stored for layer in found.image.layers]
     sizes = [
-        layer.stored if layer.stored is not None else layer.contents.compressed.get("gzip")
-        for layer in found.image.layers
+        layer.contents.compressed.get("gzip") if layer.stored is None else layer.stored for layer in found.image.layers
     ]
     known = [size for size in sizes if size is not None]
-    return sum(known) + len(json.dumps(found.image.config)) if len(known) == len(sizes) else None
+    if len(known) < len(sizes):
+        return None, False
+    return found.image.config_size + sum(known), None in stored
 
 
 def known(scope: Scope) -> Mapping[str, int]:
