@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from docker.errors import APIError
 from guarded import program, running
+from ships import Ship, launch
 
 from tinyship.engine import images
 from tinyship.engine.connect import Engine, connect
@@ -133,6 +134,14 @@ def _already_going() -> Iterator[None]:
     except APIError as error:
         if error.response is None or error.response.status_code not in {404, 409}:
             raise
+
+
+@pytest.fixture
+def ship(tmp_path: Path, namespace: str, registry: str, busybox: str) -> Ship:
+    """A project that can be released."""
+    root = tmp_path / "ship"
+    root.mkdir()
+    return launch(root, f"{namespace}/foo", registry, busybox)
 
 
 @pytest.fixture(scope="session")

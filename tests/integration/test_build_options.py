@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 import shutil
 import urllib.request
-from pathlib import Path
 from typing import Any
 
 import pytest
-from ships import Ship, launch
+from ships import Ship
 
 from tinyship import Project
 from tinyship.engine import images
@@ -18,12 +17,6 @@ from tinyship.errors import ConfigError
 
 pytestmark = [pytest.mark.engine, pytest.mark.needs("buildkit")]
 _INDEX = "application/vnd.oci.image.index.v1+json, application/vnd.docker.distribution.manifest.list.v2+json"
-
-
-@pytest.fixture
-def ship(tmp_path: Path, namespace: str, registry: str, busybox: str) -> Ship:
-    """A project that can be released."""
-    return launch(tmp_path, f"{namespace}/foo", registry, busybox)
 
 
 @pytest.fixture

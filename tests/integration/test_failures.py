@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ships import Ship, launch
+from ships import Ship
 
 from tinyship.context.source import Context
 from tinyship.engine.buildkit.solve import BuildKitBuilder
@@ -196,12 +196,6 @@ def test_warnings(engine: Engine, tmp_path: Path, namespace: str, busybox: str) 
     assert "mpty continuation line" in notice.text
     assert "https://" in notice.text
     assert seen[-1] is notice
-
-
-@pytest.fixture
-def ship(tmp_path: Path, namespace: str, registry: str, busybox: str) -> Ship:
-    """A project that can be released."""
-    return launch(tmp_path, f"{namespace}/foo", registry, busybox)
 
 
 def test_as_the_user_sees_it(ship: Ship) -> None:

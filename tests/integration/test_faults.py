@@ -21,7 +21,7 @@ from pathlib import Path
 
 import pytest
 from guarded import SECRET, USER, free
-from ships import COMPILE, Ran, Ship, launch
+from ships import COMPILE, Ran, Ship
 
 from tinyship.engine import containers, images
 from tinyship.engine.connect import Engine
@@ -31,12 +31,6 @@ both = pytest.mark.parametrize("builder", ["buildkit", "classic"])
 
 Answer = tuple[int, Mapping[str, str], bytes]
 Serve = Callable[[Callable[[str], Answer]], str]
-
-
-@pytest.fixture
-def ship(tmp_path: Path, namespace: str, registry: str, busybox: str) -> Ship:
-    """A project that can be released."""
-    return launch(tmp_path, f"{namespace}/foo", registry, busybox)
 
 
 @pytest.fixture

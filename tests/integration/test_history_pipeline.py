@@ -9,19 +9,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from ships import Ship, launch
+from ships import Ship
 
 from tinyship import Project, notes
 
 pytestmark = pytest.mark.engine
-
-
-@pytest.fixture
-def ship(tmp_path: Path, namespace: str, registry: str, busybox: str) -> Ship:
-    """A project that can be released."""
-    root = tmp_path / "ship"
-    root.mkdir()
-    return launch(root, f"{namespace}/foo", registry, busybox)
 
 
 def grow(ship: Ship, version: str, size: int) -> str:

@@ -16,18 +16,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ships import COMPILE, Ship, launch
+from ships import COMPILE, Ship
 
 from tinyship.engine import containers, images
 from tinyship.engine.connect import Engine
 
 pytestmark = pytest.mark.engine
-
-
-@pytest.fixture
-def ship(tmp_path: Path, namespace: str, registry: str, busybox: str) -> Ship:
-    """A project that can be released."""
-    return launch(tmp_path, f"{namespace}/foo", registry, busybox)
 
 
 @dataclass

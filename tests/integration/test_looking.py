@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from ships import Ship, launch
+from ships import Ship
 
 from tinyship import Project
 from tinyship.engine import images
@@ -18,14 +18,6 @@ from tinyship.errors import EngineError, TinyshipError
 from tinyship.sizes import account, archive
 
 pytestmark = pytest.mark.engine
-
-
-@pytest.fixture
-def ship(tmp_path: Path, namespace: str, registry: str, busybox: str) -> Ship:
-    """A project that can be released."""
-    root = tmp_path / "ship"
-    root.mkdir()
-    return launch(root, f"{namespace}/foo", registry, busybox)
 
 
 def wasteful(ship: Ship) -> None:

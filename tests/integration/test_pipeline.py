@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import os
 import stat
-from pathlib import Path
 
 import pytest
-from ships import Ship, launch
+from ships import Ship
 
 from tinyship import Project
 from tinyship.engine import images
@@ -15,12 +14,6 @@ from tinyship.engine.connect import Engine
 from tinyship.errors import BudgetExceeded, Refused
 
 pytestmark = pytest.mark.engine
-
-
-@pytest.fixture
-def ship(tmp_path: Path, namespace: str, registry: str, busybox: str) -> Ship:
-    """A project that can be released."""
-    return launch(tmp_path, f"{namespace}/foo", registry, busybox)
 
 
 @pytest.mark.smoke

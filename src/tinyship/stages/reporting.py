@@ -15,6 +15,7 @@ from tinyship.sizes.packages import Packages
 from tinyship.sizes.report.report import Limit, Package, Point, Report
 from tinyship.sizes.table import Row
 from tinyship.stages import explaining, history, looking, size
+from tinyship.stages.explaining import Explanation
 from tinyship.stages.opening import Opened
 from tinyship.stages.scope import Scope
 from tinyship.trend import trends
@@ -32,41 +33,41 @@ def gather(scope: Scope, named: str = "release", *, against: str = "", asks: boo
         ImageError: there is no such image, or none to compare with.
     """
     found = explaining.explain(scope, named, asks=asks)
-    opened = found.opened
     ours = named == "release"
-    diff = _diff(scope, opened, against, ours=ours)
-    table = size.now(scope) if ours else None
-    rows = table.rows if table else (_row(opened, diff),)
-    return Report(
-        title=opened.account.image.name,
-        made=_made(scope, opened, ours=ours),
-        account=opened.account,
-        base=opened.base,
-        base_name=opened.base_name,
-        chain=rows,
-        trend=_trend(scope) if ours else (),
-        diff=diff,
-        advice=found.advice,
-        budgets=_limits(scope, rows, table.broken) if table else (),
-        packages=_packages(found.packages),
-        notices=(*opened.account.notices, *found.packages.notices, *found.notices),
-    )
+    diff = _diff(scope, found.opened, against, ours=ours)
+    if not ours:
+        return _report(scope, found, (_row(found.opened, diff),), diff=diff)
+    table = size.now(scope)
+    return replace(_report(scope, found, table.rows, broken=table.broken, diff=diff), trend=_trend(scope))
 
 
 def of_comparison(scope: Scope, weighed: size.Weighed, against: str) -> Report:
     """What a comment tells of what is in the engine, against another image."""
     found = explaining.explain(scope, f"engine:{weighed.rows[-1].image}")
+    diff = weighed.diff and replace(weighed.diff, before=against)
+    return _report(scope, found, weighed.rows, broken=weighed.broken, diff=diff)
+
+
+def _report(
+    scope: Scope,
+    found: Explanation,
+    rows: tuple[Row, ...],
+    *,
+    broken: tuple[Broken, ...] | None = None,
+    diff: Diff | None,
+) -> Report:
+    """A report of what was explained; ``broken`` is None for an image that is none of the project's releases."""
     opened = found.opened
     return Report(
         title=opened.account.image.name,
-        made=_made(scope, opened, ours=True),
+        made=_made(scope, opened, ours=broken is not None),
         account=opened.account,
         base=opened.base,
         base_name=opened.base_name,
-        chain=weighed.rows,
-        diff=weighed.diff and replace(weighed.diff, before=against),
+        chain=rows,
+        diff=diff,
         advice=found.advice,
-        budgets=_limits(scope, weighed.rows, weighed.broken),
+        budgets=() if broken is None else _limits(scope, rows, broken),
         packages=_packages(found.packages),
         notices=(*opened.account.notices, *found.packages.notices, *found.notices),
     )
