@@ -268,7 +268,6 @@ def test_push_and_pull_by_digest(engine: Engine, registry: str, busybox: str, na
     assert found
     assert found.id == image_id
     assert found.layers == before.layers
-    assert images.unpacked(engine, found) == images.unpacked(engine, before) > 1_000_000
     assert any(digest.endswith(pushed.digest) for digest in found.digests)
 
 

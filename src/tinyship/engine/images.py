@@ -66,21 +66,6 @@ def find(engine: Engine, reference: str) -> Image | None:
             return None
 
 
-def unpacked(engine: Engine, image: Image) -> int:
-    """The bytes of an image's files on disk, all layers.
-
-    A graph driver counts the bytes of the files; the containerd store the blocks that they, and folders, take up.
-
-    Raises:
-        EngineError: the image is gone, or its layers cannot be unpacked.
-    """
-    with translated(f"weighing {image.tags[0] if image.tags else image.id}"):
-        if not engine.containerd_store:
-            return int(engine.api.inspect_image(image.id).get("Size") or 0)
-        # There, inspect gives the compressed size.
-        return sum(int(entry.get("Size") or 0) for entry in _history(engine, image.id))
-
-
 def listing(engine: Engine, *, project: str) -> tuple[Image, ...]:
     """All images that bear the label of this project, those without a name included."""
     with translated("listing images"):
@@ -282,20 +267,6 @@ def _delete(engine: Engine, name: str, not_found: type[Exception]) -> bool:
 def _split(reference: str) -> tuple[str, str]:
     repository, colon, tag = reference.rpartition(":")
     return (repository, tag) if colon and "/" not in tag else (reference, "latest")
-
-
-def _history(engine: Engine, image_id: str) -> list[dict[str, Any]]:
-    """An image's history, with the sizes of its layers in the containerd store, where a layer may not be unpacked."""
-    from docker.errors import NotFound
-
-    try:
-        return list(engine.api.history(image_id))
-    except NotFound as error:
-        if "snapshot" not in str(error):
-            raise
-    made = engine.api.create_container(image_id, command=["/"])  # for which the engine unpacks it; never started
-    engine.api.remove_container(made["Id"])
-    return list(engine.api.history(image_id))
 
 
 def _familiar(reference: str) -> str:

@@ -50,7 +50,12 @@ def rows(
     """
     found = [(stage, name, images.find(scope.engine, name)) for stage, name in _names(scope, release)]
     present = [(stage, name, image) for stage, name, image in found if image]
-    weighed = [(stage, name, image, weighing.unpacked(scope, image)) for stage, name, image in present]
+    # The highest first: when its layers are known, so are those of the images that it stands on.
+    sizes = {
+        image.id: weighing.unpacked(scope, image)
+        for _, _, image in sorted(present, key=lambda one: len(one[2].layers), reverse=True)
+    }
+    weighed = [(stage, name, image, sizes[image.id]) for stage, name, image in present]
     bases = [(image, unpacked) for stage, _, image, unpacked in weighed if stage == "base"]
     table = tuple(_row(stage, name, image, unpacked, bases, before) for stage, name, image, unpacked in weighed)
     return tuple(_read(scope, row, image, estimated) for row, (_, _, image, _) in zip(table, weighed, strict=True))

@@ -1,4 +1,4 @@
-"""Weighs the images of an engine: by what it says where that is exact, by reading their layers where it is not."""
+"""Weighs the images of an engine by reading their layers, each once."""
 
 from __future__ import annotations
 
@@ -22,21 +22,20 @@ _MOST = 5000
 
 
 def unpacked(scope: Scope, image: Image) -> int:
-    """The bytes of an image's files on disk, all layers, the same in every image store.
+    """The bytes of an image's files on disk, all layers, the same in every engine and image store.
 
-    A graph driver counts them itself. The containerd store counts whole blocks, so there the layers are read, once:
-    a layer is what its digest says, and its size is remembered.
+    Engines' own numbers are not: graph drivers leave out links in layers that BuildKit made, the containerd store
+    counts whole blocks, Podman something else. So the layers are read, once: a layer is what its digest says, and its
+    size is remembered.
 
     Raises:
         EngineError: the image is gone.
+        ImageError: what the engine gave is damaged.
     """
-    if not scope.engine.containerd_store:
-        return images.unpacked(scope.engine, image)
     sizes = known(scope)
-    if not all(layer in sizes for layer in image.layers):
-        read(scope, image)
-        sizes = known(scope)
-    return sum(sizes.get(layer, 0) for layer in image.layers)
+    if all(layer in sizes for layer in image.layers):
+        return sum(sizes[layer] for layer in image.layers)
+    return read(scope, image).unpacked
 
 
 def read(scope: Scope, image: Image, *, name: str = "", platform: str = "", estimated: bool = False) -> Account:

@@ -52,14 +52,14 @@ def list_(session: Session, json: bool = False) -> None:
     from humanize import naturaltime
 
     from tinyship.engine import images
-    from tinyship.stages import base
+    from tinyship.stages import base, weighing
     from tinyship.units import size
 
     rows = []
     with session.project.scopes() as scopes:
         for scope in scopes:
             found = [(entry, images.find(scope.engine, entry.name)) for entry in scope.settings.base]
-            rows += [(entry, it, images.unpacked(scope.engine, it) if it else None) for entry, it in found]
+            rows += [(entry, it, weighing.unpacked(scope, it) if it else None) for entry, it in found]
     now = datetime.now(UTC)
     session.console.table(
         ("image", "unpacked", "age", "made"),
