@@ -115,7 +115,7 @@ def measure_engine(rows: list[str], pairs: int) -> None:
         if "engine" in rows:
             engine_images.load(engine, images.large(LARGE, 4, 50_000, 10_000), events=ignore)
             try:
-                ours = partial(run, [*inside, *tasks("size.explain", f"engine:{LARGE}", "--json")])
+                ours = partial(run, [*inside, *tasks("size.explain", f"engine:{LARGE}", "--json", "--no-ask")])
                 show("2 GB, 200,000 files, from the engine", ours, partial(run, dive(folder, LARGE)), 3, 1.2)
             finally:
                 engine_images.untag(engine, LARGE)

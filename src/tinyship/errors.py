@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING
 from tinyship.codes import without_codes
 
 if TYPE_CHECKING:
+    from tinyship.sizes.diff import Diff
     from tinyship.sizes.table import Row
 
 
@@ -193,14 +194,23 @@ class BudgetExceeded(TinyshipError):
         count: of the limits that are broken.
         lines: what each says, and its causes.
         rows: the size table, as it would have been shown.
+        diff: what differs from the image that it was compared with; None where it was not.
     """
 
     def __init__(
-        self, count: int, lines: Sequence[str], rows: Sequence[Row], *, stage: str = "", image: str = ""
+        self,
+        count: int,
+        lines: Sequence[str],
+        rows: Sequence[Row],
+        *,
+        diff: Diff | None = None,
+        stage: str = "",
+        image: str = "",
     ) -> None:
         many = f"{count} budgets are broken" if count > 1 else "a budget is broken"
         super().__init__(many, tail=lines, hint="Make it smaller, or raise `size.budgets`.", stage=stage, image=image)
         self.rows = tuple(rows)
+        self.diff = diff
 
 
 class Refused(TinyshipError):

@@ -90,6 +90,12 @@ def split_host(name: str) -> tuple[str, str]:
     return HUB, name
 
 
+def familiar(text: str) -> str:
+    """A reference as Docker writes it: without the host and the folder of Docker Hub, which others write before it."""
+    host, _, rest = text.partition("/")
+    return rest.removeprefix("library/") if host == HUB else text
+
+
 def _no(text: str, why: str, hint: str) -> ConfigError:
     shown = text if len(text) <= 100 else f"{text[:100]}..."
     return ConfigError(f"`{shown}` names no image in a registry: {why}", hint=hint)

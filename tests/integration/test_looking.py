@@ -78,7 +78,7 @@ def test_remote_pulls_nothing(ship: Ship) -> None:
     (row,) = ship.invoke("size.remote", reference, "--json").json["images"]
     assert row["pull"] == ship.record["sizes"][-1]["pull"]
     assert row["digest"] == ship.record["pushed"][0]["digest"]
-    assert 0 < row["unique"] < row["pull"]
+    assert 0 < row["unique_pull"] < row["pull"]
     ship.invoke("size.explain", f"registry:{reference}")
     (row,) = ship.invoke("size.remote", reference, "--json").json["images"]
     assert row["unpacked"] == next(one["unpacked"] for one in ship.record["sizes"] if one["stage"] == "release")
@@ -176,6 +176,31 @@ def test_an_image_that_goes_while_it_is_read(ship: Ship, engine: Engine) -> None
         assert (found.unpacked, found.dead_bytes) == (whole.unpacked, whole.dead_bytes)
     with pytest.raises(EngineError, match="reading"):
         list(images.saved(engine, name))
+
+
+def test_an_image_without_layers(ship: Ship) -> None:
+    """Labels alone make an image; it weighs nothing, and nothing fails for it, whatever the engine can save of it."""
+    (ship.root / "Dockerfile").write_text("FROM scratch\nLABEL a=b\n")
+    ship.configure(build=None, base=[], size={"budgets": [{"dead": 0, "pull": "1MB"}]})
+    ship.git("tag", "-f", "v1.0.0")
+    ship.invoke("release")
+    assert ship.invoke("size", "--json").json["images"][-1]["unpacked"] == 0
+    (found,) = ship.invoke("size.explain", "release", "--json").json["images"]
+    assert (found["unpacked"], found["dead"], found["layers"]) == (0, 0, [])
+    ship.invoke("size.report", "--out", "page.html", "--no-ask")
+    assert "</html>" in (ship.root / "page.html").read_text()
+
+
+def test_what_cannot_be_written(ship: Ship) -> None:
+    """A full disk below standard output is an error, and no traceback."""
+    ship.invoke("release")
+    with Path("/dev/full").open("w") as full:
+        words = [sys.executable, "-m", "invoke", "size"]
+        done = subprocess.run(
+            words, cwd=ship.root, env=ship.environment, stdout=full, stderr=subprocess.PIPE, text=True
+        )
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: what came of it cannot be written")
 
 
 def test_from_python(ship: Ship) -> None:

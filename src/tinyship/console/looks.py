@@ -195,10 +195,10 @@ def weighed_data(done: Sequence[Weighed]) -> dict[str, Any]:
 def remote(rows: Sequence[Remote]) -> tuple[str, ...]:
     """What a registry says of an image."""
     cells = [
-        (row.platform or "-", size(row.pull), known(row.unique), known(row.unpacked), str(row.layers), row.digest)
+        (row.platform or "-", size(row.pull), known(row.unique_pull), known(row.unpacked), str(row.layers), row.digest)
         for row in rows
     ]
-    columns = ("platform", "pull", "unique", "unpacked", "layers", "digest")
+    columns = ("platform", "pull", "unique pull", "unpacked", "layers", "digest")
     return table(columns, cells, right=columns[1:5])
 
 
@@ -259,7 +259,7 @@ def _share(part: int, whole: int) -> str:
 
 def instruction(text: str) -> str:
     """An instruction on one line, of a length that can be read."""
-    line = " ".join(shown(text).replace("\\n", " ").replace("\\t", " ").split())
+    line = shown(" ".join(text.split()))
     return line if len(line) <= _WIDE else f"{line[: _WIDE - 3]}..."
 
 

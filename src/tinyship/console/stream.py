@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from typing import IO
 
+from tinyship.errors import TinyshipError
+
 
 class Stream:
     """A text stream; after its reader left, what is written is dropped, and the work goes on."""
@@ -22,6 +24,9 @@ class Stream:
                 self.file.flush()
             except BrokenPipeError:
                 self._leave()
+            except OSError as error:
+                self._leave()
+                raise TinyshipError(f"what came of it cannot be written: {error.strerror}") from error
         return len(text)
 
     def line(self, text: str) -> None:

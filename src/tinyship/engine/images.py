@@ -14,6 +14,7 @@ from tinyship.engine.faults import translated
 from tinyship.engine.frames import frames
 from tinyship.errors import EngineError, RegistryError
 from tinyship.events import Events, Transfer
+from tinyship.reference import familiar
 
 _PIECE = 1 << 20
 
@@ -269,19 +270,13 @@ def _split(reference: str) -> tuple[str, str]:
     return (repository, tag) if colon and "/" not in tag else (reference, "latest")
 
 
-def _familiar(reference: str) -> str:
-    """A reference as Docker writes it; Podman writes the host and the folder of Docker Hub before it."""
-    host, _, rest = reference.partition("/")
-    return rest.removeprefix("library/") if host == "docker.io" else reference
-
-
 def _image(found: dict[str, Any]) -> Image:
     config = found.get("Config") or {}
     check = (config.get("Healthcheck") or {}).get("Test") or []
     return Image(
         id=found["Id"],
-        tags=tuple(_familiar(name) for name in found.get("RepoTags") or ()),
-        digests=tuple(_familiar(name) for name in found.get("RepoDigests") or ()),
+        tags=tuple(familiar(name) for name in found.get("RepoTags") or ()),
+        digests=tuple(familiar(name) for name in found.get("RepoDigests") or ()),
         layers=tuple((found.get("RootFS") or {}).get("Layers") or ()),
         created=_date(found.get("Created")),
         labels=dict(config.get("Labels") or {}),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -30,6 +31,10 @@ def main(words: list[str]) -> int:
     try:
         json.dump(_data(_read(words[0], words[1] if len(words) > 1 else "")), sys.stdout)
         sys.stdout.write("\n")
+        sys.stdout.flush()
+    except BrokenPipeError:  # whoever read has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except ImageError as error:
         sys.stderr.write(f"error: {error}\n")
         return error.exit_code

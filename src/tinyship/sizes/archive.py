@@ -17,6 +17,7 @@ from itertools import chain
 from typing import Any
 
 from tinyship.errors import ImageError
+from tinyship.reference import familiar
 from tinyship.sizes import compression, image, layer, oci
 from tinyship.sizes.feed import Feed, Truncated
 from tinyship.sizes.image import Image
@@ -150,7 +151,7 @@ def _saved(found: _Archive, name: str, wanted: str, platform: str) -> Image:
         ]
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise ImageError(f"{name} has a manifest.json that is damaged") from None
-    fitting = [entry for entry in every if not wanted or wanted in entry[2]]
+    fitting = [entry for entry in every if not wanted or familiar(wanted) in map(familiar, entry[2])]
     if len(fitting) != 1:
         names = ", ".join(tag for _, _, tags in every for tag in tags) or "they have no names"
         what = f"has no image {wanted}" if wanted and not fitting else f"holds {len(fitting)} images"
@@ -188,18 +189,12 @@ def named(descriptors: list[Any], wanted: str, name: str) -> list[Mapping[str, A
     """The descriptors of the image with this name, as image tools write it."""
     if not wanted:
         return descriptors
-    keys = ("io.containerd.image.name", "org.opencontainers.image.ref.name")
-    marks = [one["annotations"] if _is_named(one) else {} for one in descriptors]
-    names = [[str(mark[key]) for key in keys if mark.get(key)] for mark in marks]
-    fitting = [one for one, called in zip(descriptors, names, strict=True) if wanted in called]
+    names = [oci.names(one) for one in descriptors]
+    fitting = [one for one, called in zip(descriptors, names, strict=True) if familiar(wanted) in map(familiar, called)]
     if not fitting:
         there = ", ".join(sorted({called for some in names for called in some})) or "they have no names"
         raise ImageError(f"{name} has no image {wanted}", hint=f"Those in it: {there}.")
     return fitting
-
-
-def _is_named(descriptor: Any) -> bool:
-    return isinstance(descriptor, dict) and isinstance(descriptor.get("annotations"), dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 _SIZES = ("unpacked", "pull", "unique", "dead")
 _CAUSES = 3
+_WIDE = 90
+"""Characters of an instruction."""
 
 
 class Weighed(Protocol):
@@ -113,7 +115,7 @@ def before_of(row: Row, before: Sequence[Weighed]) -> Weighed | None:
 
 def _over(budget: Budget, row: Row) -> Iterator[Broken]:
     for key in _SIZES:
-        limit, actual = getattr(budget, key), getattr(row, key)
+        limit, actual = str(getattr(budget, key)), getattr(row, key)
         if limit and actual is not None and actual > parse_bytes(limit):
             estimate = " (an estimate)" if key == "pull" and row.estimated else ""
             yield Broken(budget, row, key, _line(row, key + estimate, actual, limit, actual - parse_bytes(limit)))
@@ -126,9 +128,10 @@ def _grown(budget: Budget, row: Row, before: Sequence[Weighed]) -> Iterator[Brok
     if not budget.growth or not last or last.unpacked is None:
         return
     grown = row.unpacked - last.unpacked
-    allowed = max(parse_growth(budget.growth).allowance(last.unpacked), parse_bytes(budget.floor or "0"))
+    growth, floor = str(budget.growth), str(budget.floor)
+    allowed = max(parse_growth(growth).allowance(last.unpacked), parse_bytes(floor or "0"))
     if grown > allowed:
-        yield Broken(budget, row, "growth", _line(row, "unpacked growth", grown, budget.growth, grown - allowed))
+        yield Broken(budget, row, "growth", _line(row, "unpacked growth", grown, growth, grown - allowed))
 
 
 def _line(row: Row, what: str, actual: int, limit: str, over: int) -> str:
@@ -138,7 +141,7 @@ def _line(row: Row, what: str, actual: int, limit: str, over: int) -> str:
 def _layers(account: Account, base: int, *, smallest: bool = False) -> Iterator[str]:
     steps = [step for step in explain.steps(account) if step.number > base]
     for step in sorted(steps, key=lambda step: step.held if smallest else -step.held)[:_CAUSES]:
-        yield f"{size(step.held)} {step.instruction or f'layer {step.number}'}"
+        yield f"{size(step.held)} {_step(step.instruction) or f'layer {step.number}'}"
 
 
 def _files(account: Account) -> Iterator[str]:
@@ -147,7 +150,7 @@ def _files(account: Account) -> Iterator[str]:
 
 
 def _deaths(account: Account) -> Iterator[str]:
-    names = [layer.instruction or f"layer {number}" for number, layer in enumerate(account.image.layers, 1)]
+    names = [_step(layer.instruction) or f"layer {number}" for number, layer in enumerate(account.image.layers, 1)]
     for dead in explain.largest_dead(account, _CAUSES):
         yield (
             f"{size(dead.size)} /{shown(dead.path)}, written by {names[dead.written]}, {dead.cause} by "
@@ -156,5 +159,14 @@ def _deaths(account: Account) -> Iterator[str]:
 
 
 def _gains(diff: Diff) -> Iterator[str]:
+    layers = sorted((layer for layer in diff.layers if layer.gained > 0), key=lambda layer: -layer.gained)
+    for layer in layers[:_CAUSES]:
+        yield f"+{size(layer.gained)} {_step(layer.instruction) or 'a layer without a history'}"
     for change in [change for change in diff.paths if change.gained > 0][:_CAUSES]:
         yield f"+{size(change.gained)} /{shown(change.path)}, {change.word}"
+
+
+def _step(instruction: str) -> str:
+    """An instruction on one line, of a length that can be read."""
+    line = " ".join(instruction.split())
+    return shown(line if len(line) <= _WIDE else f"{line[: _WIDE - 3]}...")

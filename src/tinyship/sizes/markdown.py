@@ -138,11 +138,7 @@ def _dead(report: Report) -> str:
 
 def _advice(report: Report) -> str:
     every = sorted(report.advice, key=lambda one: -one.saving)
-    lines = [
-        f"- {size(one.saving)}: {_prose(shown(one.text, 300))}"
-        + (f" {_step(one.instruction)}" if one.instruction.strip() else "")
-        for one in every[:_ADVICE]
-    ]
+    lines = [f"- {size(one.saving)}: {_prose(shown(one.text, 300))}" for one in every[:_ADVICE]]
     return f"**What would make it smaller**\n\n{_list(lines, len(every))}" if lines else ""
 
 

@@ -13,6 +13,7 @@ from tinyship.errors import ImageError
 from tinyship.sizes.image import Image, Layer, diff_ids, instructions, platform
 from tinyship.sizes.layer import Contents
 
+_NAMES = ("io.containerd.image.name", "org.opencontainers.image.ref.name")
 _DEEPEST = 5
 _ODD = "It is damaged, or was altered. Fetch or build it again."
 _FOREIGN = "is not in the image itself, only linked from it"
@@ -61,8 +62,18 @@ def manifest_of(
     if not fitting:
         raise ImageError(f"{name} has no image for {wanted}", hint=f"It has {there}.")
     if len(fitting) > 1:
-        raise ImageError(f"{name} holds several images: {there}", hint="Name one with `--platform`.")
+        if len({made_for for made_for, _ in fitting}) > 1:
+            raise ImageError(f"{name} holds several images: {there}", hint="Name one with `--platform`.")
+        called = ", ".join(sorted({one for descriptor in descriptors for one in names(descriptor)}))
+        hint = f"Those in it: {called or 'they have no names'}. Name one as `{name}@NAME`."
+        raise ImageError(f"{name} holds {len(fitting)} images for {fitting[0][0]}", hint=hint)
     return fitting[0][1]
+
+
+def names(descriptor: Any) -> tuple[str, ...]:
+    """The names that an index gives an image, as image tools write them."""
+    marks = descriptor.get("annotations") if isinstance(descriptor, dict) else None
+    return tuple(str(marks[key]) for key in _NAMES if marks.get(key)) if isinstance(marks, dict) else ()
 
 
 def read(store: Store, manifest: Mapping[str, Any], name: str) -> Image:

@@ -97,10 +97,7 @@ class Stack:
             names = self.folders.get(parent)
             if names and name in names:
                 self._hide(names, parent, name, number, "removed")
-        for folder in contents.opaques:
-            self._folder(folder, number)
-        for path in contents.whiteouts:
-            self._folder(path.rpartition("/")[0], number)
+        self._imply(contents, number)
         self._reserve(contents, number)
         waiting = self._place(contents, number)
         for _ in range(_HOPS):
@@ -109,6 +106,14 @@ class Stack:
             if len(waiting) in {0, before}:
                 break
         self.lost += len(waiting)
+
+    def _imply(self, contents: Contents, number: int) -> None:
+        """Make the folders that whiteouts are in, as graph drivers do; those with an entry of their own will come."""
+        around = {*contents.opaques, *(path.rpartition("/")[0] for path in contents.whiteouts)}
+        if around:
+            coming = {path for path, kind in zip(contents.paths, contents.kinds, strict=True) if kind == FOLDER}
+            for folder in sorted(around - coming):
+                self._folder(folder, number)
 
     def files(self) -> Iterator[File]:
         """What the filesystem shows; the first path of an inode bears its bytes."""

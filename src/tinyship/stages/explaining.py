@@ -53,7 +53,7 @@ def explain(
     """
     opened = opening.read(scope, named, platform=platform, estimated=estimated)
     found = packages.find(opened.account)
-    if asks and programs.installed("syft"):
+    if asks and opened.account.held and programs.installed("syft"):
         found = _with_syft(scope, opened, found)
     advised = advice.advise(opened.account, found, base=opened.base)
     file = _dockerfile(scope, opened, dockerfile)

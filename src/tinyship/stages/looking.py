@@ -26,7 +26,7 @@ class Remote:
         platform: ``os/architecture[/variant]``.
         digest: of its manifest.
         pull: compressed bytes that a pull transfers: config and layers.
-        unique: those of the layers beyond the base image; None where it stands on none of the project's.
+        unique_pull: those of the layers beyond the base image; None where it stands on none of the project's.
         unpacked: of its files on disk; None where not every layer was looked at before.
         layers: how many.
     """
@@ -35,7 +35,7 @@ class Remote:
     platform: str
     digest: str
     pull: int
-    unique: int | None
+    unique_pull: int | None
     unpacked: int | None
     layers: int
 
@@ -103,7 +103,7 @@ def remote(scope: Scope, named: str) -> tuple[Remote, ...]:
                     platform=each.platform,
                     digest=each.digest,
                     pull=each.pull,
-                    unique=sum(layer.size for layer in image.layers[below:]) if below else None,
+                    unique_pull=sum(layer.size for layer in image.layers[below:]) if below else None,
                     unpacked=sum(known[layer] for layer in chain) if all(layer in known for layer in chain) else None,
                     layers=len(image.layers),
                 )

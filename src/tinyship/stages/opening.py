@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tinyship import credentials, reference
@@ -101,6 +101,12 @@ def read(scope: Scope, named: str, *, platform: str = "", estimated: bool = Fals
     raise ImageError(f"there is no image {named}: {places} is called so", hint=hint)
 
 
+def is_any_images(named: str) -> bool:
+    """Whether a name means the same whichever image of a project asks: no stage, no tag and no revision of one."""
+    scheme = named.partition(":")[0]
+    return scheme in {"file", "registry"} or (scheme not in _SCHEMES and any(mark in named for mark in "/:@"))
+
+
 def _ways(named: str) -> tuple[str, ...]:
     """Where a name without a scheme may lead; a word alone is not looked for at Docker Hub."""
     if named.startswith((".", "/", "~")) or named.partition("@")[0].endswith(_SUFFIXES):
@@ -156,8 +162,9 @@ def _from_file(scope: Scope, named: str, platform: str, estimated: bool) -> Open
     else:
         pieces = layout.pieces(path)
         image = archive.read(pieces, str(path), wanted=wanted, platform=platform, estimated=estimated)
-    found = account.take(image)
-    return _opened(scope, found, "file", path=path)
+    if wanted:
+        image = replace(image, name=f"{path}@{wanted}")
+    return _opened(scope, account.take(image), "file", path=path)
 
 
 def _from_git(scope: Scope, named: str, platform: str, estimated: bool) -> Opened | None:

@@ -11,7 +11,8 @@ from tinyship.engine import images
 from tinyship.engine.images import Image
 from tinyship.errors import BudgetExceeded, TinyshipError
 from tinyship.events import Notice
-from tinyship.sizes import budgets, diff, explain
+from tinyship.sizes import budgets, explain
+from tinyship.sizes import diff as differences
 from tinyship.sizes.account import Account
 from tinyship.sizes.budgets import Broken
 from tinyship.sizes.diff import Diff
@@ -73,10 +74,12 @@ def now(scope: Scope, *, estimated: bool = False) -> Weighed:
     return Weighed(with_notes(table, limits, broken), broken)
 
 
-def exceeded(broken: Sequence[Broken], rows: tuple[Row, ...], image: str) -> BudgetExceeded:
+def exceeded(
+    broken: Sequence[Broken], rows: tuple[Row, ...], image: str, *, diff: Diff | None = None
+) -> BudgetExceeded:
     """The error that says which budgets an image breaks, and why."""
     lines = [line for one in broken for line in one.lines()]
-    return BudgetExceeded(len(broken), lines, rows, stage="release", image=image)
+    return BudgetExceeded(len(broken), lines, rows, diff=diff, stage="release", image=image)
 
 
 def released(scope: Scope) -> str:
@@ -112,7 +115,7 @@ def explained(scope: Scope, broken: Sequence[Broken], earlier: Callable[[Row], s
             continue
         before = account_of(earlier(one.row)) if one.limit == "growth" else None
         base, _ = explain.base_layers(account, bases(scope))
-        compared = diff.compare(before, account) if before else None
+        compared = differences.compare(before, account) if before else None
         found.append(budgets.explained(one, account, base=base, diff=compared))
     return tuple(found)
 
@@ -151,8 +154,8 @@ def _note(row: Row, table: tuple[Row, ...], limits: Sequence[Budget], broken: Se
     for limit in limits:
         if limit.stage == row.stage:
             said = budgets.describe(limit).partition(": ")[2]
-            bad = any(one.row.image == row.image and one.budget == limit for one in broken)
-            notes.append(f"budget {said}: {'BROKEN' if bad else 'ok'}")
+            bad = [one.limit for one in broken if one.row.image == row.image and one.budget == limit]
+            notes.append(f"budget {said}: " + (f"BROKEN ({', '.join(bad)})" if bad else "ok"))
     return "; ".join(notes)
 
 

@@ -8,11 +8,13 @@ from contextlib import suppress
 
 from tinyship import state
 from tinyship.engine import images
+from tinyship.engine.ahead import ahead
 from tinyship.engine.images import Image
 from tinyship.errors import TinyshipError
 from tinyship.events import Transfer
 from tinyship.sizes import account, archive
 from tinyship.sizes.account import Account
+from tinyship.sizes.image import Image as Layers
 from tinyship.stages.scope import Scope
 
 _FILE = "layers.json"
@@ -54,7 +56,10 @@ def read(scope: Scope, image: Image, *, name: str = "", platform: str = "", esti
     name = name or (image.tags[0] if image.tags else image.id)
     if not platform and scope.engine.containerd_store:
         platform = f"{image.os}/{image.architecture}"
-    pieces = told(scope, images.saved(scope.engine, image.id), name)
+    if not image.layers:  # which some engines cannot save
+        config = {"config": {"Labels": image.labels}, "os": image.os, "architecture": image.architecture}
+        return account.take(Layers(name, image.id, f"{image.os}/{image.architecture}", config, ()))
+    pieces = told(scope, ahead(images.saved(scope.engine, image.id)), name)
     found = account.take(archive.read(pieces, name, platform=platform, estimated=estimated))
     remember(scope, found)
     return found
@@ -69,6 +74,7 @@ def told(scope: Scope, pieces: Iterable[bytes], name: str, *, label: str = "laye
         total: bytes that will come; 0 where that is not known.
     """
     count = last = 0
+    scope.events(Transfer(label, "reading", 0, total, image=name))  # it may take the engine long to begin
     for piece in pieces:
         yield piece
         count += len(piece)

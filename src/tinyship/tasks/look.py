@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from tinyship.tasks.session import Session
 
 _PLATFORM = "Which image, where there are several: os/architecture, like linux/arm64."
-_TOP = "How many entries each part shows; 0 for all."
+_TOP = "How many entries each part shows, but for instructions, which are all shown; 0 for all."
 
 
 @task(
@@ -54,6 +54,9 @@ def explain(
     from tinyship.plan import Action
     from tinyship.stages import explaining
     from tinyship.stages.explaining import Explanation
+    from tinyship.stages.opening import is_any_images
+
+    _check(top)
 
     def show(done: list[Explanation]) -> None:
         for one in done:
@@ -66,6 +69,7 @@ def explain(
             scope, image, platform=platform, estimated=estimate, dockerfile=dockerfile, asks=ask
         ),
         show,
+        once=is_any_images(image),
     )
 
 
@@ -94,6 +98,9 @@ def diff(session: Session, before: str, after: str, platform: str = "", top: int
     from tinyship.plan import Action
     from tinyship.sizes.diff import Diff
     from tinyship.stages import looking
+    from tinyship.stages.opening import is_any_images
+
+    _check(top)
 
     def show(done: list[Diff]) -> None:
         for one in done:
@@ -104,6 +111,7 @@ def diff(session: Session, before: str, after: str, platform: str = "", top: int
         lambda scope: pipeline.plan(scope, "size.diff", (Action("compare", after, f"with {before}"),)),
         lambda scope: looking.compare(scope, before, after, platform=platform),
         show,
+        once=is_any_images(before) and is_any_images(after),
     )
 
 
@@ -116,8 +124,8 @@ def remote(session: Session, image: str, json: bool = False) -> None:
     """Show what a pull would transfer, without pulling.
 
     A row for each platform, from the manifests alone. `pull`: compressed bytes
-    of config and layers. `unique`: those of the layers beyond this project's
-    base image. `unpacked`: bytes of the files on disk, known where every layer
+    of config and layers. `unique pull`: those of the layers beyond this
+    project's base image. `unpacked`: bytes of the files on disk, known where every layer
     was looked at here before. Attestations are no images, and not counted.
     """
     from tinyship import pipeline
@@ -135,6 +143,7 @@ def remote(session: Session, image: str, json: bool = False) -> None:
         lambda scope: pipeline.plan(scope, "size.remote", (Action("ask", image),)),
         lambda scope: looking.remote(scope, image),
         show,
+        once=True,
     )
 
 
@@ -167,6 +176,7 @@ def report(
     from tinyship.sizes.report.page import page
     from tinyship.sizes.report.report import Report
     from tinyship.stages import reporting
+    from tinyship.stages.opening import is_any_images
 
     path = session.project.root / out
 
@@ -183,4 +193,12 @@ def report(
         lambda scope: pipeline.plan(scope, "size.report", (Action("write", out, f"of {image}"),)),
         lambda scope: reporting.gather(scope, image, against=against, asks=ask),
         show,
+        once=is_any_images(image),
     )
+
+
+def _check(top: int) -> None:
+    from tinyship.errors import ConfigError
+
+    if top < 0:
+        raise ConfigError(f"`--top={top}`: it is 0 or more")

@@ -43,7 +43,12 @@ class Session:
         return replace(self, project=replace(self.project, images=images)) if given else self
 
     def run(
-        self, plan: Callable[[Scope], Plan], act: Callable[[Scope], Any], show: Callable[[list[Any]], None]
+        self,
+        plan: Callable[[Scope], Plan],
+        act: Callable[[Scope], Any],
+        show: Callable[[list[Any]], None],
+        *,
+        once: bool = False,
     ) -> None:
         """Plan or act for each image, then show what came of it.
 
@@ -51,8 +56,10 @@ class Session:
             plan: what would be done to one image; shown, and the end of it, in a dry run.
             act: does it.
             show: gets what ``act`` returned, one entry an image.
+            once: for the first image only, because it would be the same for the others.
         """
-        with self.project.scopes() as scopes:
+        with self.project.scopes() as every:
+            scopes = every[:1] if once else every
             if self.dry:
                 self.plans(plan(scope) for scope in scopes)
                 return
@@ -98,5 +105,11 @@ def _open(context: Context, image: str, console: Console) -> Session:
 
 def _as_data(error: TinyshipError) -> dict[str, Any]:
     names = ("message", "hint", "stage", "image", "tail", "source")
-    rows = {"images": error.rows} if isinstance(error, BudgetExceeded) else {}
-    return {"kind": type(error).__name__, **{name: getattr(error, name) for name in names}, **rows}
+    found = {"kind": type(error).__name__, **{name: getattr(error, name) for name in names}}
+    if isinstance(error, BudgetExceeded):
+        from tinyship.console.looks import diff_data
+
+        found["images"] = error.rows
+        if error.diff:
+            found["diffs"] = [diff_data(error.diff, 0)]
+    return found

@@ -65,7 +65,7 @@ def table(
             session.console.say("none of this project's images is in the engine: `invoke release` makes them")
         for one in done if compare else ():
             if one.broken:
-                raise size.exceeded(one.broken, one.rows, one.rows[-1].image)
+                raise size.exceeded(one.broken, one.rows, one.rows[-1].image, diff=one.diff)
         session.console.result(looks.weighed_data(done))
 
     session.run(

@@ -262,12 +262,17 @@ def test_long_values_are_cut() -> None:
         ({"version": {"literal": date(2024, 1, 31)}}, "version.literal", '"2024-01-31"'),
         ({"network": True}, "network", "true"),
         ({"release": {"run": {"ports": [8080]}}}, "release.run.ports[0]", "8080"),
-        ({"size": {"budgets": [{"unpacked": 40}]}}, "size.budgets[0].unpacked", "40"),
     ],
 )
 def test_numbers_for_text(section: Any, key: str, shown: str) -> None:
     """YAML makes numbers and dates of what was meant as text: quote it."""
     assert error(section) == f"0.yaml: `tinyship.{key}` is `{shown}`, but text is expected: quote it"
+
+
+def test_sizes_as_bare_numbers() -> None:
+    """`dead: 0` is a limit and needs no quotes; what is left out is none."""
+    (budget,) = loaded({"size": {"budgets": [{"dead": 0, "unpacked": 40_000_000}]}}).settings.size.budgets
+    assert (budget.dead, budget.unpacked, budget.pull, budget.growth) == ("0", "40000000", "", "")
 
 
 @pytest.mark.parametrize(("value", "shown"), [(1.5, "1.5"), ("1.5", '"1.5"')])

@@ -198,6 +198,14 @@ def test_opaque_folder_with_new_content(first: bool) -> None:
     assert account.dead == (Dead("d/old", 100, 0, 1, "folder emptied"),)
 
 
+def test_folder_made_anew_where_a_link_was() -> None:
+    """`RUN rm link && mkdir link`: nothing is written below the link, whatever the order of the entries."""
+    for entries in ([folder("d/sym"), opaque("d/sym"), file("d/sym/f", 3)], [opaque("d/sym"), folder("d/sym")]):
+        found = accounted(layer(folder("d"), symlink("d/sym", "/b"), file("b/x", 5)), layer(*entries))
+        assert found.notices == ()
+        assert [(one.path, one.size, one.cause) for one in found.dead] == [("d/sym", 2, "replaced")]
+
+
 def test_opaque_root() -> None:
     """All layers below can be hidden at once."""
     account = accounted(layer(file("a", 1), file("d/b", 2)), layer(opaque(""), file("c", 3)))

@@ -122,7 +122,7 @@ def test_several_images_of_a_layout() -> None:
         image(LAYERS, org_opencontainers_image_ref_name="one"), image(LAYERS[:1], io_containerd_image_name="two")
     )
     assert read(files, wanted="two").id == sha256(config(LAYERS[:1]))
-    with pytest.raises(ImageError, match="holds several images"):
+    with pytest.raises(ImageError, match="holds 2 images for linux/amd64\n  Those in it: one, two"):
         read(files)
     with pytest.raises(ImageError, match="no image three") as error:
         read(files, wanted="three")
