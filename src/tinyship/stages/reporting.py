@@ -80,8 +80,11 @@ def _diff(scope: Scope, opened: Opened, against: str, *, ours: bool) -> Diff | N
     last = history.before(scope) if ours else None
     if not last or last.commit == scope.revision.commit:
         return None
+    named = f"git:{last.commit}" if last.commit else last.version
     try:
-        return looking.difference(scope, last.version, opened.account)
+        found = looking.difference(scope, named, opened.account)
+        # A tag that was moved gives two releases one name.
+        return replace(found, before=f"{found.before} of {last.commit[:7]}") if found.before == found.after else found
     except TinyshipError as error:
         scope.events(Notice(f"what differs from {last.version} is not known: {error.message}", "warning"))
         return None
