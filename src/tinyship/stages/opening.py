@@ -207,14 +207,18 @@ def _from_registry(scope: Scope, named: str, platform: str, estimated: bool) -> 
     except ConfigError as error:
         raise ImageError(f"there is no image {named}", hint=error.hint) from None
     credential = credentials.find(wanted.host)
-    with Repository.open(named, credential=credential) as repository:
+    with (
+        scope.stage("size", named, "reading its layers") as outcome,
+        Repository.open(named, credential=credential) as repository,
+    ):
         there = remote.find(repository, wanted.manifest, platform=platform)
         layers = [
             (_pulled(scope, repository, one, named), one.size, compression.of_media_type(one.media_type))
             for one in there.layers
         ]
         digest = str(there.manifest["config"]["digest"])
-    found = account.take(oci.assembled(named, digest, there.config, layers))
+        found = account.take(oci.assembled(named, digest, there.config, layers))
+        outcome.word = "read"
     return _opened(scope, found, "registry", pull=there.pull)
 
 

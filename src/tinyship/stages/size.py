@@ -53,8 +53,8 @@ def rows(
     present = [(stage, name, image) for stage, name, image in found if image]
     # The highest first: when its layers are known, so are those of the images that it stands on.
     sizes = {
-        image.id: weighing.unpacked(scope, image)
-        for _, _, image in sorted(present, key=lambda one: len(one[2].layers), reverse=True)
+        image.id: weighing.unpacked(scope, image, name=name)
+        for _, name, image in sorted(present, key=lambda one: len(one[2].layers), reverse=True)
     }
     weighed = [(stage, name, image, sizes[image.id]) for stage, name, image in present]
     bases = [(image, unpacked) for stage, _, image, unpacked in weighed if stage == "base"]

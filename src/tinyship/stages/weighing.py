@@ -23,12 +23,16 @@ _MOST = 5000
 """Layers whose sizes are remembered."""
 
 
-def unpacked(scope: Scope, image: Image) -> int:
+def unpacked(scope: Scope, image: Image, *, name: str = "") -> int:
     """The bytes of an image's files on disk, all layers, the same in every engine and image store.
 
     Engines' own numbers are not: graph drivers leave out links in layers that BuildKit made, the containerd store
     counts whole blocks, Podman something else. So the layers are read, once: a layer is what its digest says, and its
     size is remembered.
+
+    Args:
+        image: the image; of several platforms, the engine's own counts.
+        name: for people; its first tag where it is left out.
 
     Raises:
         EngineError: the image is gone.
@@ -37,7 +41,7 @@ def unpacked(scope: Scope, image: Image) -> int:
     sizes = known(scope)
     if all(layer in sizes for layer in image.layers):
         return sum(sizes[layer] for layer in image.layers)
-    return read(scope, image).unpacked
+    return read(scope, image, name=name).unpacked
 
 
 def read(scope: Scope, image: Image, *, name: str = "", platform: str = "", estimated: bool = False) -> Account:
@@ -59,8 +63,10 @@ def read(scope: Scope, image: Image, *, name: str = "", platform: str = "", esti
     if not image.layers:  # which some engines cannot save
         config = {"config": {"Labels": image.labels}, "os": image.os, "architecture": image.architecture}
         return account.take(Layers(name, image.id, f"{image.os}/{image.architecture}", config, ()))
-    pieces = told(scope, ahead(images.saved(scope.engine, image.id)), name)
-    found = account.take(archive.read(pieces, name, platform=platform, estimated=estimated))
+    with scope.stage("size", name, "reading its layers") as outcome:
+        pieces = told(scope, ahead(images.saved(scope.engine, image.id)), name)
+        found = account.take(archive.read(pieces, name, platform=platform, estimated=estimated))
+        outcome.word = "read"
     remember(scope, found)
     return found
 
@@ -74,7 +80,6 @@ def told(scope: Scope, pieces: Iterable[bytes], name: str, *, label: str = "laye
         total: bytes that will come; 0 where that is not known.
     """
     count = last = 0
-    scope.events(Transfer(label, "reading", 0, total, image=name))  # it may take the engine long to begin
     for piece in pieces:
         yield piece
         count += len(piece)
