@@ -24,6 +24,7 @@ from tinyship.codes import without_codes
         ("bell\x07 back\x08 nul\x00 del\x7f", "bell back nul del"),
         ("\x9b31mc1", "31mc1"),
         ("cut \x1b", "cut "),
+        ("turned \u202egnp.exe\u2066", "turned gnp.exe"),
     ],
 )
 def test_without_codes(text: str, shown: str) -> None:
