@@ -33,6 +33,18 @@ def test_readme_lists_every_task() -> None:
     assert named == typed
 
 
+@pytest.mark.parametrize("page", sorted((ROOT / "docs").glob("*.md")), ids=lambda page: page.stem)
+def test_pages_name_tasks_and_flags_that_there_are(page: Path) -> None:
+    """Each `invoke TASK --flag` of a page is one."""
+    ours = tinyship.collection()
+    for words in re.findall(r"(?:`|\$ )invoke ((?:[a-z]+(?:\.[a-z]+)*)(?: [^`|#\n]*)?)", page.read_text()):
+        name, *rest = words.split()
+        assert name in ours.task_names or name in ours.collections, words
+        known = {flag for argument in ours[name].get_arguments() for flag in argument.names}
+        for flag in (word.removeprefix("--").partition("=")[0] for word in rest if word.startswith("--")):
+            assert flag.replace("-", "_") in known or flag in known, f"{name} has no --{flag}"
+
+
 @pytest.mark.parametrize("text", [README, MAKE], ids=["README", "from-make"])
 def test_config_blocks_are_valid(text: str, tmp_path: Path) -> None:
     """Every block of YAML in the documents is a config that loads."""

@@ -31,6 +31,22 @@ def loaded(code: str) -> set[str]:
     return set(done.stdout.split())
 
 
+def test_sizes_need_nothing_of_the_rest() -> None:
+    """`tinyship.sizes` is a library of its own: no Invoke, no engine, no registry, no git, no terminal."""
+    script = (
+        "import pkgutil, sys, tinyship.sizes as sizes\n"
+        "for module in pkgutil.walk_packages(sizes.__path__, 'tinyship.sizes.'):\n"
+        "    if not module.name.endswith('__main__'): __import__(module.name)\n"
+        "print(*sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    loaded = {name.partition(".")[0] for name in done.stdout.split()}
+    ours = {name for name in done.stdout.split() if name.startswith("tinyship.")}
+    assert "tinyship.sizes.account" in ours
+    assert not loaded & {"invoke", "docker", "requests", "dxf", "git", "rich", "plotly"}
+    assert not [name for name in ours if name.startswith(("tinyship.engine", "tinyship.registry", "tinyship.tasks"))]
+
+
 def test_mounting_loads_only_the_adapters() -> None:
     """`invoke --list` pays for the task adapters and for nothing below them."""
     ours = {name for name in loaded("import tinyship; tinyship.collection()") if name.startswith("tinyship")}

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from tinyship.tasks.session import Session
 
 _PLATFORM = "Which image, where there are several: os/architecture, like linux/arm64."
-_TOP = "How many entries each part shows, but for instructions, which are all shown; 0 for all."
+_TOP = "How many entries each part shows, 10 by itself, 0 for all; instructions are all shown."
 
 
 @task(
@@ -40,7 +40,7 @@ def explain(
     By instruction, folder, package and file, largest first; dead bytes apart,
     each with the instruction that wrote it and the one that hid it. Sizes are
     unpacked bytes: files on disk. Advice comes from what is in the layers, with
-    the bytes that it saves.
+    the bytes that it saves: `invoke size.explain release`.
 
     The image may be made by any tool. It is named by a stage (`base`, `build`,
     `release`); a tag of this project's image (`1.4.0`); a reference or an id in
@@ -125,8 +125,9 @@ def remote(session: Session, image: str, json: bool = False) -> None:
 
     A row for each platform, from the manifests alone. `pull`: compressed bytes
     of config and layers. `unique pull`: those of the layers beyond this
-    project's base image. `unpacked`: bytes of the files on disk, known where every layer
-    was looked at here before. Attestations are no images, and not counted.
+    project's base image. `unpacked`: bytes of the files on disk, known where
+    every layer was looked at here before. Attestations are no images, and not
+    counted.
     """
     from tinyship import pipeline
     from tinyship.console import looks
