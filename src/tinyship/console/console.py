@@ -88,8 +88,9 @@ class Console:
     def sizes(self, rows: Sequence[Row]) -> None:
         """The size table; apart from the progress, where there was any."""
         if rows:
-            space = ("",) if self._display else ()
-            self.lines((*space, *tables.sizes(rows), *space))
+            self._space()
+            self.lines(tables.sizes(rows))
+            self._space()
 
     def history(self, trends: Sequence[Trend]) -> None:
         """The histories of images, with an empty line between them."""
@@ -112,6 +113,11 @@ class Console:
         """Lines of the result, as they are."""
         for line in () if self._json else lines:
             self._out.line(line)
+
+    def _space(self) -> None:
+        """An empty line between progress and result, where one comes after the other."""
+        if self._display and not self._json:
+            self._err.line("")
 
     def _make_display(self) -> Display:
         if not self._live:

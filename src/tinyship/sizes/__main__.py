@@ -35,6 +35,8 @@ def main(words: list[str]) -> int:
     except BrokenPipeError:  # whoever read has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except KeyboardInterrupt:
+        return 130
     except ImageError as error:
         sys.stderr.write(f"error: {error}\n")
         return error.exit_code

@@ -131,7 +131,7 @@ def largest_folders(every: Mapping[str, Folder], most: int) -> tuple[Folder, ...
         if path:
             above = path.rpartition("/")[0]
             inner[above] = max(inner.get(above, 0), folder.held)
-    telling = (folder for path, folder in every.items() if path and folder.held > 1.05 * inner.get(path, 0))
+    telling = (folder for path, folder in every.items() if folder.held > 1.05 * inner.get(path, 0))
     return tuple(sorted(telling, key=lambda folder: (-folder.held, folder.path))[:most])
 
 

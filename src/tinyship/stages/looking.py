@@ -6,7 +6,9 @@ from dataclasses import dataclass, replace
 
 from tinyship import credentials, record, reference
 from tinyship.engine import images
+from tinyship.engine.images import Image
 from tinyship.errors import TinyshipError
+from tinyship.events import Notice
 from tinyship.registry import images as registry_images
 from tinyship.registry.client import Repository
 from tinyship.sizes import budgets, diff, explain, packages
@@ -47,7 +49,9 @@ def against(scope: Scope, named: str, *, estimated: bool = False) -> Weighed:
         ImageError: there is no release, or no such image.
     """
     latest = f"{scope.settings.image}:local"
-    released = latest if images.find(scope.engine, latest) else size.released(scope)
+    there = images.find(scope.engine, latest)
+    released = latest if there else size.released(scope)
+    _warn_of_stale(scope, there)
     ours = opening.read(scope, f"engine:{released}", estimated=estimated)
     theirs = opening.read(scope, named, estimated=estimated)
     before = (record.Sizes("release", named, theirs.account.unpacked, theirs.pull, theirs.unique, 0),)
@@ -59,6 +63,15 @@ def against(scope: Scope, named: str, *, estimated: bool = False) -> Weighed:
         for one in budgets.broken(limits, rows, before)
     )
     return Weighed(size.with_notes(rows, limits, broken), broken, compared)
+
+
+def _warn_of_stale(scope: Scope, there: Image | None) -> None:
+    """Say so where what was built last is not of this commit."""
+    made_of = there.labels.get("org.opencontainers.image.revision", "") if there else ""
+    now = scope.revision.commit
+    if made_of and now and made_of != now:
+        text = f"what is measured was made of {made_of[:7]}, and HEAD is {now[:7]}: `invoke release` makes it anew"
+        scope.events(Notice(text, "warning"))
 
 
 def compare(scope: Scope, before: str, after: str, *, platform: str = "") -> Diff:

@@ -44,7 +44,9 @@ def gather(scope: Scope, named: str = "release", *, against: str = "", asks: boo
 def of_comparison(scope: Scope, weighed: size.Weighed, against: str) -> Report:
     """What a comment tells of what is in the engine, against another image."""
     found = explaining.explain(scope, f"engine:{weighed.rows[-1].image}")
-    diff = weighed.diff and replace(weighed.diff, before=against)
+    diff = weighed.diff
+    if diff and diff.before != against:  # a branch stands for the release that it is, or stands on
+        diff = replace(diff, before=f"{against} ({diff.before})")
     return _report(scope, found, weighed.rows, broken=weighed.broken, diff=diff)
 
 

@@ -153,7 +153,7 @@ def remote(session: Session, image: str, json: bool = False) -> None:
     help={
         "image": "The image, named as `size.explain` takes it; the release where it is left out.",
         "against": "Compare it with this image, named so too; with the last release where it is left out.",
-        "out": "The file, relative to the project; .tinyship/size.html where it is left out.",
+        "out": "The file, relative to the project, .tinyship/size.html by itself; of several images, -1, -2 and so on.",
         "ask": "Ask syft for packages, and hadolint for lines of the Dockerfile, where they are installed.",
     },
 )

@@ -45,13 +45,15 @@ def table(
 
     if markdown and not compare:
         raise ConfigError("`--markdown` goes with `--compare`")
+    if markdown and json:
+        raise ConfigError("`--markdown` and `--json` exclude each other")
 
     def act(scope: Scope) -> Weighed:
         if not compare:
             return size.now(scope, estimated=estimate)
         found = looking.against(scope, compare, estimated=estimate)
         if markdown:
-            text = summary(reporting.of_comparison(scope, found, compare), against=compare)
+            text = summary(reporting.of_comparison(scope, found, compare))
             session.console.lines(text.splitlines())
         return found
 

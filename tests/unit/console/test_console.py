@@ -63,7 +63,7 @@ def everything(console: Console) -> None:
 
 
 def test_progress_and_results_go_apart() -> None:
-    """Events go to standard error, everything else to standard output."""
+    """Events go to standard error, everything else to standard output, empty lines between them to the former."""
     both = Both()
     everything(both.console)
     assert both.err.splitlines() == [
@@ -71,8 +71,11 @@ def test_progress_and_results_go_apart() -> None:
         "app | red",
         "build foo:build: built (1.0 s)",
         "warning: mind this",
+        "",
+        "",
     ]
     assert both.out.startswith("größe\n")
+    assert "" not in both.out.splitlines()
     assert "{" not in both.out
 
 
