@@ -63,8 +63,15 @@ class Packages:
 
 
 def sizes(found: Packages) -> Mapping[str, tuple[str, int]]:
-    """Version and live bytes of every package, by its name."""
-    return {one.name: (one.version, one.size) for one in found.packages}
+    """Version and live bytes of every package, by name and manager; of one that is there several times, all of them."""
+    sums: dict[str, tuple[str, int]] = {}
+    for one in sorted(found.packages, key=lambda one: one.version):
+        name = f"{one.name} ({one.manager})"
+        versions, size = sums.get(name, ("", 0))
+        known = versions.split(", ") if versions else []
+        joined = versions if one.version in known else ", ".join((*known, one.version))
+        sums[name] = (joined, size + one.size)
+    return sums
 
 
 def find(account: Account) -> Packages:

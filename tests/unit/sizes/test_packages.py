@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib.metadata
 import subprocess
+from array import array
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +15,7 @@ from hypothesis import strategies as some
 from small_images import of, taken, tar
 
 from tinyship.sizes.account import Account
-from tinyship.sizes.packages import Package, Packages, find
+from tinyship.sizes.packages import Package, Packages, find, sizes
 
 STATUS = "var/lib/dpkg/status"
 
@@ -252,3 +254,12 @@ def test_any_database(texts: dict[str, bytes]) -> None:
     """Whatever the databases hold: nothing breaks, and every byte is counted once."""
     account = taken([tar({**texts, "d/f": b"12345"}, {"l": "d", "m": "l/../m"})])
     sums(account, find(account))
+
+
+def test_sizes_by_name_and_manager() -> None:
+    """Packages of one name are told apart by their manager; several versions of one are one entry."""
+    six = Package("six", "1.16", "dpkg", 10, 1, 0)
+    found = Packages(
+        (six, replace(six, manager="npm", version="2"), replace(six, manager="npm", size=5)), array("l"), six
+    )
+    assert sizes(found) == {"six (dpkg)": ("1.16", 10), "six (npm)": ("1.16, 2", 15)}
