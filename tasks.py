@@ -33,12 +33,15 @@ def types(c: Context) -> None:
 )
 def run_tests(c: Context, fast: bool = False, k: str = "") -> None:
     """Check style and types, and run all tests."""
-    if not k:
-        lint(c)
-        types(c)
     marks = "not slow and not engine" if fast else "not slow"
-    chosen = f' -k "{k}"' if k else ""
-    c.run(f'{_PYTHON} -m pytest -q -m "{marks}"{chosen}', echo=True)
+    if k:
+        c.run(f'{_PYTHON} -m pytest -q -m "{marks}" -k "{k}"', echo=True)
+        return
+    lint(c)
+    types(c)
+    c.run(f'{_PYTHON} -m pytest -q -m "{marks}" -n auto tests/unit', echo=True)
+    # One by one: they share an engine and a registry.
+    c.run(f'{_PYTHON} -m pytest -q -m "{marks}" tests/integration', echo=True)
 
 
 @task
