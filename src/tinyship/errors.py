@@ -194,7 +194,7 @@ class BudgetExceeded(TinyshipError):
         count: of the limits that are broken.
         lines: what each says, and its causes.
         rows: the size table, as it would have been shown.
-        diff: what differs from the image that it was compared with; None where it was not.
+        diffs: what differs from the images that they were compared with, where they were.
     """
 
     def __init__(
@@ -203,14 +203,14 @@ class BudgetExceeded(TinyshipError):
         lines: Sequence[str],
         rows: Sequence[Row],
         *,
-        diff: Diff | None = None,
+        diffs: Sequence[Diff] = (),
         stage: str = "",
         image: str = "",
     ) -> None:
         many = f"{count} budgets are broken" if count > 1 else "a budget is broken"
         super().__init__(many, tail=lines, hint="Make it smaller, or raise `size.budgets`.", stage=stage, image=image)
         self.rows = tuple(rows)
-        self.diff = diff
+        self.diffs = tuple(diffs)
 
 
 class Refused(TinyshipError):

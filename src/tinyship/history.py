@@ -45,6 +45,7 @@ class Entry:
         recorded: when it was released, RFC 3339; empty where unknown.
         digest: of its manifest in a registry; empty until it was pushed.
         sizes: of each image of the pipeline.
+        id: the engine's id of the image; empty where not known.
     """
 
     image: str
@@ -54,6 +55,7 @@ class Entry:
     recorded: str
     digest: str
     sizes: tuple[Sizes, ...]
+    id: str = ""
 
     @property
     def key(self) -> Key:
@@ -94,7 +96,16 @@ def now() -> str:
 def of_release(release: Release, recorded: str) -> Entry:
     """The entry of a release that the record has."""
     digest = release.pushed[0].digest if release.pushed else ""
-    return Entry(release.image, release.version, release.commit, release.created, recorded, digest, release.sizes)
+    return Entry(
+        image=release.image,
+        version=release.version,
+        commit=release.commit,
+        created=release.created,
+        recorded=recorded,
+        digest=digest,
+        sizes=release.sizes,
+        id=release.id,
+    )
 
 
 def of_record(release: Release | None) -> tuple[Entry, ...]:
@@ -248,7 +259,7 @@ def _order(entry: Entry) -> tuple[datetime, bool]:
 
 def is_sound(entry: Entry) -> bool:
     """Whether an entry from elsewhere can be sorted, and shown on a terminal."""
-    texts = [entry.image, entry.version, entry.digest]
+    texts = [entry.image, entry.version, entry.digest, entry.id]
     numbers = []
     for sizes in entry.sizes:
         texts += [sizes.stage, sizes.image]

@@ -34,7 +34,7 @@ def explanation(found: Explanation, top: int) -> Iterator[str]:
         top: entries of each part; 0 for all.
     """
     opened, account = found.opened, found.opened.account
-    yield f"{account.image.name} ({account.image.platform or 'no platform'}, from {_PLACES[opened.where]})"
+    yield shown(f"{account.image.name} ({account.image.platform or 'no platform'}, from {_PLACES[opened.where]})")
     yield from _indented(_headline(opened))
     yield from _steps(found, top)
     folders = explain.largest_folders(explain.folders(account), top or sys.maxsize)
@@ -66,7 +66,7 @@ def explanation(found: Explanation, top: int) -> Iterator[str]:
         if top and len(found.advice) > top:
             yield f"  and {len(found.advice) - top} more"
     for notice in (*account.notices, *found.packages.notices, *found.notices):
-        yield f"note: {notice}"
+        yield f"note: {shown(notice)}"
 
 
 def explanation_data(found: Explanation, top: int) -> dict[str, Any]:
@@ -122,7 +122,7 @@ def diff(found: Diff, top: int) -> Iterator[str]:
     Args:
         top: entries of each part; 0 for all.
     """
-    yield f"{found.after} against {found.before}"
+    yield shown(f"{found.after} against {found.before}")
     yield from _indented(
         table(
             ("", "before", "after", "change"),
@@ -195,7 +195,14 @@ def weighed_data(done: Sequence[Weighed]) -> dict[str, Any]:
 def remote(rows: Sequence[Remote]) -> tuple[str, ...]:
     """What a registry says of an image."""
     cells = [
-        (row.platform or "-", size(row.pull), known(row.unique_pull), known(row.unpacked), str(row.layers), row.digest)
+        (
+            shown(row.platform) or "-",
+            size(row.pull),
+            known(row.unique_pull),
+            known(row.unpacked),
+            str(row.layers),
+            row.digest,
+        )
         for row in rows
     ]
     columns = ("platform", "pull", "unique pull", "unpacked", "layers", "digest")
@@ -248,7 +255,7 @@ def _advice(every: Sequence[Advice]) -> Iterator[str]:
     for one in every:
         where = ", ".join((*one.lint, *((f"line {one.line}",) if one.line else ())))
         where = f" [{where}]" if where else ""
-        yield f"  {size(one.saving).rjust(width)}  {one.text}{where}"
+        yield f"  {size(one.saving).rjust(width)}  {shown(one.text)}{where}"
         for path in one.paths[:2]:
             yield f"  {'':{width}}  /{shown(path)}"
 
@@ -269,7 +276,10 @@ def _part(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], top
         return
     yield ""
     yield title
-    yield from _indented(table(columns, _first(rows, top), right=columns[:-1]))
+    # Whatever an image holds is another's text, and no terminal's command.
+    yield from _indented(
+        table(columns, [[shown(cell) for cell in row] for row in _first(rows, top)], right=columns[:-1])
+    )
     if top and len(rows) > top:
         yield f"  and {len(rows) - top} more"
 

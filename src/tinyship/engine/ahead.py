@@ -8,12 +8,14 @@ from threading import Event, Thread
 
 _PIECE = 1 << 19
 _PIECES = 16
+_PATIENCE = 20
 
 
 def ahead(pieces: Iterable[bytes]) -> Iterator[bytes]:
     """The same bytes in pieces of half a megabyte or more, of which at most sixteen wait.
 
-    What the stream raises is raised here, after what came before it.
+    What the stream raises is raised here, after what came before it. Who leaves early waits a second at most; a stream
+    that stands still is left to its thread.
     """
     queue: Queue[bytes | BaseException | None] = Queue(_PIECES)
     left = Event()
@@ -26,9 +28,11 @@ def ahead(pieces: Iterable[bytes]) -> Iterator[bytes]:
             yield found
     finally:
         left.set()
-        while thread.is_alive():  # it may wait for room
+        for _ in range(_PATIENCE):
+            if not thread.is_alive():
+                break
             try:
-                queue.get_nowait()
+                queue.get_nowait()  # it may wait for room
             except Empty:
                 thread.join(0.05)
 

@@ -86,6 +86,15 @@ def broken(budgets: Iterable[Budget], rows: Iterable[Row], before: Sequence[Weig
     )
 
 
+def unchecked(budget: Budget, row: Row, before: Sequence[Weighed]) -> tuple[str, ...]:
+    """The limits of a budget that cannot be held against a row: a size is not known, or nothing came before."""
+    unknown = [key for key in _SIZES if getattr(budget, key) and getattr(row, key) is None]
+    last = before_of(row, before)
+    if budget.growth and (last is None or last.unpacked is None):
+        unknown.append("growth")
+    return tuple(unknown)
+
+
 def explained(found: Broken, account: Account, *, base: int, diff: Diff | None) -> Broken:
     """A broken limit with its largest causes.
 

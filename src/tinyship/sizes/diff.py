@@ -198,6 +198,6 @@ def _by_size(gains: Iterable[Gain]) -> tuple[Gain, ...]:
 
 
 def _pull(account: Account) -> int | None:
-    """What a pull transfers, where the source says it of every layer; the config is left out."""
+    """What a pull transfers, where the source says it of every layer."""
     sizes = [layer.stored for layer in account.image.layers]
-    return None if None in sizes or not sizes else sum(size or 0 for size in sizes)
+    return None if None in sizes or not sizes else account.image.config_size + sum(size or 0 for size in sizes)

@@ -15,7 +15,9 @@ from tinyship.errors import ImageError
 from tinyship.sizes.layer import Contents
 
 _NOP = re.compile(r"^(?:/bin/sh -c )?#\(nop\)\s*")
-_SHELL = re.compile(r"^(?:\|\d+ .*?)?/bin/sh -c ", re.S)
+_ARGUMENTS = re.compile(r"\|(\d+) ")
+_SHELL = re.compile(r"(?:^|(?<= ))/\S*(?:ba|da|a|z|k)?sh(?: (?!-c )\S+){0,4}? -c ")
+"""A shell and its options: `SHELL ["/bin/bash", "-o", "pipefail", "-c"]`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,11 +90,23 @@ def instruction(created_by: str) -> str:
     text = created_by.strip().removesuffix("# buildkit").rstrip()
     if _NOP.match(text):
         return _NOP.sub("", text)
-    if _SHELL.match(text):
-        return f"RUN {_SHELL.sub('', text)}"
-    if text.startswith("RUN "):
-        return f"RUN {_SHELL.sub('', text[4:])}"
-    return text
+    run = text.startswith("RUN ")
+    command = text[4:] if run else text
+    arguments = _ARGUMENTS.match(command)
+    if arguments:
+        command = _without_arguments(command[arguments.end() :], int(arguments[1]))
+    shell = _SHELL.match(command)
+    if shell:
+        command = command[shell.end() :]
+    return f"RUN {command}" if run or arguments or shell else text
+
+
+def _without_arguments(text: str, count: int) -> str:
+    """What stands behind that many ``NAME=value``, whose values may be secrets, and may have spaces in them."""
+    shell = _SHELL.search(text)
+    if shell:
+        return text[shell.start() :]
+    return " ".join(text.split(" ")[count:])
 
 
 def platform(config: Mapping[str, Any]) -> str:

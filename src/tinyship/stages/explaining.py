@@ -73,9 +73,13 @@ def _with_syft(scope: Scope, opened: Opened, found: Packages) -> Packages:
     """The packages, with those that only `syft` knows; it reads the image from a file."""
     if opened.where == "registry":
         return found
-    with _file(scope, opened) as path:
-        scope.events(Notice("asking syft for packages without a database of their own"))
-        return syft.add(opened.account, found, path)
+    try:
+        with _file(scope, opened) as path:
+            scope.events(Notice("asking syft for packages without a database of their own"))
+            return syft.add(opened.account, found, path)
+    except OSError as error:
+        why = f"the image cannot be copied for syft ({error.strerror}): packages without a database are not known"
+        return packages.join(opened.account, found, (), [why])
 
 
 @contextmanager

@@ -68,19 +68,15 @@ def known(scope: Scope, *more: Iterable[Entry]) -> tuple[Entry, ...]:
     return history.union(*more, ours)
 
 
-def before(scope: Scope, *more: Iterable[Entry]) -> Previous | None:
-    """What the sizes of a release of this revision are measured against; None for the first one.
-
-    Args:
-        more: as for ``known``.
-    """
+def before(scope: Scope) -> Previous | None:
+    """What the sizes of a release of this revision are measured against; None for the first one."""
     remote = scope.settings.size.notes_remote
     if remote:
         try:
             notes.fetch(scope.root, remote)
         except GitError as error:
             _warn(scope, f"the notes of `{remote}` are not looked at: {error.message}")
-    entries, image, commit = known(scope, *more), scope.settings.image, scope.revision.commit
+    entries, image, commit = known(scope), scope.settings.image, scope.revision.commit
     try:
         found = history.baseline(entries, image, commit, revision.ancestors(scope.root, commit))
     except GitError as error:
@@ -113,7 +109,8 @@ def released(scope: Scope, release: Release, last: Release | None) -> None:
     earlier = history.read(scope.root).entries
     entry = history.of_release(release, history.now())
     same = _find(earlier, entry)
-    if same and same.digest and last and last.id == release.id:
+    known_as = same and (same.id or (last.id if last else ""))  # older entries do not say
+    if same and same.digest and known_as == release.id:
         entry = replace(entry, digest=same.digest, sizes=_with_pull_of(same, entry))
     unwritten = () if any(one.image == release.image for one in earlier) else history.of_record(last)
     _add(scope, *(one for one in unwritten if one.key != entry.key), entry)

@@ -14,6 +14,7 @@ from tinyship.registry.client import Repository
 from tinyship.sizes import budgets, diff, explain, packages
 from tinyship.sizes.account import Account
 from tinyship.sizes.diff import Diff
+from tinyship.sizes.image import diff_ids
 from tinyship.stages import opening, size, weighing
 from tinyship.stages.scope import Scope
 from tinyship.stages.size import Weighed
@@ -62,7 +63,7 @@ def against(scope: Scope, named: str, *, estimated: bool = False) -> Weighed:
         budgets.explained(one, ours.account, base=ours.base, diff=compared) if one.row.stage == "release" else one
         for one in budgets.broken(limits, rows, before)
     )
-    return Weighed(size.with_notes(rows, limits, broken), broken, compared)
+    return Weighed(size.with_notes(rows, limits, broken, before), broken, compared, before)
 
 
 def _warn_of_stale(scope: Scope, there: Image | None) -> None:
@@ -78,6 +79,11 @@ def compare(scope: Scope, before: str, after: str, *, platform: str = "") -> Dif
     """What differs in the second of two images; see ``opening.read`` for how they are named."""
     first = opening.read(scope, before, platform=platform)
     second = opening.read(scope, after, platform=platform)
+    ours, theirs = second.account.image.platform, first.account.image.platform
+    if ours != theirs:
+        scope.events(
+            Notice(f"{before} is for {theirs or 'no platform'}, {after} for {ours or 'no platform'}", "warning")
+        )
     return _difference(first.account, second.account)
 
 
@@ -108,7 +114,7 @@ def remote(scope: Scope, named: str) -> tuple[Remote, ...]:
     with Repository.open(str(wanted), credential=credentials.find(wanted.host)) as repository:
         for each in registry_images.platforms(repository, wanted.manifest):
             image = registry_images.find(repository, each.digest)
-            chain = tuple((image.config.get("rootfs") or {}).get("diff_ids") or ())
+            chain = diff_ids(image.config, named)
             below, _ = explain.base_of(chain, bases)
             found.append(
                 Remote(

@@ -9,11 +9,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 
-from tinyship import credentials, reference
+from tinyship import credentials, reference, revision
 from tinyship.engine import images
+from tinyship.engine.images import Image
 from tinyship.errors import ConfigError, EngineUnreachable, ImageError, RegistryError, TinyshipError
+from tinyship.history import Entry
 from tinyship.registry import images as remote
 from tinyship.registry.client import Repository
 from tinyship.sizes import account, archive, compression, explain, layer, layout, oci
@@ -23,9 +26,13 @@ from tinyship.sizes.layer import Contents
 from tinyship.sizes.tar import Damaged
 from tinyship.stages import history, size, weighing
 from tinyship.stages.scope import Scope
+from tinyship.tags import sanitise
 
 _SCHEMES = ("engine", "file", "git", "registry")
 _ID = re.compile(r"(?:sha256:)?[0-9a-f]{4,64}")
+_STAGES = ("base", "build", "release")
+_ANCESTORS = 200
+"""Commits whose tags are looked for in a registry."""
 _VERSION = re.compile(r"v?\d+(?:\.\d+)+[\w.-]*")
 _SUFFIXES = (".tar", ".tgz", ".tar.gz", ".tar.zst", ".oci")
 
@@ -83,19 +90,26 @@ def read(scope: Scope, named: str, *, platform: str = "", estimated: bool = Fals
         return found
     if not named.strip():
         raise ConfigError("an image without a name cannot be looked at")
-    unreachable: EngineUnreachable | None = None
+    failed: TinyshipError | None = None
     ways = _ways(named)
     for way in ways:
         try:
             if found := _WAYS[way](scope, named, platform, estimated):
                 return found
         except EngineUnreachable as error:
-            unreachable = error
+            failed = error
+        except ImageError as error:
+            if way != "file" or not _is_word(named):
+                raise
+            failed = failed or error  # a file that happens to have the name of a branch
         except RegistryError as error:
-            error.message = f"{named} is not in the engine, and {error.message}"
+            why = "the engine cannot be asked" if failed else f"{named} is not in the engine"
+            error.message = f"{why}, and {error.message}"
             raise
-    if unreachable:
-        raise unreachable
+    if failed:
+        raise failed
+    if named in _STAGES:
+        raise ImageError(f"there is no {named} image in the engine", hint="`invoke release` makes it.")
     places = " and ".join(f"no {_WORDS[way]}" for way in ways)
     hint = "`invoke --help size.explain` has the forms."
     raise ImageError(f"there is no image {named}: {places} is called so", hint=hint)
@@ -107,8 +121,14 @@ def is_any_images(named: str) -> bool:
     return scheme in {"file", "registry"} or (scheme not in _SCHEMES and any(mark in named for mark in "/:@"))
 
 
+def _is_word(named: str) -> bool:
+    return "/" not in named and "." not in named
+
+
 def _ways(named: str) -> tuple[str, ...]:
     """Where a name without a scheme may lead; a word alone is not looked for at Docker Hub."""
+    if named in _STAGES:
+        return ("engine",)
     if named.startswith((".", "/", "~")) or named.partition("@")[0].endswith(_SUFFIXES):
         return ("file", "engine")
     return ("engine", "file", "git", *(("registry",) if "/" in named else ()))
@@ -149,10 +169,10 @@ def _may_be_in_engine(named: str) -> bool:
 
 
 def _from_file(scope: Scope, named: str, platform: str, estimated: bool) -> Opened | None:
-    path, at, wanted = Path(named), "", ""
+    path, at, wanted = Path(named).expanduser(), "", ""
     if not path.exists():
         before, at, wanted = named.partition("@")
-        path = Path(before)
+        path = Path(before).expanduser()
         if not at or not path.exists():
             return None
     if path.is_dir():
@@ -174,30 +194,47 @@ def _from_git(scope: Scope, named: str, platform: str, estimated: bool) -> Opene
     registries = [f"{registry}/" for registry in scope.settings.push.to] or [""]
     if entry is None:
         return _published(scope, [f"{registry}{name}" for registry in registries], named, platform, estimated)
-    if not entry.digest and not entry.commit:
-        return None
-    if entry.commit and (image := images.find(scope.engine, f"{name}:{entry.commit}")):
-        label = f"{name}:{entry.version}"
-        found = weighing.read(scope, image, name=label, platform=platform, estimated=estimated)
-        return _opened(scope, found, "engine", reference=image.id)
-    for registry in registries:
-        if entry.digest:
+    label = f"{name}:{entry.version}"
+    for tag in (entry.version, entry.commit):
+        image = images.find(scope.engine, f"{name}:{tag}") if tag else None
+        if image and _is_of(image, entry):
+            found = weighing.read(scope, image, name=label, platform=platform, estimated=estimated)
+            return _opened(scope, found, "engine", reference=image.id)
+    for number, registry in enumerate(registries if entry.digest else (), 1):
+        try:
             return _from_registry(scope, f"{registry}{name}@{entry.digest}", platform, estimated)
+        except RegistryError:
+            if number == len(registries):
+                raise
     raise ImageError(
         f"{name}:{entry.version}, released from {entry.commit[:7]}, is no longer in the engine, and was never pushed",
         hint="`git checkout` it and `invoke release` make it again.",
     )
 
 
-def _published(scope: Scope, names: list[str], version: str, platform: str, estimated: bool) -> Opened | None:
-    """The image of a version that is written down nowhere, where a registry that is pushed to has it."""
-    if not scope.settings.push.to or not _VERSION.fullmatch(version):
+def _is_of(image: Image, entry: Entry) -> bool:
+    """Whether an image is that of a release, by what its labels say: a tag may name another one by now."""
+    if entry.id:
+        return image.id == entry.id
+    made_of, version = (image.labels.get(f"org.opencontainers.image.{key}", "") for key in ("revision", "version"))
+    return made_of in {"", entry.commit} and (not version or sanitise(version) == entry.version)
+
+
+def _published(scope: Scope, names: list[str], named: str, platform: str, estimated: bool) -> Opened | None:
+    """The image of a release that is written down nowhere, where a registry that is pushed to has a tag for it.
+
+    That is a version, or the commit of a revision or of the nearest that it stands on.
+    """
+    if not scope.settings.push.to:
         return None
-    for name in names:
-        try:
-            return _from_registry(scope, f"{name}:{version.removeprefix('v')}", platform, estimated)
-        except RegistryError:
-            continue
+    commit = revision.resolve(scope.root, named)
+    ancestors = islice(revision.ancestors(scope.root, commit), _ANCESTORS)
+    wanted = [*((named.removeprefix("v"),) if _VERSION.fullmatch(named) else ()), *ancestors]
+    for name in names if wanted else ():
+        with Repository.open(name, credential=credentials.find(reference.parse(name).host)) as repository:
+            there = set(repository.tags())
+        if tag := next((tag for tag in wanted if tag in there), ""):
+            return _from_registry(scope, f"{name}:{tag}", platform, estimated)
     return None
 
 
@@ -213,16 +250,17 @@ def _from_registry(scope: Scope, named: str, platform: str, estimated: bool) -> 
     ):
         there = remote.find(repository, wanted.manifest, platform=platform)
         layers = [
-            (_pulled(scope, repository, one, named), one.size, compression.of_media_type(one.media_type))
+            (_pulled(scope, repository, one, named, estimated), one.size, compression.of_media_type(one.media_type))
             for one in there.layers
         ]
         digest = str(there.manifest["config"]["digest"])
-        found = account.take(oci.assembled(named, digest, there.config, layers))
+        size_of_config = int(there.manifest["config"]["size"])
+        found = account.take(oci.assembled(named, digest, there.config, layers, config_size=size_of_config))
         outcome.word = "read"
     return _opened(scope, found, "registry", pull=there.pull)
 
 
-def _pulled(scope: Scope, repository: Repository, wanted: remote.RemoteLayer, name: str) -> Contents:
+def _pulled(scope: Scope, repository: Repository, wanted: remote.RemoteLayer, name: str, estimated: bool) -> Contents:
     """What a layer in a registry holds; its blob passes by."""
     if wanted.foreign:
         raise ImageError(f"a layer of {name} is not in the registry, only linked from there")
@@ -230,7 +268,7 @@ def _pulled(scope: Scope, repository: Repository, wanted: remote.RemoteLayer, na
     try:
         pieces = repository.blob(wanted.digest, size=wanted.size)
         blob = weighing.told(scope, pieces, name, label=oci.short(wanted.digest), total=wanted.size)
-        return layer.read(compression.plain(blob))
+        return layer.read(compression.plain(blob), estimated=estimated)
     except Truncated:
         raise RegistryError(f"{what} is cut short", host=repository.host, hint="Try again.") from None
     except Damaged as error:

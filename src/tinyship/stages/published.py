@@ -8,12 +8,13 @@ from datetime import datetime
 from typing import Any
 
 from tinyship import credentials, reference
-from tinyship.errors import RegistryError, TinyshipError
+from tinyship.errors import TinyshipError
 from tinyship.events import Notice
 from tinyship.history import Entry, is_sound
 from tinyship.record import Sizes
 from tinyship.registry import images
 from tinyship.registry.client import Repository
+from tinyship.sizes.image import diff_ids
 from tinyship.stages import weighing
 from tinyship.stages.scope import Scope
 
@@ -35,7 +36,8 @@ def releases(scope: Scope) -> tuple[Entry, ...]:
     known = weighing.known(scope)
     try:
         with Repository.open(name, credential=credentials.find(wanted.host)) as repository:
-            tags = sorted(filter(_VERSION.fullmatch, repository.tags()), key=_order, reverse=True)
+            named = (tag for tag in repository.tags() if reference.TAG.fullmatch(tag) and _VERSION.fullmatch(tag))
+            tags = sorted(named, key=_order, reverse=True)
             found = [_entry(scope, repository, tag, known) for tag in tags[:_MOST]]
     except TinyshipError as error:
         scope.events(Notice(f"the releases in the registry are not known: {error.message}", "warning"))
@@ -49,11 +51,13 @@ def _entry(scope: Scope, repository: Repository, tag: str, known: Mapping[str, i
     """What one tag names; None where that is no image, and no reason to leave out the others."""
     try:
         image = images.find(repository, tag)
-    except RegistryError:
+        chain = diff_ids(image.config, tag)
+    except TinyshipError:
         return None
-    chain = tuple((image.config.get("rootfs") or {}).get("diff_ids") or ())
     unpacked = sum(known[layer] for layer in chain) if all(layer in known for layer in chain) else None
-    labels = (image.config.get("config") or {}).get("Labels") or {}
+    run = image.config.get("config")
+    said = run.get("Labels") if isinstance(run, dict) else None
+    labels = said if isinstance(said, dict) else {}
     date = _date(image.config)
     entry = Entry(
         image=scope.settings.image,
@@ -78,4 +82,6 @@ def _date(config: Mapping[str, Any]) -> str:
 
 def _order(tag: str) -> tuple[tuple[int, int | str], ...]:
     """Numbers as numbers, so that 1.10 comes after 1.9."""
-    return tuple((1, int(part)) if part.isdigit() else (0, part) for part in re.findall(r"\d+|\D+", tag))
+    return tuple(
+        (1, int(part)) if part.isdecimal() and len(part) < 20 else (0, part) for part in re.findall(r"\d+|\D+", tag)
+    )

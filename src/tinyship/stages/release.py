@@ -88,7 +88,7 @@ def make(scope: Scope) -> Released:
     before = history.before(scope)
     rows = size.rows(scope, release=f"{name}:{first}", before=before.sizes if before else ())
     broken = budgets.broken(scope.settings.size.budgets, rows, before.sizes if before else ())
-    rows = size.with_notes(rows, scope.settings.size.budgets, broken)
+    rows = size.with_notes(rows, scope.settings.size.budgets, broken, before.sizes if before else ())
     if broken:
         earlier = f"{name}:{before.version}" if before else ""
         broken = size.explained(scope, broken, lambda row: earlier if row.stage == "release" else "")

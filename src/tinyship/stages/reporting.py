@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC
 
 from tinyship.errors import TinyshipError
 from tinyship.events import Notice
 from tinyship.sizes import budgets
-from tinyship.sizes.budgets import Broken
 from tinyship.sizes.diff import Diff
 from tinyship.sizes.packages import Packages
 from tinyship.sizes.report.report import Limit, Package, Point, Report
@@ -37,8 +35,7 @@ def gather(scope: Scope, named: str = "release", *, against: str = "", asks: boo
     diff = _diff(scope, found.opened, against, ours=ours)
     if not ours:
         return _report(scope, found, (_row(found.opened, diff),), diff=diff)
-    table = size.now(scope)
-    return replace(_report(scope, found, table.rows, broken=table.broken, diff=diff), trend=_trend(scope))
+    return replace(_report(scope, found, (), table=size.now(scope), diff=diff), trend=_trend(scope))
 
 
 def of_comparison(scope: Scope, weighed: size.Weighed, against: str) -> Report:
@@ -47,7 +44,7 @@ def of_comparison(scope: Scope, weighed: size.Weighed, against: str) -> Report:
     diff = weighed.diff
     if diff and diff.before != against:  # a branch stands for the release that it is, or stands on
         diff = replace(diff, before=f"{against} ({diff.before})")
-    return _report(scope, found, weighed.rows, broken=weighed.broken, diff=diff)
+    return _report(scope, found, (), table=weighed, diff=diff)
 
 
 def _report(
@@ -55,21 +52,21 @@ def _report(
     found: Explanation,
     rows: tuple[Row, ...],
     *,
-    broken: tuple[Broken, ...] | None = None,
+    table: size.Weighed | None = None,
     diff: Diff | None,
 ) -> Report:
-    """A report of what was explained; ``broken`` is None for an image that is none of the project's releases."""
+    """A report of what was explained; ``table`` is that of the project, where the image is its release."""
     opened = found.opened
     return Report(
         title=opened.account.image.name,
-        made=_made(scope, opened, ours=broken is not None),
+        made=_made(scope, opened, ours=table is not None),
         account=opened.account,
         base=opened.base,
         base_name=opened.base_name,
-        chain=rows,
+        chain=table.rows if table else rows,
         diff=diff,
         advice=found.advice,
-        budgets=() if broken is None else _limits(scope, rows, broken),
+        budgets=_limits(scope, table) if table else (),
         packages=_packages(found.packages),
         notices=(*opened.account.notices, *found.packages.notices, *found.notices),
     )
@@ -133,13 +130,23 @@ def _trend(scope: Scope) -> tuple[Point, ...]:
     )
 
 
-def _limits(scope: Scope, rows: Iterable[Row], broken: Iterable[Broken]) -> tuple[Limit, ...]:
+def _limits(scope: Scope, table: size.Weighed) -> tuple[Limit, ...]:
     """Every budget: the lines of those that are broken, and what the others say."""
-    stages = {row.stage for row in rows}
-    every = list(broken)
-    bad = [one.budget for one in every]
-    held = (one for one in scope.settings.size.budgets if one.stage in stages and one not in bad)
-    return (*(Limit(one.text, True) for one in every), *(Limit(budgets.describe(one), False) for one in held))
+    bad = [one.budget for one in table.broken]
+    held = [
+        (budget, row)
+        for budget in scope.settings.size.budgets
+        for row in table.rows
+        if row.stage == budget.stage and budget not in bad
+    ]
+    told = {budgets.describe(budget): budgets.unchecked(budget, row, table.before) for budget, row in held}
+    return (
+        *(Limit(one.text, True) for one in table.broken),
+        *(
+            Limit(f"{text} (not known: {', '.join(unknown)})" if unknown else text, False)
+            for text, unknown in told.items()
+        ),
+    )
 
 
 def _packages(found: Packages) -> tuple[Package, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -32,11 +32,13 @@ class Weighed:
         rows: the size table.
         broken: the budgets that are broken.
         diff: what differs in the release from the image that it was compared with; None where it was not.
+        before: the sizes that growth was measured against.
     """
 
     rows: tuple[Row, ...]
     broken: tuple[Broken, ...]
     diff: Diff | None = None
+    before: tuple[record.Sizes, ...] = ()
 
 
 def rows(
@@ -71,15 +73,15 @@ def now(scope: Scope, *, estimated: bool = False) -> Weighed:
         table = tuple(_with_pull(row, last) for row in table)
     limits = scope.settings.size.budgets
     broken = budgets.broken(limits, table, before)
-    return Weighed(with_notes(table, limits, broken), broken)
+    return Weighed(with_notes(table, limits, broken, before), broken, before=tuple(before))
 
 
 def exceeded(
-    broken: Sequence[Broken], rows: tuple[Row, ...], image: str, *, diff: Diff | None = None
+    broken: Sequence[Broken], rows: Sequence[Row], image: str, *, diffs: Sequence[Diff] = ()
 ) -> BudgetExceeded:
     """The error that says which budgets an image breaks, and why."""
     lines = [line for one in broken for line in one.lines()]
-    return BudgetExceeded(len(broken), lines, rows, diff=diff, stage="release", image=image)
+    return BudgetExceeded(len(broken), lines, rows, diffs=diffs, stage="release", image=image)
 
 
 def released(scope: Scope) -> str:
@@ -89,9 +91,11 @@ def released(scope: Scope) -> str:
     return last.reference if last and there else f"{scope.settings.image}:local"
 
 
-def with_notes(table: tuple[Row, ...], limits: Sequence[Budget], broken: Sequence[Broken]) -> tuple[Row, ...]:
+def with_notes(
+    table: tuple[Row, ...], limits: Sequence[Budget], broken: Sequence[Broken], before: Sequence[record.Sizes]
+) -> tuple[Row, ...]:
     """The rows, with what they are worth saying of: the release below the build, the budgets."""
-    return tuple(replace(row, note=_note(row, table, limits, broken)) for row in table)
+    return tuple(replace(row, note="; ".join(_notes(row, table, limits, broken, before))) for row in table)
 
 
 def explained(scope: Scope, broken: Sequence[Broken], earlier: Callable[[Row], str]) -> tuple[Broken, ...]:
@@ -146,17 +150,23 @@ def _names(scope: Scope, release: str) -> tuple[tuple[str, str], ...]:
     )
 
 
-def _note(row: Row, table: tuple[Row, ...], limits: Sequence[Budget], broken: Sequence[Broken]) -> str:
-    notes = []
+def _notes(
+    row: Row,
+    table: tuple[Row, ...],
+    limits: Sequence[Budget],
+    broken: Sequence[Broken],
+    before: Sequence[record.Sizes],
+) -> Iterator[str]:
     build = next((other for other in table if other.stage == "build"), None)
     if row.stage == "release" and build and row.unpacked < build.unpacked:
-        notes.append(f"{100 * (1 - row.unpacked / build.unpacked):.0f} % below build")
+        yield f"{100 * (1 - row.unpacked / build.unpacked):.0f} % below build"
     for limit in limits:
         if limit.stage == row.stage:
             said = budgets.describe(limit).partition(": ")[2]
             bad = [one.limit for one in broken if one.row.image == row.image and one.budget == limit]
-            notes.append(f"budget {said}: " + (f"BROKEN ({', '.join(bad)})" if bad else "ok"))
-    return "; ".join(notes)
+            unknown = ", ".join(budgets.unchecked(limit, row, before))
+            held = f"BROKEN ({', '.join(bad)})" if bad else "ok"
+            yield f"budget {said}: {held}" + (f", not known: {unknown}" if unknown else "")
 
 
 def _read(scope: Scope, row: Row, image: Image, estimated: bool) -> Row:

@@ -110,6 +110,6 @@ def _as_data(error: TinyshipError) -> dict[str, Any]:
         from tinyship.console.looks import diff_data
 
         found["images"] = error.rows
-        if error.diff:
-            found["diffs"] = [diff_data(error.diff, 0)]
+        if error.diffs:
+            found["diffs"] = [diff_data(diff, 0) for diff in error.diffs]
     return found

@@ -65,9 +65,11 @@ def table(
             session.console.lines(line for one in done if one.diff for line in looks.diff(one.diff, 5))
         else:
             session.console.say("none of this project's images is in the engine: `invoke release` makes them")
-        for one in done if compare else ():
-            if one.broken:
-                raise size.exceeded(one.broken, one.rows, one.rows[-1].image, diff=one.diff)
+        broken = [limit for one in done for limit in one.broken] if compare else []
+        if broken:
+            rows = [row for one in done for row in one.rows]
+            image = broken[0].row.image if len(done) == 1 else ""
+            raise size.exceeded(broken, rows, image, diffs=[one.diff for one in done if one.diff])
         session.console.result(looks.weighed_data(done))
 
     session.run(

@@ -106,7 +106,8 @@ class Report:
             return self.row.pull
         stored = [layer.stored for layer in self.account.image.layers]
         known = [size for size in stored if size is not None]
-        return sum(known) if known and len(known) == len(stored) else None
+        complete = known and len(known) == len(stored)
+        return self.account.image.config_size + sum(known) if complete else None
 
     @property
     def unique(self) -> int | None:
