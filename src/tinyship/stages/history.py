@@ -51,7 +51,7 @@ def known(scope: Scope, *more: Iterable[Entry]) -> tuple[Entry, ...]:
     """The releases of the image, in the order in which they were made.
 
     Args:
-        more: entries from elsewhere; what is recorded later about the same release counts.
+        more: entries from elsewhere, of releases that are written down nowhere.
     """
     found = [history.read(scope.root)]
     if scope.settings.size.notes:
@@ -65,7 +65,15 @@ def known(scope: Scope, *more: Iterable[Entry]) -> tuple[Entry, ...]:
     ours = [entry for source in found for entry in source.entries if entry.image == image]
     if not ours:
         ours += history.of_record(record.read(scope.root).find(image))
-    return history.union(*more, ours)
+    keys = {(entry.version.removeprefix("v"), entry.commit) for entry in ours}
+    digests = {entry.digest for entry in ours} - {""}
+    elsewhere = [entry for source in more for entry in source]
+    new = (
+        entry
+        for entry in elsewhere
+        if entry.digest not in digests and (entry.version.removeprefix("v"), entry.commit) not in keys
+    )
+    return history.union(new, ours)
 
 
 def before(scope: Scope) -> Previous | None:

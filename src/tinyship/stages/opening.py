@@ -7,7 +7,7 @@ What is named is looked for in this order; a scheme before it says where to look
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -115,10 +115,20 @@ def read(scope: Scope, named: str, *, platform: str = "", estimated: bool = Fals
     raise ImageError(f"there is no image {named}: {places} is called so", hint=hint)
 
 
-def is_any_images(named: str) -> bool:
-    """Whether a name means the same whichever image of a project asks: no stage, no tag and no revision of one."""
-    scheme = named.partition(":")[0]
-    return scheme in {"file", "registry"} or (scheme not in _SCHEMES and any(mark in named for mark in "/:@"))
+def concerned(scopes: Sequence[Scope], *names: str) -> Sequence[Scope]:
+    """Of a project's images those that names are about: all, unless one names an image or means the same for all."""
+    for named in names:
+        scheme, _, rest = named.partition(":")
+        bare = rest if scheme in _SCHEMES else named
+        whole = bare.partition("@")[0]
+        repository = whole.rpartition(":")[0]
+        image = [one for one in scopes if f"/{repository or whole}".endswith(f"/{one.settings.image}")]
+        if image:
+            return image
+        is_path = bare.startswith((".", "/", "~")) or whole.endswith(_SUFFIXES)
+        if scheme in {"file", "registry"} or repository or "@" in bare or is_path:
+            return scopes[:1]
+    return scopes
 
 
 def _is_word(named: str) -> bool:

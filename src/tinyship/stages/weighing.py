@@ -38,10 +38,14 @@ def unpacked(scope: Scope, image: Image, *, name: str = "") -> int:
         EngineError: the image is gone.
         ImageError: what the engine gave is damaged.
     """
+    found = remembered(scope, image)
+    return read(scope, image, name=name).unpacked if found is None else found
+
+
+def remembered(scope: Scope, image: Image) -> int | None:
+    """What ``unpacked`` says, where nothing has to be read for it; else None."""
     sizes = known(scope)
-    if all(layer in sizes for layer in image.layers):
-        return sum(sizes[layer] for layer in image.layers)
-    return read(scope, image, name=name).unpacked
+    return sum(sizes[layer] for layer in image.layers) if all(layer in sizes for layer in image.layers) else None
 
 
 def read(scope: Scope, image: Image, *, name: str = "", platform: str = "", estimated: bool = False) -> Account:

@@ -53,20 +53,21 @@ def list_(session: Session, json: bool = False) -> None:
 
     from tinyship.engine import images
     from tinyship.stages import base, weighing
-    from tinyship.units import size
+    from tinyship.units import known
 
     rows = []
     with session.project.scopes() as scopes:
         for scope in scopes:
             found = [(entry, images.find(scope.engine, entry.name)) for entry in scope.settings.base]
-            rows += [(entry, it, weighing.unpacked(scope, it) if it else None) for entry, it in found]
+            weigh = weighing.remembered if session.dry else weighing.unpacked
+            rows += [(entry, it, weigh(scope, it) if it else None) for entry, it in found]
     now = datetime.now(UTC)
     session.console.table(
         ("image", "unpacked", "age", "made"),
         [
             (
                 entry.name,
-                "missing" if unpacked is None else size(unpacked),
+                "missing" if image is None else known(unpacked),
                 naturaltime(now - image.created) if image and image.created else "-",
                 base.made_from(entry),
             )

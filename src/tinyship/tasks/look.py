@@ -54,7 +54,6 @@ def explain(
     from tinyship.plan import Action
     from tinyship.stages import explaining
     from tinyship.stages.explaining import Explanation
-    from tinyship.stages.opening import is_any_images
 
     _check(top)
 
@@ -69,7 +68,7 @@ def explain(
             scope, image, platform=platform, estimated=estimate, dockerfile=dockerfile, asks=ask
         ),
         show,
-        once=is_any_images(image),
+        about=(image,),
     )
 
 
@@ -98,7 +97,6 @@ def diff(session: Session, before: str, after: str, platform: str = "", top: int
     from tinyship.plan import Action
     from tinyship.sizes.diff import Diff
     from tinyship.stages import looking
-    from tinyship.stages.opening import is_any_images
 
     _check(top)
 
@@ -111,7 +109,7 @@ def diff(session: Session, before: str, after: str, platform: str = "", top: int
         lambda scope: pipeline.plan(scope, "size.diff", (Action("compare", after, f"with {before}"),)),
         lambda scope: looking.compare(scope, before, after, platform=platform),
         show,
-        once=is_any_images(before) and is_any_images(after),
+        about=(before, after),
     )
 
 
@@ -144,7 +142,7 @@ def remote(session: Session, image: str, json: bool = False) -> None:
         lambda scope: pipeline.plan(scope, "size.remote", (Action("ask", image),)),
         lambda scope: looking.remote(scope, image),
         show,
-        once=True,
+        about=(f"registry:{image}",),
     )
 
 
@@ -177,7 +175,6 @@ def report(
     from tinyship.sizes.report.page import page
     from tinyship.sizes.report.report import Report
     from tinyship.stages import reporting
-    from tinyship.stages.opening import is_any_images
 
     path = session.project.root / out
 
@@ -194,7 +191,7 @@ def report(
         lambda scope: pipeline.plan(scope, "size.report", (Action("write", out, f"of {image}"),)),
         lambda scope: reporting.gather(scope, image, against=against, asks=ask),
         show,
-        once=is_any_images(image),
+        about=(image,),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -48,7 +48,7 @@ class Session:
         act: Callable[[Scope], Any],
         show: Callable[[list[Any]], None],
         *,
-        once: bool = False,
+        about: Sequence[str] = (),
     ) -> None:
         """Plan or act for each image, then show what came of it.
 
@@ -56,10 +56,10 @@ class Session:
             plan: what would be done to one image; shown, and the end of it, in a dry run.
             act: does it.
             show: gets what ``act`` returned, one entry an image.
-            once: for the first image only, because it would be the same for the others.
+            about: names of images, as ``stages.opening`` takes them; what these are not about is left out.
         """
         with self.project.scopes() as every:
-            scopes = every[:1] if once else every
+            scopes = _concerned(every, about)
             if self.dry:
                 self.plans(plan(scope) for scope in scopes)
                 return
@@ -72,6 +72,14 @@ class Session:
         for plan in every:
             self.console.plan(plan)
         self.console.result({"plans": every})
+
+
+def _concerned(scopes: Sequence[Scope], about: Sequence[str]) -> Sequence[Scope]:
+    if not about:
+        return scopes
+    from tinyship.stages.opening import concerned
+
+    return concerned(scopes, *about)
 
 
 def run(spec: Spec, context: Context, image: str, flags: Mapping[str, Any]) -> None:

@@ -153,13 +153,15 @@ def test_baseline_from_notes(repository: Repository) -> None:
 
 
 def test_more_sources(repository: Repository) -> None:
-    """Entries from elsewhere count like those from here; of one release that which was recorded later."""
+    """Entries from elsewhere count where nothing is written down here of the release, by another name either."""
     first, _ = repository.commit("1"), repository.commit("2")
     scope = scope_of(repository.root)
     elsewhere = replace(entry("0", "e"), commit=first)
     history.released(scope, release("0", first), None)
-    (one,) = history.known(scope, [elsewhere])
+    (one,) = history.known(scope, [elsewhere, replace(elsewhere, version="v0")])
     assert one.recorded > elsewhere.recorded
+    other = replace(elsewhere, version="9", commit="9" * 40)
+    assert [entry.version for entry in history.known(scope, [other])] == ["9", "0"]
 
 
 def test_record_of_an_older_tinyship(repository: Repository) -> None:
