@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -213,6 +214,49 @@ def test_from_python(ship: Ship) -> None:
     assert found.opened.account.dead_bytes == 3_000_000
     (differs,) = project.compare("1.0.0", "release")
     assert differs.dead == (0, 3_000_000)
+
+
+def test_a_clone_that_knows_nothing_asks_the_registry(ship: Ship, engine: Engine) -> None:
+    """Without history, notes and images, a branch is the release in the registry that it stands on."""
+    ship.invoke("release", "push")
+    ship.commit("later")
+    shutil.rmtree(ship.root / ".tinyship")
+    ship.git("update-ref", "-d", "refs/notes/tinyship")
+    for image in images.listing(engine, project=ship.image):
+        for tag in image.tags:
+            if tag.startswith(f"{ship.image}:"):
+                images.untag(engine, tag)
+    for name in ("main", "v1.0.0"):
+        (found,) = ship.invoke("size.explain", name, "--json").json["images"]
+        assert found["where"] == "registry"
+        assert found["pull"] > 0
+
+
+def test_releases_of_one_commit_are_told_apart(ship: Ship) -> None:
+    """A tag names the last of them, and the version each of them; a folder of a branch's name is in nobody's way."""
+    ship.invoke("release")
+    (ship.root / "src" / "main.txt").write_text("other\n")
+    ship.invoke("release")
+    ship.git("checkout", "-q", ".")
+    (ship.root / "dev").mkdir()
+    ship.git("branch", "dev")
+    dirty, clean, branch = (
+        ship.invoke("size.explain", name, "--json").json["images"][0]["image"]
+        for name in ("git:1.0.0-dirty", "git:1.0.0", "dev")
+    )
+    assert (dirty, clean, branch) == (f"{ship.image}:1.0.0-dirty", f"{ship.image}:1.0.0", f"{ship.image}:1.0.0")
+
+
+def test_broken_budgets_of_several_images(ship: Ship) -> None:
+    """A comparison reports those of all images at once."""
+    names = [f"{ship.image}-{letter}" for letter in "ab"]
+    budgets = {"size": {"budgets": [{"layers": 1}]}}
+    ship.configure(images=[{"name": letter, "image": name} for letter, name in zip("ab", names, strict=True)])
+    ship.invoke("release")
+    ship.configure(**budgets)
+    failed = ship.invoke("size", "--compare", "local", "--json", code=1).json["error"]
+    assert [line.split(":")[0] for line in failed["tail"] if "layers, budget" in line] == names
+    assert len(failed["diffs"]) == 2
 
 
 def test_names_that_are_none(ship: Ship, tmp_path: Path) -> None:
