@@ -5,9 +5,10 @@ from __future__ import annotations
 import secrets
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from threading import Event
 from typing import Any
 
 from tinyship.engine.connect import Engine
@@ -67,21 +68,28 @@ def container(engine: Engine, request: ContainerRequest) -> Iterator[str]:
         EngineError: the engine refused to make it.
     """
     name = f"tinyship-{secrets.token_hex(8)}"
-    with ThreadPoolExecutor(1) as maker:
-        # An engine goes on making what an interrupt no longer waits for: so that this one is not left behind, the
-        # request is made where no interrupt reaches it, and its end is waited for.
-        making = maker.submit(_create, engine, request, name)
+    made: Future[str] = Future()
+    left = Event()
+    with ThreadPoolExecutor(1) as keeper:
+        # An engine goes on making what an interrupt no longer waits for, and an interrupt may come while it is asked to
+        # remove it. So that nothing is left behind, both are asked for where no interrupt reaches.
         try:
-            yield making.result()
+            keeper.submit(_keep, engine, request, name, made, left)
+            yield made.result()
         finally:
-            wait([making])
-            with suppress(TinyshipError):
-                remove(engine, name)
+            left.set()
 
 
-def _create(engine: Engine, request: ContainerRequest, name: str) -> str:
-    with translated(f"creating a container of {request.image}"):
-        return str(engine.api.create_container_from_config(_config(request), name)["Id"])
+def _keep(engine: Engine, request: ContainerRequest, name: str, made: Future[str], left: Event) -> None:
+    """Make a container, and remove it when it is no longer needed."""
+    try:
+        with translated(f"creating a container of {request.image}"):
+            made.set_result(str(engine.api.create_container_from_config(_config(request), name)["Id"]))
+    except BaseException as error:
+        made.set_exception(error)
+    left.wait()
+    with suppress(TinyshipError):
+        remove(engine, name)
 
 
 def copy_in(engine: Engine, container_id: str, chunks: Iterable[bytes]) -> None:
