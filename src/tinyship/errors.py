@@ -171,6 +171,8 @@ class RegistryError(TinyshipError):
 
     Args:
         host: the registry's host, with its port.
+        status: of its answer; 0 where it was no answer that failed.
+        temporary: whether the same may work a little later.
     """
 
     def __init__(
@@ -178,6 +180,8 @@ class RegistryError(TinyshipError):
         message: str,
         *,
         host: str,
+        status: int = 0,
+        temporary: bool = False,
         hint: str = "",
         tail: Sequence[str] = (),
         stage: str = "",
@@ -185,6 +189,8 @@ class RegistryError(TinyshipError):
     ) -> None:
         super().__init__(message, hint=hint, tail=tail, stage=stage, image=image)
         self.host = host
+        self.status = status
+        self.temporary = temporary
 
 
 class BudgetExceeded(TinyshipError):

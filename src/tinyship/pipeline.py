@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from tinyship.plan import Action, Plan
-from tinyship.stages import base, build, clean, push, release, trial
+from tinyship.plan import Action, Check, Plan
+from tinyship.stages import base, build, clean, preflight, push, release, trial
 from tinyship.stages.push import Delivery
 from tinyship.stages.release import Released
 from tinyship.stages.scope import Made, Scope
 
 
-def plan(scope: Scope, task: str, *actions: tuple[Action, ...]) -> Plan:
+def plan(scope: Scope, task: str, *actions: tuple[Action, ...], checks: tuple[Check, ...] = ()) -> Plan:
     """The plan of a task: what git says of the project, and the actions, in order."""
     now = scope.revision
     return Plan(
@@ -20,13 +20,26 @@ def plan(scope: Scope, task: str, *actions: tuple[Action, ...]) -> Plan:
         dirty=now.dirty,
         actions=tuple(action for some in actions for action in some),
         notices=now.notices,
+        checks=checks,
     )
 
 
-def plan_release(scope: Scope, *, only: bool = False) -> Plan:
-    """What ``make_release`` would do."""
+def check(scope: Scope) -> tuple[Check, ...]:
+    """Everything that can be known to stand in the way of a release and its push, before anything is built."""
+    asked = preflight.remote(scope)
+    return (*preflight.local(scope), *(check for place in asked for check in place.checks))
+
+
+def plan_release(scope: Scope, *, only: bool = False, checked: bool = False) -> Plan:
+    """What ``make_release`` would do.
+
+    Args:
+        only: leave base and build as they are.
+        checked: look at git, the engine and the settings as ``check`` does.
+    """
     before = () if only else (base.plan(scope), build.plan(scope))
-    return plan(scope, "release", *before, release.plan(scope))
+    checks = preflight.local(scope) if checked else ()
+    return plan(scope, "release", *before, release.plan(scope), checks=checks)
 
 
 def plan_build(scope: Scope) -> Plan:
@@ -35,9 +48,11 @@ def plan_build(scope: Scope) -> Plan:
 
 
 def plan_push(scope: Scope) -> Plan:
-    """What ``send`` would do."""
+    """What ``send`` would do, as far as the registries say."""
     smoke = trial.plan_smoke(scope) if scope.settings.push.smoke else ()
-    return plan(scope, "push", smoke, push.plan(scope))
+    asked = preflight.remote(scope)
+    checks = tuple(check for place in asked for check in place.checks)
+    return plan(scope, "push", smoke, push.plan(scope, asked), checks=checks)
 
 
 def plan_clean(scope: Scope, task: str, what: str) -> Plan:
@@ -76,9 +91,9 @@ def make_release(scope: Scope, *, only: bool = False) -> Released:
     return release.make(scope)
 
 
-def send(scope: Scope, *, allow_dirty: bool = False) -> Delivery:
+def send(scope: Scope, *, allow_dirty: bool = False, force: bool = False) -> Delivery:
     """Push the release, after its smoke test where the settings ask for one; see ``stages.push``."""
     push.check(scope, allow_dirty=allow_dirty)
     if scope.settings.push.smoke:
         trial.smoke(scope)
-    return push.send(scope, allow_dirty=allow_dirty)
+    return push.send(scope, allow_dirty=allow_dirty, force=force)

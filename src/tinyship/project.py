@@ -13,7 +13,7 @@ from tinyship.record import Record
 
 if TYPE_CHECKING:
     from tinyship.history import Entry
-    from tinyship.plan import Plan
+    from tinyship.plan import Check, Plan
     from tinyship.settings.load import Loaded
     from tinyship.sizes.diff import Diff
     from tinyship.sizes.table import Row
@@ -103,13 +103,25 @@ class Project:
                 pipeline.send(scope, allow_dirty=allow_dirty)
         return record.read(self.root)
 
-    def push(self, *, allow_dirty: bool = False) -> Record:
-        """Push what the record names."""
+    def check(self) -> tuple[Check, ...]:
+        """What stands in the way of a release and its push, and what does not; nothing is built or changed."""
+        from tinyship import pipeline
+
+        with self.scopes() as scopes:
+            return tuple(check for scope in scopes for check in pipeline.check(scope))
+
+    def push(self, *, allow_dirty: bool = False, force: bool = False) -> Record:
+        """Push what the record names.
+
+        Args:
+            allow_dirty: push even what was released from a tree with uncommitted changes.
+            force: let version tags that name another image name this one.
+        """
         from tinyship import pipeline, record
 
         with self.scopes() as scopes:
             for scope in scopes:
-                pipeline.send(scope, allow_dirty=allow_dirty)
+                pipeline.send(scope, allow_dirty=allow_dirty, force=force)
         return record.read(self.root)
 
     def sizes(self) -> tuple[Row, ...]:

@@ -19,6 +19,11 @@ from tinyship.events import Events, Log, Transfer
 _AGAIN = "Push again: what is there already is not sent twice."
 _DIGEST = re.compile(r"digest: (sha256:[0-9a-f]{64})")
 _HUNG = re.compile(r"TLS handshake timeout|i/o timeout|deadline exceeded|Client\.Timeout|timed out", re.I)
+_TEMPORARY = re.compile(
+    r"status:? 5\d\d|\b50[0234]\b|429|toomanyrequests|too many requests|\bEOF\b|connection reset|broken pipe"
+    r"|short copy|blob upload (?:unknown|invalid)|unknown blob",
+    re.I,
+)
 _DENIED = re.compile(r"denied|unauthori[sz]ed|no basic auth credentials|authentication required|forbidden", re.I)
 
 
@@ -29,14 +34,15 @@ class Pushed:
     Args:
         reference: as it was pushed.
         digest: of the manifest that the tag names.
-        sent: the number of layers that were sent.
-        present: the number of layers that the registry already had.
+        sent: the layers that were sent, by the first digits of a digest: with a graph driver of the layer's diff id,
+            else of its blob.
+        present: the layers that the registry already had, in the same way.
     """
 
     reference: str
     digest: str
-    sent: int
-    present: int
+    sent: frozenset[str]
+    present: frozenset[str]
 
 
 def push(engine: Engine, reference: str, *, credential: Credential | None, timeout: float, events: Events) -> Pushed:
@@ -78,9 +84,9 @@ def push(engine: Engine, reference: str, *, credential: Credential | None, timeo
     except EngineError as error:
         raise _refused(error, host, credential) from error
     if not digest:
-        raise RegistryError(f"the push to {host} ended without a digest", host=host, hint="Push again.")
-    states = list(layers.values())
-    return Pushed(reference, digest, states.count("Pushed"), len(states) - states.count("Pushed"))
+        raise RegistryError(f"the push to {host} ended without a digest", host=host, hint="Push again.", temporary=True)
+    sent = frozenset(layer for layer, state in layers.items() if state == "Pushed")
+    return Pushed(reference, digest, sent, frozenset(layers) - sent)
 
 
 def _news(stream: Iterable[dict[str, Any]], timeout: float, what: str) -> Iterator[dict[str, Any]]:
@@ -136,7 +142,12 @@ def _refused(error: EngineError, host: str, credential: Credential | None) -> Re
             hint=f"`docker login {host}` stores credentials; may they push to this repository?",
         )
     if _HUNG.search(words):
-        return RegistryError(f"{host} does not answer: {words}", host=host, hint=_AGAIN)
+        return RegistryError(f"{host} does not answer: {words}", host=host, hint=_AGAIN, temporary=True)
     if "connection refused" in words:
         return RegistryError(f"nothing listens at {host}: {words}", host=host, hint="Is the registry running?")
-    return RegistryError(f"the push to {host} failed: {words}", host=host, hint="Push again: a push can be repeated.")
+    return RegistryError(
+        f"the push to {host} failed: {words}",
+        host=host,
+        hint="Push again: a push can be repeated.",
+        temporary=bool(_TEMPORARY.search(words)),
+    )

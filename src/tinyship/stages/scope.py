@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tinyship import revision
+from tinyship import credentials, revision
 from tinyship.context.source import Context
 from tinyship.engine.connect import Engine, connect
 from tinyship.errors import TinyshipError
@@ -18,7 +18,11 @@ from tinyship.events import Events, StageEnded, StageStarted, ignore
 from tinyship.revision import Revision
 
 if TYPE_CHECKING:
+    from tinyship.registry.client import Repository
     from tinyship.settings.schema import Settings
+
+_PATIENCE = 30.0
+"""Seconds that a registry may take for an answer, at most."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,7 @@ class Scope:
     events: Events = ignore
     origins: Mapping[str, str] = field(default_factory=dict)
     connect: Callable[[], Engine] = connect
+    _credentials: dict[str, credentials.Credential | None] = field(default_factory=dict, repr=False)
 
     @cached_property
     def engine(self) -> Engine:
@@ -48,6 +53,29 @@ class Scope:
     def revision(self) -> Revision:
         """What git said when it was first asked."""
         return revision.read(self.root, self.settings.version)
+
+    def credential(self, reference: str) -> credentials.Credential | None:
+        """The credentials for the registry of a reference; whoever keeps them is asked once.
+
+        Raises:
+            RegistryError: the Docker config, or the helper that it names, is of no use.
+        """
+        host = credentials.host_of(reference)
+        if host not in self._credentials:
+            self._credentials[host] = credentials.find(host)
+        return self._credentials[host]
+
+    def repository(self, name: str) -> Repository:
+        """The client of a repository, ``[registry/]name``; to be closed or used in a `with`.
+
+        Raises:
+            ConfigError: there can be no repository of this name.
+            RegistryError: see ``credential``.
+        """
+        from tinyship.registry.client import Repository
+
+        patience = min(_PATIENCE, self.settings.push.timeout)
+        return Repository.open(name, credential=self.credential(name), timeout=patience)
 
     def close(self) -> None:
         """Close the engine's connections, if there are any."""

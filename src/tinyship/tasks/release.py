@@ -42,7 +42,7 @@ def make(session: Session, only: bool = False, no_cache: bool = False, pull: boo
         session.console.result(record.read(session.project.root).as_json())
 
     flagged = session.with_flags(no_cache=no_cache, pull=pull)
-    flagged.run(lambda scope: pipeline.plan_release(scope, only=only), act, show)
+    flagged.run(lambda scope: pipeline.plan_release(scope, only=only, checked=True), act, show)
 
 
 @task("run")

@@ -66,6 +66,12 @@ class Session:
             done = [act(scope) for scope in scopes]
         show(done)
 
+    def look(self, look: Callable[[Scope], Any], show: Callable[[list[Any]], None]) -> None:
+        """Look at each image, in a dry run as well, and show what was seen."""
+        with self.project.scopes() as scopes:
+            done = [look(scope) for scope in scopes]
+        show(done)
+
     def plans(self, plans: Iterable[Plan]) -> None:
         """Show what would be done."""
         every = list(plans)

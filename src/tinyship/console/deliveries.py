@@ -1,0 +1,42 @@
+"""What a push did, as lines: the digest in each repository, its tags, and the bytes that went there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from tinyship.units import size
+
+if TYPE_CHECKING:
+    from tinyship.stages.push import Arrival, Delivery
+
+
+def lines(delivery: Delivery) -> Iterator[str]:
+    """The lines of one image."""
+    for arrival in delivery.arrivals:
+        if not arrival.tags:
+            yield f"{arrival.repository}: no tag is this image's"
+            continue
+        yield f"{arrival.repository}@{arrival.digest}"
+        for tag in arrival.tags:
+            yield f"  {arrival.repository}:{tag}{'' if tag in arrival.given else '  (was there)'}"
+        yield f"  {_bytes(arrival)}"
+    if delivery.pull is not None:
+        yield f"{delivery.release.image}: pull size {size(delivery.pull)}"
+
+
+def _bytes(arrival: Arrival) -> str:
+    upload = arrival.upload
+    layers = upload.layers_sent + upload.layers_present
+    if not layers:
+        return "nothing sent: the image was there"
+    if not upload.sent and not upload.present:  # of several platforms the engine tells no bytes
+        return f"{_layers(upload.layers_sent)} sent, {upload.layers_present} already there"
+    return (
+        f"{size(upload.sent)} sent ({_layers(upload.layers_sent)}), "
+        f"{size(upload.present)} already there ({_layers(upload.layers_present)})"
+    )
+
+
+def _layers(count: int) -> str:
+    return f"{count} layer{'' if count == 1 else 's'}"

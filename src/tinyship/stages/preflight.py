@@ -1,0 +1,196 @@
+"""What is looked at before anything is built: the tree, the version, the engine, the registries, their tags."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tinyship import record, revision, tags
+from tinyship.errors import TinyshipError
+from tinyship.plan import Check
+from tinyship.record import Release
+from tinyship.revision import Revision
+from tinyship.sizes import budgets
+from tinyship.stages import goals
+from tinyship.stages.place import Place
+from tinyship.stages.scope import Scope
+from tinyship.tags import Tags
+
+_SHOWN = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What was asked of one repository.
+
+    Args:
+        repository: ``[registry/]name``.
+        checks: what it said.
+        tags: that a release of this revision would have there, as far as is known.
+    """
+
+    repository: str
+    checks: tuple[Check, ...]
+    tags: tuple[str, ...]
+
+
+def local(scope: Scope) -> tuple[Check, ...]:
+    """What git, the engine and the settings say; no registry is asked."""
+    now = scope.revision
+    return (_tree(now), _version(scope, now), _order(scope, now), _engine(scope), _budgets(scope))
+
+
+def remote(scope: Scope) -> tuple[Asked, ...]:
+    """What each registry says: whether we may push, and what the tags of this release name there."""
+    return tuple(_registry(scope, name) for name in goals.repositories(scope.settings))
+
+
+def _tree(now: Revision) -> Check:
+    if not now.commit:
+        return Check(
+            "tree", "failed", "there is no git commit that says what it is", hint="Commit first, or `--allow-dirty`."
+        )
+    if not now.dirty:
+        return Check("tree", "ok", f"clean, at {now.short_commit}{f' on {now.branch}' if now.branch else ''}")
+    more = len(now.changes) - _SHOWN
+    lines = (*now.changes[:_SHOWN], f"and {more} more") if more > 0 else now.changes
+    count = len(now.changes)
+    return Check(
+        "tree",
+        "failed",
+        f"{count} change{'' if count == 1 else 's'} that no commit has",
+        lines,
+        "Commit or stash them; `--allow-dirty` pushes all the same, under the version with `-dirty` alone.",
+    )
+
+
+def _version(scope: Scope, now: Revision) -> Check:
+    if now.is_given:
+        return _given(scope, now)
+    if now.tag:
+        return Check("version", "ok", f"{now.version}, from the tag {now.tag} on HEAD", now.notices)
+    return Check(
+        "version",
+        "note",
+        f"{now.version}: no tag on HEAD is a version",
+        now.notices,
+        f"`git tag {_prefix(scope)}1.2.3` makes one; `--version 1.2.3` does without.",
+    )
+
+
+def _given(scope: Scope, now: Revision) -> Check:
+    """A version that git did not say, which must not be the one of another commit."""
+    name = f"{_prefix(scope)}{now.version}"
+    try:
+        commit = revision.tag_commit(scope.root, name)
+    except TinyshipError:  # without a repository there are no tags
+        commit = ""
+    if commit and commit != now.commit:
+        return Check(
+            "version",
+            "failed",
+            f"{now.version} is given, and the git tag {name} is on {commit[:7]}, not on HEAD ({now.short_commit})",
+            hint=f"Release what the tag is on (`git checkout {name}`), or another version.",
+        )
+    return Check("version", "ok", f"{now.version}, given by {_giver(scope)}", now.notices)
+
+
+def _giver(scope: Scope) -> str:
+    version = scope.settings.version
+    return f"`version.file` {version.file}" if version.file else "`version.literal` or `--version`"
+
+
+def _prefix(scope: Scope) -> str:
+    """What stands before the version in the name of a git tag."""
+    return (scope.settings.version.tag or "v*").partition("*")[0]
+
+
+def _order(scope: Scope, now: Revision) -> Check:
+    """Whether git has a higher version already."""
+    if not now.released:
+        return Check("order", "note", "no released version: nothing that moves will move")
+    try:
+        known = revision.known_versions(scope.root, scope.settings.version)
+    except TinyshipError as error:
+        return Check("order", "failed", error.message, hint=error.hint)
+    wanted = goals.wanted(scope, now)
+    settled = tags.settle(wanted, now.version, known, scope.settings.version.scheme)
+    if len(settled.tags) < len(wanted.tags):
+        return Check("order", "note", f"{now.version} is not the highest version", settled.notices)
+    return Check("order", "ok", f"no git tag is a higher version than {now.version}")
+
+
+def _engine(scope: Scope) -> Check:
+    try:
+        engine = scope.engine
+        kind = "Podman" if engine.is_podman else "Docker Engine"
+        return Check("engine", "ok", f"{kind} {engine.version} (API {engine.api_version}) at {engine.address}")
+    except TinyshipError as error:
+        return Check("engine", "failed", error.message, hint=error.hint)
+
+
+def _budgets(scope: Scope) -> Check:
+    limits = scope.settings.size.budgets
+    if not limits:
+        return Check("budgets", "note", "none is set: an image of any size is released")
+    return Check("budgets", "ok", "; ".join(budgets.describe(budget) for budget in limits))
+
+
+def _registry(scope: Scope, name: str) -> Asked:
+    release = _built(scope)
+    wanted = goals.wanted(scope, scope.revision)
+    try:
+        with scope.repository(name) as repository:
+            repository.check_push()
+            credential = scope.credential(name)
+            whose = f"with the credentials from {credential.source}" if credential else "without credentials"
+            allowed = Check("push", "ok", f"{name}: allowed {whose}")
+            place = Place(name, repository, release or _nothing(scope))
+            settled = goals.settled(scope, wanted, scope.revision, place.known)
+            there = _tags(scope, place, settled, built=bool(release))
+            return Asked(name, (allowed, there), tuple(tag.name for tag in settled.tags))
+    except TinyshipError as error:
+        failed = Check("push", "failed", f"{name}: {error.message}", hint=error.hint)
+        return Asked(name, (failed,), tuple(tag.name for tag in wanted.tags))
+
+
+def _built(scope: Scope) -> Release | None:
+    """The release in the record, where it is one of this very revision."""
+    release = record.read(scope.root).find(scope.settings.image)
+    if not release:
+        return None
+    same = (release.commit, release.tree) == revision.state(scope.root)
+    return release if same and release.version == tags.sanitise(scope.revision.full_version) else None
+
+
+def _nothing(scope: Scope) -> Release:
+    """A release that no image is yet."""
+    now = scope.revision
+    return Release(scope.settings.image, now.full_version, now.commit, "", now.dirty, "", "", "", "", (), ())
+
+
+def _tags(scope: Scope, place: Place, settled: Tags, *, built: bool) -> Check:
+    """What the tags of a release name now."""
+    now, name = scope.revision, place.name
+    place.look(tag.name for tag in settled.tags)
+    place.find(one.digest for one in place.release.pushed if one.reference.rpartition(":")[0] == name)
+    lines = [*settled.notices]
+    taken = False
+    for tag in settled.tags:
+        found = place.there.get(tag.name, "")
+        if not found:
+            lines.append(f"{tag.name}: free")
+        elif built and found == place.digest:
+            lines.append(f"{tag.name}: there, and this very image")
+        elif not goals.is_promise(tag, now):
+            lines.append(f"{tag.name}: moves from {found}")
+        else:
+            lines.append(f"{tag.name}: is {found}{', another image' if built else ''}")
+            taken = True
+    if not settled.tags:
+        return Check("tags", "failed", f"{name}: none of `push.tags` goes with this release", tuple(lines))
+    if taken and built:
+        hint = "A released version stays what it is: release under another one, or push with `--force`."
+        return Check("tags", "failed", f"{name}: taken by another image", tuple(lines), hint)
+    if taken:
+        return Check("tags", "note", f"{name}: released before; only the same image may be pushed", tuple(lines))
+    return Check("tags", "ok", f"{name}: free, or this image's", tuple(lines))

@@ -1,0 +1,137 @@
+"""An image's way from the engine into one repository: once, tried again as a whole, stopped where it came too late."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from tinyship.engine import images
+from tinyship.engine import push as engine_push
+from tinyship.errors import RegistryError
+from tinyship.events import Event, Events, Notice
+from tinyship.registry import descriptor
+from tinyship.stages.place import Place
+from tinyship.stages.scope import Scope
+
+_TRIES = 3
+_PAUSE = 1.0
+_WATCH = 1.0
+"""Seconds between two looks at a tag while the engine is on its way to it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """What one repository got of an image.
+
+    Args:
+        sent: compressed bytes of the layers that were sent.
+        present: compressed bytes of the layers that the registry had, or took from another of its repositories.
+        layers_sent: their number.
+        layers_present: theirs.
+    """
+
+    sent: int = 0
+    present: int = 0
+    layers_sent: int = 0
+    layers_present: int = 0
+
+
+def upload(scope: Scope, place: Place, tag: str) -> Upload:
+    """Let the engine push the release under one tag, and find its manifest.
+
+    Raises:
+        RegistryError: it could not be pushed, or another release took the tag meanwhile.
+    """
+    reference = f"{place.name}:{tag}"
+    before = place.there.get(tag, "")
+    with _named(scope, place.release.id, reference):
+        pushed = _push(scope, reference, _watched(place, tag, before, scope.events))
+    place.digest = pushed.digest
+    place.there[tag] = pushed.digest
+    place.put = time.monotonic()
+    place.__dict__.pop("manifest", None)
+    return _weighed(scope, place, pushed)
+
+
+def _push(scope: Scope, reference: str, events: Events) -> engine_push.Pushed:
+    host = reference.partition("/")[0]
+    for attempt in range(1, _TRIES + 1):
+        try:
+            return engine_push.push(
+                scope.engine,
+                reference,
+                credential=scope.credential(reference),
+                timeout=scope.settings.push.timeout,
+                events=events,
+            )
+        except RegistryError as error:
+            if not error.temporary or attempt == _TRIES:
+                raise
+            wait = _PAUSE * 2 ** (attempt - 1)
+            scope.events(
+                Notice(
+                    f"{error.message}; the push to {host} is tried again in {wait:g} s ({attempt + 1} of {_TRIES})",
+                    "warning",
+                )
+            )
+            time.sleep(wait)
+    raise AssertionError("unreachable")
+
+
+def _watched(place: Place, tag: str, before: str, events: Events) -> Events:
+    """Events of a push that is ended where its tag comes to name another image while layers are on their way."""
+    looked = time.monotonic()
+
+    def tell(event: Event) -> None:
+        nonlocal looked
+        events(event)
+        if time.monotonic() - looked < _WATCH:
+            return
+        found = place.ask(tag)
+        if found not in {"", before} and not place.is_ours(found):
+            host = place.repository.host
+            raise RegistryError(
+                f"another release was faster: {place.name}:{tag} names {found} now, and not {place.release.id}",
+                host=host,
+                hint="Nothing of it was replaced. A version is released once: is yours to have another one?",
+            )
+        looked = time.monotonic()
+
+    return tell
+
+
+def _weighed(scope: Scope, place: Place, pushed: engine_push.Pushed) -> Upload:
+    """Bytes of what was sent and of what was there: engines tell of layers, and the manifest has their sizes."""
+    if place.manifest.is_index:
+        return Upload(layers_sent=len(pushed.sent), layers_present=len(pushed.present))
+    listed = place.manifest.parsed()
+    layers = descriptor.entries(listed, "layers", place.repository.host, f"{place.name}@{pushed.digest}")
+    image = images.find(scope.engine, place.release.id)
+    chain = image.layers if image and len(image.layers) == len(layers) else ("",) * len(layers)
+    sent = [
+        layer.size
+        for layer, diff_id in zip(layers, chain, strict=True)
+        if any(_short(name).startswith(tuple(pushed.sent)) for name in (layer.digest, diff_id) if name and pushed.sent)
+    ]
+    total = sum(layer.size for layer in layers)
+    return Upload(sum(sent), total - sum(sent), len(sent), len(layers) - len(sent))
+
+
+def _short(digest: str) -> str:
+    return digest.removeprefix("sha256:")
+
+
+@contextmanager
+def _named(scope: Scope, image_id: str, reference: str) -> Iterator[None]:
+    """The image under the name that it is pushed as, which it loses again where it did not have it before."""
+    before = images.find(scope.engine, reference)
+    images.tag(scope.engine, image_id, reference)
+    try:
+        yield
+    finally:
+        if before is None:
+            images.untag(scope.engine, reference)
+        elif before.id != image_id and scope.settings.push.to:
+            images.tag(scope.engine, before.id, reference)
