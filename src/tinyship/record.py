@@ -1,13 +1,16 @@
 """What a release did, as data: ``.tinyship/release.json``, read by push, by scripts and by the next release.
 
-The file is ``{"schema": 1, "images": [...]}``, one entry an image, sizes in bytes. It is replaced atomically.
+The file is ``{"schema": 1, "images": [...]}``, one entry an image, sizes in bytes. It is replaced atomically. A schema
+only ever gains fields, and these have defaults: older records are read, and what a newer tinyship added is passed over.
+The JSON Schema that ``schema`` returns says what each field means.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, replace
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +58,33 @@ class Pushed:
 
 
 @dataclass(frozen=True, slots=True)
+class BaseImage:
+    """An image that a release stands on, and the digest of the manifest that was taken."""
+
+    name: str
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """What a container of an image runs, as the image's config says it.
+
+    Args:
+        exposed_ports: like ``8080/tcp``.
+        user: empty where none is set, which is root.
+        entrypoint: its ENTRYPOINT.
+        command: its CMD.
+        has_healthcheck: it has a HEALTHCHECK that is not NONE.
+    """
+
+    exposed_ports: tuple[str, ...] = ()
+    user: str = ""
+    entrypoint: tuple[str, ...] = ()
+    command: tuple[str, ...] = ()
+    has_healthcheck: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Release:
     """One released image.
 
@@ -71,8 +101,12 @@ class Release:
         tags: the tags in the engine.
         sizes: of each image of the pipeline.
         smoke: whether it passed its smoke test; None where that was not run.
-        pushed: what was pushed, and its digests.
+        pushed: what was pushed, and its digests; those of the first registry of ``push.to`` come first.
         previous: what growth is measured against; None for the first release.
+        given: the version was given by the settings or a flag; no git tag says it.
+        branch: that HEAD was on; empty where it was on none.
+        bases: the images that it stands on, as they were when it was built; empty where that is not known.
+        run: what a container of it runs; None in the records of a tinyship that did not ask.
     """
 
     image: str
@@ -89,6 +123,10 @@ class Release:
     smoke: bool | None = None
     pushed: tuple[Pushed, ...] = ()
     previous: Previous | None = None
+    given: bool = False
+    branch: str = ""
+    bases: tuple[BaseImage, ...] = ()
+    run: Runtime | None = None
 
     @property
     def reference(self) -> str:
@@ -111,9 +149,27 @@ class Record:
         others = tuple(entry for entry in self.images if entry.image != release.image)
         return replace(self, images=(*others, release))
 
+    def only(self, images: Iterable[str]) -> Record:
+        """The entries of these images, in their order; without those that have none."""
+        found = (self.find(image) for image in images)
+        return replace(self, images=tuple(release for release in found if release))
+
     def as_json(self) -> dict[str, Any]:
         """The record as it stands in its file."""
         return {"schema": SCHEMA, "images": [asdict(release) for release in self.images]}
+
+
+@dataclass(frozen=True, slots=True)
+class _Schema:
+    """What is read of a file first."""
+
+    schema: int
+    images: tuple[Any, ...]
+
+
+def schema() -> str:
+    """The JSON Schema of the file (draft 2020-12), with a description of each field."""
+    return (resources.files("tinyship") / "schemas" / "release.schema.json").read_text(encoding="utf-8")
 
 
 def path(root: Path) -> Path:
@@ -127,19 +183,19 @@ def read(root: Path) -> Record:
     Raises:
         TinyshipError: the file is there but cannot be understood.
     """
+    import msgspec
+
     file = path(root)
     try:
-        data = json.loads(file.read_bytes())
+        data = file.read_bytes()
+        schema = msgspec.json.decode(data, type=_Schema).schema
+        if schema != SCHEMA:
+            raise _unusable(file, f"it is of schema {schema}, and not {SCHEMA}")
+        return Record(msgspec.json.decode(data, type=Record).images)
     except FileNotFoundError:
         return Record()
-    except (OSError, ValueError) as error:
+    except (OSError, msgspec.MsgspecError, UnicodeError, RecursionError) as error:
         raise _unusable(file, str(error)) from error
-    if not isinstance(data, dict) or data.get("schema") != SCHEMA:
-        raise _unusable(file, f"it is not of schema {SCHEMA}")
-    try:
-        return Record(tuple(_release(entry) for entry in data["images"]))
-    except (KeyError, TypeError, AttributeError) as error:
-        raise _unusable(file, f"an entry is incomplete ({error})") from error
 
 
 def update(root: Path, release: Release) -> Record:
@@ -151,20 +207,3 @@ def update(root: Path, release: Release) -> Record:
 
 def _unusable(file: Path, why: str) -> TinyshipError:
     return TinyshipError(f"the record {file} cannot be used: {why}", hint="Remove it and run `invoke release` again.")
-
-
-def _release(entry: Mapping[str, Any]) -> Release:
-    previous = entry["previous"]
-    return Release(
-        **{
-            **entry,
-            "tags": tuple(entry["tags"]),
-            "sizes": _sizes(entry["sizes"]),
-            "pushed": tuple(Pushed(**pushed) for pushed in entry["pushed"]),
-            "previous": previous and Previous(**{**previous, "sizes": _sizes(previous["sizes"])}),
-        }
-    )
-
-
-def _sizes(entries: list[dict[str, Any]]) -> tuple[Sizes, ...]:
-    return tuple(Sizes(**sizes) for sizes in entries)

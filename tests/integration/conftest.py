@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import secrets
 import shutil
@@ -12,11 +13,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import jsonschema
 import pytest
 from docker.errors import APIError
 from guarded import program, running
 from ships import Ship, launch
 
+from tinyship import record
 from tinyship.engine import images
 from tinyship.engine.connect import Engine, connect
 from tinyship.errors import EngineUnreachable
@@ -137,11 +140,14 @@ def _already_going() -> Iterator[None]:
 
 
 @pytest.fixture
-def ship(tmp_path: Path, namespace: str, registry: str, busybox: str) -> Ship:
-    """A project that can be released."""
+def ship(tmp_path: Path, namespace: str, registry: str, busybox: str) -> Iterator[Ship]:
+    """A project that can be released; what it leaves as its record, in every clone, is what the schema says."""
     root = tmp_path / "ship"
     root.mkdir()
-    return launch(root, f"{namespace}/foo", registry, busybox)
+    yield launch(root, f"{namespace}/foo", registry, busybox)
+    schema = json.loads(record.schema())
+    for file in tmp_path.rglob(".tinyship/release.json"):
+        jsonschema.validate(json.loads(file.read_text()), schema, jsonschema.Draft202012Validator)
 
 
 @pytest.fixture(scope="session")

@@ -122,4 +122,9 @@ def _entry(scope: Scope, image_id: str, tree: str, rows: tuple[Row, ...], before
         tags=local_tags(scope),
         sizes=tuple(Sizes.of(row) for row in rows),
         previous=before,
+        given=now.is_given,
+        branch=now.branch,
+        run=record.Runtime(image.exposed_ports, image.user, image.entrypoint, image.command, image.has_healthcheck)
+        if image
+        else None,
     )
