@@ -200,8 +200,9 @@ def read(root: Path) -> Record:
 
 def update(root: Path, release: Release) -> Record:
     """Put ``release`` into the project's record, beside the other images', and write it."""
-    record = read(root).with_release(release)
-    state.write(root, "release.json", json.dumps(record.as_json(), indent=2) + "\n")
+    with state.locked(root, "release.lock"):  # several images of a project may be released at once
+        record = read(root).with_release(release)
+        state.write(root, "release.json", json.dumps(record.as_json(), indent=2) + "\n")
     return record
 
 

@@ -27,11 +27,11 @@ def lines(delivery: Delivery) -> Iterator[str]:
 
 def _bytes(arrival: Arrival) -> str:
     upload = arrival.upload
-    layers = upload.layers_sent + upload.layers_present
-    if not layers:
+    if upload is None:
         return "nothing sent: the image was there"
-    if not upload.sent and not upload.present:  # of several platforms the engine tells no bytes
-        return f"{_layers(upload.layers_sent)} sent, {upload.layers_present} already there"
+    if upload.sent is None or upload.present is None:  # of several platforms the engine does not say it
+        told = f"{_layers(upload.layers_sent)} sent, {upload.layers_present} already there"
+        return told if upload.layers_sent + upload.layers_present else "sent; the engine does not say how much"
     return (
         f"{size(upload.sent)} sent ({_layers(upload.layers_sent)}), "
         f"{size(upload.present)} already there ({_layers(upload.layers_present)})"

@@ -37,14 +37,14 @@ class Arrival:
         digest: of the manifest that its tags name.
         tags: that name it now.
         given: those of them that did not name it before.
-        upload: what was sent.
+        upload: what the engine sent; None where the image was there.
     """
 
     repository: str
     digest: str
     tags: tuple[str, ...]
     given: tuple[str, ...]
-    upload: Upload
+    upload: Upload | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +161,7 @@ class _Push:
         self.places = places
         self.force = force
         self.given: dict[str, list[str]] = {place.name: [] for place in places}
-        self.uploads = {place.name: Upload() for place in places}
+        self.uploads: dict[str, Upload] = {}
 
     def look(self) -> None:
         """Ask every registry what the tags name, before anything is done in any."""
@@ -228,7 +228,7 @@ class _Push:
                 place.digest,
                 tuple(self._tags(place)),
                 tuple(self.given[place.name]),
-                self.uploads[place.name],
+                self.uploads.get(place.name),
             )
             for place in self.places
         )

@@ -96,10 +96,19 @@ def make(scope: Scope) -> Released:
     for tag in others:
         images.tag(scope.engine, result.image_id, f"{name}:{tag}")
     rows = tuple(_renamed(row, f"{name}:{sanitise(scope.revision.full_version)}") for row in rows)
-    release = _entry(scope, result.image_id, tree, rows, before)
+    release = _still_pushed(last, _entry(scope, result.image_id, tree, rows, before))
     record.update(scope.root, release)
     history.released(scope, release, last)
     return Released(release, rows)
+
+
+def _still_pushed(last: Release | None, release: Release) -> Release:
+    """A release with what is known of it in registries, where it is the one that was released last."""
+    if not last or (last.id, last.version, last.commit) != (release.id, release.version, release.commit):
+        return release
+    pull = next((sizes.pull for sizes in last.sizes if sizes.stage == "release"), None)
+    sizes = tuple(replace(entry, pull=pull) if entry.stage == "release" else entry for entry in release.sizes)
+    return replace(release, pushed=last.pushed, sizes=sizes)
 
 
 def _renamed(row: Row, reference: str) -> Row:

@@ -26,16 +26,17 @@ class Upload:
     """What one repository got of an image.
 
     Args:
-        sent: compressed bytes of the layers that were sent.
-        present: compressed bytes of the layers that the registry had, or took from another of its repositories.
+        sent: compressed bytes of the layers that were sent; None where the engine does not say.
+        present: compressed bytes of the layers that the registry had, or took from another of its repositories; None
+            where the engine does not say.
         layers_sent: their number.
         layers_present: theirs.
     """
 
-    sent: int = 0
-    present: int = 0
-    layers_sent: int = 0
-    layers_present: int = 0
+    sent: int | None
+    present: int | None
+    layers_sent: int
+    layers_present: int
 
 
 def upload(scope: Scope, place: Place, tag: str) -> Upload:
@@ -104,8 +105,8 @@ def _watched(place: Place, tag: str, before: str, events: Events) -> Events:
 
 def _weighed(scope: Scope, place: Place, pushed: engine_push.Pushed) -> Upload:
     """Bytes of what was sent and of what was there: engines tell of layers, and the manifest has their sizes."""
-    if place.manifest.is_index:
-        return Upload(layers_sent=len(pushed.sent), layers_present=len(pushed.present))
+    if place.manifest.is_index or not pushed.sent | pushed.present:
+        return Upload(None, None, len(pushed.sent), len(pushed.present))
     listed = place.manifest.parsed()
     layers = descriptor.entries(listed, "layers", place.repository.host, f"{place.name}@{pushed.digest}")
     image = images.find(scope.engine, place.release.id)
