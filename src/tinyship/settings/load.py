@@ -33,7 +33,7 @@ _WORDS = {
     "object | null": "a section",
     "str | array": "text or a list",
 }
-_PRIVATE = ("args", "labels", "env", "secrets", "cache_from", "cache_to")
+_PRIVATE = ("args", "labels", "env", "secrets", "cache_from", "cache_to", "proxy")
 
 
 @dataclass(frozen=True, slots=True)

@@ -274,6 +274,8 @@ _READERS: dict[str, Callable[[str], object]] = {
     "cache_from": options.cache_from,
     "cache_to": options.cache_to,
     "attests": options.attest,
+    "insecure": options.registry_host,
+    "mirrors": options.mirror,
 }
 
 
@@ -322,6 +324,18 @@ class Settings(Section, frozen=True):
     """Names of stages in Dockerfiles whose steps are all built again."""
     pull: bool = False
     """Ask the registry for base images even where the engine has them; never for those that are made here."""
+    ca: str = ""
+    """A PEM file of certificates that are trusted beside the system's: when registries are asked, and in builds as the
+    secret ``ca``, for ``RUN --mount=type=secret,id=ca``."""
+    proxy: str = ""
+    """The proxy on the way to registries, and of RUN instructions and build containers; that of the environment, and
+    for builds that of the Docker config, where nothing is set."""
+    no_proxy: tuple[str, ...] = ()
+    """Hosts, domains and networks that need no proxy, beside this machine."""
+    insecure: tuple[str, ...] = ()
+    """Registries, ``host[:port]``, that plain HTTP may be spoken with; this machine's need not be named."""
+    mirrors: tuple[str, ...] = ()
+    """``registry=mirror[/path]``: where what a registry has is asked for first; ``docker.io=mirror.example.com``."""
     attests: Options = ()
     """Attestations of the release image, which is what others get: ``type=provenance,mode=max``, ``type=sbom``."""
     base: tuple[Base, ...] = ()
@@ -346,6 +360,9 @@ class Settings(Section, frozen=True):
         for key, read in _READERS.items():
             with about(key):
                 options.check_each(getattr(self, key), read)
+        if self.proxy:
+            with about("proxy"):
+                options.check_proxy(self.proxy)
         names = [base.name for base in self.base]
         for name in names:
             if names.count(name) > 1:
