@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -55,11 +55,31 @@ class Project:
         root = invoke_config.find_root(Path(path))
         return cls(root, load.load(invoke_config.of_project(root), image=image), events)
 
-    def plan(self, *, push: bool = False) -> tuple[Plan, ...]:
+    def versioned(self, version: str) -> Project:
+        """This project with a version for whatever is done with it, as if ``version.literal`` were that.
+
+        Args:
+            version: with or without what git tags have before it: "2.0.1", "v2.0.1"; the project itself where empty.
+
+        Raises:
+            ConfigError: it is no version as ``version.scheme`` has it.
+        """
+        if not version:
+            return self
+        from tinyship import revision
+        from tinyship.settings import load
+
+        images = tuple(
+            load.overlaid(one, {"version": revision.given(one.settings.version, version)}, "--version")
+            for one in self.images
+        )
+        return replace(self, images=images)
+
+    def plan(self, *, push: bool = False, version: str = "") -> tuple[Plan, ...]:
         """What ``release`` would do; one plan an image, and one more for its push where that is asked for."""
         from tinyship import pipeline
 
-        with self.scopes() as scopes:
+        with self.versioned(version).scopes() as scopes:
             return tuple(
                 plan
                 for scope in scopes
@@ -80,13 +100,16 @@ class Project:
         with self.scopes() as scopes:
             return tuple(made for scope in scopes if (made := pipeline.make_build(scope)))
 
-    def release(self, *, push: bool = False, only: bool = False, allow_dirty: bool = False) -> Record:
+    def release(
+        self, *, push: bool = False, only: bool = False, allow_dirty: bool = False, version: str = ""
+    ) -> Record:
         """Release each image and, where asked for, push it.
 
         Args:
             push: publish what was released.
             only: leave base and build as they are.
             allow_dirty: push even what was released from a tree with uncommitted changes.
+            version: what is released, as "2.0.1"; what git or the settings say where empty.
 
         Returns:
             the record, as ``.tinyship/release.json`` holds it.
@@ -96,7 +119,7 @@ class Project:
         """
         from tinyship import pipeline, record
 
-        with self.scopes() as scopes:
+        with self.versioned(version).scopes() as scopes:
             for scope in scopes:
                 pipeline.make_release(scope, only=only)
             for scope in scopes if push else ():

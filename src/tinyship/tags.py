@@ -1,63 +1,144 @@
-"""The tags that a release is pushed under: templates filled in from what git says."""
+"""The tags that a release is pushed under: templates filled in from what git says, and which of them may move."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC
 from string import Formatter
+from typing import Literal
 
-from tinyship.revision import Revision
+from tinyship import versions
+from tinyship.revision import SHORT, Revision
 from tinyship.settings.grammar import TAG_LENGTH
+from tinyship.versions import Scheme, Version
 
-_FINAL = re.compile(r"v?\d+(?:\.\d+)*(?:[._-]?post\d+)?(?:\+[\w.-]+)?", re.I)
-_NUMBERS = re.compile(r"v?(\d+)(?:\.(\d+))?(?:\.(\d+))?")
-_FIXED = {"version", "commit", "short_commit", "date"}
+Follows = Literal["", "all", "major", "minor", "patch", "branch", "date"]
+
+_NUMBERS = re.compile(r"(?:\d+!)?v?(\d+)(?:\.(\d+))?(?:\.(\d+))?", re.I)
+_FIXED = {"version", "commit", "short_commit"}
+_OF_VERSIONS = {"version", "major", "minor", "patch"}
+_LINES = {"all": 0, "major": 1, "minor": 2, "patch": 3}
+_COMMIT = 40
+_DATE = 6
+"""Digits from which on a first number is a date, or the number of a build, where versions have fewer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tag:
-    """A tag, and whether it is one that moves from release to release, like ``latest``."""
+    """A tag of a release.
+
+    Args:
+        name: as Docker takes it.
+        moving: it goes from release to release, like ``latest``; a tag that does not is a promise.
+        follows: whose last release a moving tag names: that of ``all``, of the same ``major``, ``minor`` or ``patch``
+            number, which is the highest version; or that of a ``branch`` or ``date``, which is the last push. Empty
+            for a tag that does not move.
+    """
 
     name: str
     moving: bool
+    follows: Follows = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Tags:
-    """The tags of a release, in the order of their templates, and what should be said of them."""
+    """The tags of a release, in the order of their templates, and what should be said of them.
+
+    ``affixes`` are what the templates write before and behind a version, by which versions are found among a
+    registry's tags: ``{version}-alpine`` has ("", "-alpine").
+    """
 
     tags: tuple[Tag, ...]
     notices: tuple[str, ...] = ()
+    affixes: tuple[tuple[str, str], ...] = ()
 
 
 def render(templates: Iterable[str], revision: Revision) -> Tags:
     """Fill in the templates.
 
-    What moves is left alone by all but released versions: ``latest`` never names a pre-release, a version between two
-    tags, or a dirty tree. A dirty tree has its version only, because no commit is what it holds. A branch's tag follows
-    every clean push.
+    ``latest`` and shortened versions are those of releases: never of a pre-release, a version between two tags, or a
+    dirty tree; ``settle`` decides whether they move. ``{major}`` alone is left out before 1.0. A dirty tree has its
+    version only, because no commit is what it holds. A branch's tag follows every clean push, and so does that of a
+    date: the date is the commit's, a day has many commits, and "the one of that day" is the last.
 
     Args:
         templates: of ``push.tags``, checked when the settings were read.
         revision: what git says.
     """
+    every = tuple(templates)
     values = _values(revision)
     tags: dict[str, Tag] = {}
+    made_of: dict[str, str] = {}
     notices = []
-    for template in templates:
+    for template in dict.fromkeys(every):
         names = fields(template)
-        why = _unfit(names, values, revision)
-        if why:
+        if why := _unfit(names, values, revision):
             notices.append(f"tag `{template}` is left out: {why}")
             continue
         text = template.format_map(values)
         name = sanitise(text)
-        if name != text:
-            notices.append(f"tag `{text}` is pushed as `{name}`: Docker takes letters, digits, `_`, `.` and `-`")
-        tags.setdefault(name, Tag(name, not names & _FIXED))
-    return Tags(tuple(tags.values()), tuple(notices))
+        if name in tags:
+            notices.append(f"`{made_of[name]}` and `{template}` are one tag, `{name}`")
+        else:
+            notices += _said(text, name, template)
+        follows = _follows(names)
+        if name not in tags or not follows:  # what is a promise of one template is no moving tag of another
+            tags[name] = Tag(name, bool(follows), follows)
+        made_of.setdefault(name, template)
+    return Tags(tuple(tags.values()), tuple(notices), tuple(_affixes(every)))
+
+
+def settle(tags: Tags, version: str, known: Iterable[str], scheme: Scheme = "auto") -> Tags:
+    """Leave out each tag that follows versions and that a higher one has: ``latest`` is never moved back.
+
+    Only final versions count. What is no version is passed over: words, commits, and tags that move themselves. A
+    short name such as ``1.4`` is a moving tag where a longer version of it is known, 1.4.0 or this very version; else
+    it is version 1.4, as some projects have them. A single number is a version only where this one is too, since
+    registries are full of ``1``, of numbers of builds and of commits without a letter; so is a first number of six
+    digits or more, a date.
+
+    Args:
+        tags: as ``render`` made them.
+        version: of the release, without anything before it.
+        known: names of git tags, without their prefix, and of tags in the registry, in any order.
+        scheme: how versions are read.
+    """
+    own = versions.parse(version, scheme)
+    final = own if own and own.is_final else None
+    rivals = [one for one in _finals(known, scheme, tags.affixes, final) if final and one.order > final.order]
+    kept, notices = [], []
+    for tag in tags.tags:
+        if tag.follows not in _LINES:
+            kept.append(tag)
+        elif not final:
+            notices.append(f"`{tag.name}` stays: {version} is no released version")
+        elif above := [one for one in rivals if one.line(_LINES[tag.follows]) == final.line(_LINES[tag.follows])]:
+            higher = max(above, key=lambda one: one.order)
+            notices.append(f"`{tag.name}` stays: {higher.text} is higher than {version}")
+        else:
+            kept.append(tag)
+    return replace(tags, tags=tuple(kept), notices=(*tags.notices, *notices))
+
+
+def highest(
+    known: Iterable[str],
+    scheme: Scheme = "auto",
+    *,
+    like: str = "",
+    affixes: tuple[tuple[str, str], ...] = (),
+) -> Version | None:
+    """The highest final version among names, of which some may be none; None where all are none.
+
+    Args:
+        known: names of git tags, without their prefix, and of tags in a registry.
+        scheme: how versions are read.
+        like: a version of the project, which tells its versions from numbers of builds; as the longest where empty.
+        affixes: of ``Tags``.
+    """
+    found = _finals(known, scheme, affixes, versions.parse(like, scheme))
+    return max(found, key=lambda one: versions.order(one.text, scheme), default=None)
 
 
 def fields(template: str) -> set[str]:
@@ -70,9 +151,10 @@ def sanitise(text: str) -> str:
     return re.sub(r"[^A-Za-z0-9_.-]", "-", text).lstrip(".-")[:TAG_LENGTH] or "untagged"
 
 
-def is_final(version: str) -> bool:
+def is_final(version: str, scheme: Scheme = "auto") -> bool:
     """Whether a version is that of a release: neither a pre-release nor one between two tags."""
-    return bool(_FINAL.fullmatch(version))
+    found = versions.parse(version, scheme)
+    return bool(found and found.is_final)
 
 
 def _values(revision: Revision) -> dict[str, str]:
@@ -99,8 +181,82 @@ def _unfit(names: set[str], values: dict[str, str], revision: Revision) -> str:
         return ""
     if revision.dirty:
         return "the tree has changes that no commit has"
-    if names & _FIXED or "branch" in names:
+    follows = _follows(names)
+    if follows not in _LINES:
         return ""
-    if not revision.released or not is_final(revision.version):
+    if not revision.released or not is_final(revision.version, revision.scheme):
         return f"{revision.full_version} is no released version"
+    if follows == "major" and not int(values["major"]):
+        return "versions before 1.0 promise each other nothing, so nobody should follow all of them"
     return ""
+
+
+def _follows(names: set[str]) -> Follows:
+    """What a template of these names follows; empty where it does not move."""
+    if names & _FIXED:
+        return ""
+    if "branch" in names:
+        return "branch"
+    if "date" in names:
+        return "date"
+    if "major" not in names:
+        return "all"
+    return "patch" if {"minor", "patch"} <= names else "minor" if "minor" in names else "major"
+
+
+def _said(text: str, name: str, template: str) -> list[str]:
+    """What should be said of a text that is pushed under a name."""
+    if name != text:
+        cut = f", {TAG_LENGTH} at most: what is behind them is cut off" if len(text.lstrip(".-")) > TAG_LENGTH else ""
+        return [f"tag `{text}` is pushed as `{name}`: Docker takes letters, digits, `_`, `.` and `-`{cut}"]
+    if name != name.lower() and fields(template):
+        return [f"tag `{name}` keeps its upper case: to Docker, `{name.lower()}` is another tag"]
+    return []
+
+
+def _affixes(templates: Iterable[str]) -> Iterable[tuple[str, str]]:
+    """What templates of nothing but a version write before and behind it, the longest first."""
+    found = set()
+    for template in templates:
+        names = fields(template)
+        if names and names <= _OF_VERSIONS:
+            prefix, suffix = template.partition("{")[0], template.rpartition("}")[2]
+            found.add((prefix, suffix))
+    return sorted(found, key=lambda affix: (-len("".join(affix)), affix))
+
+
+def _read(name: str, scheme: Scheme, affixes: tuple[tuple[str, str], ...]) -> Version | None:
+    for prefix, suffix in affixes:
+        if prefix + suffix and name.startswith(prefix) and name.endswith(suffix):
+            version = versions.parse(name[len(prefix) : len(name) - len(suffix)], scheme)
+            if version:
+                return version
+    return versions.parse(name, scheme)
+
+
+def _finals(
+    known: Iterable[str], scheme: Scheme, affixes: tuple[tuple[str, str], ...], own: Version | None
+) -> list[Version]:
+    """The final versions among names, without those that are moving tags, commits, dates and numbers of builds."""
+    read = (_read(name, scheme, affixes) for name in known)
+    found = list({version.text: version for version in read if version and version.is_final}.values())
+    if not found:
+        return []
+    like = own or max(found, key=lambda one: (len(one.numbers), -_width(one)))
+    every = (*found, like)
+    begun = {(one.epoch, one.numbers[:length]) for one in every for length in range(1, len(one.numbers))}
+    return [one for one in found if (one.epoch, one.numbers) not in begun and _is_like(one, like)]
+
+
+def _is_like(version: Version, like: Version) -> bool:
+    width, usual = _width(version), _width(like)
+    if width >= _DATE > usual:
+        return False
+    if len(version.numbers) > 1:
+        return True
+    return len(like.numbers) == 1 and (width == usual or width not in {SHORT, _COMMIT})
+
+
+def _width(version: Version) -> int:
+    """The digits of the first number."""
+    return len(str(version.numbers[0]))

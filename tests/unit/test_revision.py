@@ -97,7 +97,10 @@ def test_no_tag(repository: Repository) -> None:
     repository.git("tag", "nightly")
     revision = read(repository.root, FROM_GIT)
     assert (revision.version, revision.tag, revision.tags) == (f"0.0.0-g{commit[:7]}", "", ("nightly",))
-    assert revision.notices == ("no tag like `v*` is reached from HEAD",)
+    assert revision.notices == (
+        f"no tag like `v*` is reached from HEAD, so the version is 0.0.0-g{commit[:7]}; "
+        "`--version` or `version.literal` names another",
+    )
 
 
 @pytest.mark.parametrize(

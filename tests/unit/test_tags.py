@@ -78,7 +78,8 @@ def test_duplicates_are_one() -> None:
         ("{version}", False),
         ("{commit}", False),
         ("{short_commit}", False),
-        ("{date}", False),
+        ("{date}", True),
+        ("{date}-{short_commit}", False),
         ("{branch}-{commit}", False),
     ],
 )

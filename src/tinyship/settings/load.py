@@ -152,9 +152,20 @@ def _nested(flat: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def overlaid(loaded: Loaded, values: Mapping[str, Any], source: str) -> Loaded:
-    """Settings with some keys of the section itself set anew, as flags do; ``source`` is where these are from."""
+    """Settings with some keys of the section itself set anew, as flags do; ``source`` is where these are from.
+
+    The value of a key that is a section is a whole one; only what differs in it is from the source.
+    """
     settings = msgspec.structs.replace(loaded.settings, **values)
-    return Loaded(settings, {**loaded.origins, **dict.fromkeys(values, source)})
+    keys: list[str] = []
+    for key, value in values.items():
+        before = getattr(loaded.settings, key)
+        if isinstance(value, msgspec.Struct):
+            names = value.__struct_fields__
+            keys += [f"{key}.{name}" for name in names if getattr(value, name) != getattr(before, name, None)]
+        else:
+            keys.append(key)
+    return Loaded(settings, {**loaded.origins, **dict.fromkeys(keys, source)})
 
 
 def _entries(whole: _Merged, image: str) -> dict[str, Layer | None]:

@@ -30,6 +30,7 @@ from tinyship.settings.grammar import (
 from tinyship.settings.limits import Size
 from tinyship.settings.quantity import parse_bytes
 from tinyship.settings.section import Section
+from tinyship.versions import Scheme
 
 Words = str | tuple[str, ...]
 """A command: a list of arguments, or one string that is split as a shell would split it (and runs without a shell)."""
@@ -47,10 +48,13 @@ def words(command: Words) -> tuple[str, ...]:
 
 
 class Version(Section, frozen=True):
-    """Where the version comes from: git tags (the default), a literal, or a file. At most one of the three."""
+    """Where the version comes from: git tags (the default), a literal, or a file."""
 
     tag: str = ""
-    """A glob of git tags, ``v*`` where nothing is set; what stands before its ``*`` is cut from the version."""
+    """A glob of the git tags that are versions, ``v*`` where nothing is set; what stands before its ``*`` is cut from
+    the version. Beside ``literal`` or ``file`` it still says which versions were released before."""
+    scheme: Scheme = "auto"
+    """How versions are read and ordered: ``semver``, ``pep440``, or ``auto``: PEP 440 for what is no strict SemVer."""
     literal: str = ""
     """The version itself."""
     file: str = ""
@@ -59,9 +63,8 @@ class Version(Section, frozen=True):
     """Finds the version in ``file``; its first group is the version. Without it, the file's text is."""
 
     def __post_init__(self) -> None:
-        chosen = [name for name in ("tag", "literal", "file") if getattr(self, name)]
-        if len(chosen) > 1:
-            raise ValueError(f"`{chosen[0]}` and `{chosen[1]}` exclude each other")
+        if self.literal and self.file:
+            raise ValueError("`literal` and `file` exclude each other")
         if self.regex:
             with about("regex"):
                 self._check_regex()

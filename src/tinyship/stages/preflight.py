@@ -73,13 +73,13 @@ def _version(scope: Scope, now: Revision) -> Check:
         "note",
         f"{now.version}: no tag on HEAD is a version",
         now.notices,
-        f"`git tag {_prefix(scope)}1.2.3` makes one; `--version 1.2.3` does without.",
+        f"`git tag {revision.tag_of(scope.settings.version, '1.2.3')}` makes one; `--version 1.2.3` does without.",
     )
 
 
 def _given(scope: Scope, now: Revision) -> Check:
     """A version that git did not say, which must not be the one of another commit."""
-    name = f"{_prefix(scope)}{now.version}"
+    name = revision.tag_of(scope.settings.version, now.version)
     try:
         commit = revision.tag_commit(scope.root, name)
     except TinyshipError:  # without a repository there are no tags
@@ -99,13 +99,8 @@ def _giver(scope: Scope) -> str:
     return f"`version.file` {version.file}" if version.file else "`version.literal` or `--version`"
 
 
-def _prefix(scope: Scope) -> str:
-    """What stands before the version in the name of a git tag."""
-    return (scope.settings.version.tag or "v*").partition("*")[0]
-
-
 def _order(scope: Scope, now: Revision) -> Check:
-    """Whether git has a higher version already."""
+    """Whether git has a higher version already, which what moves would stay with."""
     if not now.released:
         return Check("order", "note", "no released version: nothing that moves will move")
     try:

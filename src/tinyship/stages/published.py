@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from tinyship import credentials, reference
+from tinyship import credentials, reference, versions
 from tinyship.errors import TinyshipError
 from tinyship.events import Notice
 from tinyship.history import Entry, is_sound
@@ -20,7 +20,8 @@ from tinyship.stages.scope import Scope
 
 _MOST = 50
 """Tags whose manifests are asked for, the highest versions."""
-_VERSION = re.compile(r"v?\d+(?:\.\d+)+.*")
+_LIKE = re.compile(r"v?\d+(?:\.\d+)+.*")
+"""A version, or one with a word behind it that is none of the version's, like ``1.4-lts``."""
 _REVISION = "org.opencontainers.image.revision"
 
 
@@ -36,8 +37,9 @@ def releases(scope: Scope) -> tuple[Entry, ...]:
     known = weighing.known(scope)
     try:
         with Repository.open(name, credential=credentials.find(wanted.host)) as repository:
-            named = (tag for tag in repository.tags() if reference.TAG.fullmatch(tag) and _VERSION.fullmatch(tag))
-            tags = sorted(named, key=_order, reverse=True)
+            named = (tag for tag in repository.tags() if reference.TAG.fullmatch(tag) and _LIKE.fullmatch(tag))
+            scheme = scope.settings.version.scheme
+            tags = sorted(named, key=lambda tag: versions.order(tag, scheme), reverse=True)
             found = [_entry(scope, repository, tag, known) for tag in tags[:_MOST]]
     except TinyshipError as error:
         scope.events(Notice(f"the releases in the registry are not known: {error.message}", "warning"))
@@ -78,10 +80,3 @@ def _date(config: Mapping[str, Any]) -> str:
     except ValueError:
         return ""
     return found.isoformat() if found.tzinfo else ""
-
-
-def _order(tag: str) -> tuple[tuple[int, int | str], ...]:
-    """Numbers as numbers, so that 1.10 comes after 1.9."""
-    return tuple(
-        (1, int(part)) if part.isdecimal() and len(part) < 20 else (0, part) for part in re.findall(r"\d+|\D+", tag)
-    )

@@ -294,7 +294,7 @@ class _Push:
         if not moving:
             return
         there = place.listed()
-        settled = goals.settled(self.scope, Tags(moving), self.now, there)
+        settled = goals.settled(self.scope, replace(self.wanted, tags=moving, notices=()), self.now, there)
         for notice in settled.notices:
             self.scope.events(Notice(f"{place.name}: {notice}"))
         self.moving[place.name] = settled.tags

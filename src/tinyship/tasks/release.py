@@ -12,18 +12,33 @@ if TYPE_CHECKING:
     from tinyship.tasks.session import Session
 
 
-@task("make", default=True, help={"only": "Leave base and build as they are, and release what is there.", **BUILD_HELP})
-def make(session: Session, only: bool = False, no_cache: bool = False, pull: bool = False, json: bool = False) -> None:
+@task(
+    "make",
+    default=True,
+    help={
+        "only": "Leave base and build as they are, and release what is there.",
+        "version": "Release as this version, like 2.0.1, whatever git and `tinyship.version` say.",
+        **BUILD_HELP,
+    },
+)
+def make(
+    session: Session,
+    only: bool = False,
+    version: str = "",
+    no_cache: bool = False,
+    pull: bool = False,
+    json: bool = False,
+) -> None:
     """Make the release image, and what it stands on.
 
     Base and build are brought up to date first; then the release image is
     built, tagged, labelled, weighed and recorded. Tags in the engine: `local`,
     the version, the commit. The version comes from the git tag on HEAD
-    (`v1.2.3` is 1.2.3), or from what `tinyship.version` says. A tree with
-    changes that no commit has is released as `<version>-dirty`. The table shows
-    unpacked sizes (files on disk), what is unique beyond the base, and the
-    change since the last release; a broken budget is an error. What was made is
-    written to `.tinyship/release.json`.
+    (`v1.2.3` is 1.2.3), or from what `tinyship.version` says, or is given with
+    --version. A tree with changes that no commit has is released as
+    `<version>-dirty`. The table shows unpacked sizes (files on disk), what is
+    unique beyond the base, and the change since the last release; a broken
+    budget is an error. What was made is written to `.tinyship/release.json`.
     """
     from tinyship import pipeline, record
     from tinyship.errors import BudgetExceeded
@@ -41,7 +56,7 @@ def make(session: Session, only: bool = False, no_cache: bool = False, pull: boo
         session.console.sizes([row for released in done for row in released.rows])
         session.console.result(record.read(session.project.root).as_json())
 
-    flagged = session.with_flags(no_cache=no_cache, pull=pull)
+    flagged = session.with_flags(no_cache=no_cache, pull=pull).with_version(version)
     flagged.run(lambda scope: pipeline.plan_release(scope, only=only, checked=True), act, show)
 
 
