@@ -104,7 +104,7 @@ def test_escape_directive_that_is_too_late() -> None:
 def test_instructions() -> None:
     """Each instruction has the number of its first line, and its words in one line."""
     text = '\n# comment\nfrom a\n\nRUN one \\\n# comment\n\n  two\ncmd ["x"]'
-    assert list(instructions(text)) == [(3, "FROM", "a"), (5, "RUN", "one    two"), (9, "CMD", '["x"]')]
+    assert list(instructions(text)) == [(3, "FROM", "a"), (5, "RUN", "one   two"), (9, "CMD", '["x"]')]
 
 
 def test_unfinished_line_at_the_end() -> None:
