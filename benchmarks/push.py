@@ -21,10 +21,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from processes import Comparison, Run, compare, median, run
-
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from benchmarks.processes import Comparison, Run, compare, median, run
 from tools import daemon, demo, peers
 from tools.registry import PrivateRegistry
 

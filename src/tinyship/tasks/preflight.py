@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING
 from tinyship.tasks.spec import task
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from tinyship.plan import Check
     from tinyship.tasks.session import Session
 
 
@@ -22,25 +25,12 @@ def check(session: Session, json: bool = False) -> None:
     """
     from invoke.exceptions import Exit
 
-    from tinyship import pipeline
-    from tinyship.console import checks
-    from tinyship.plan import Check
-
-    failed = False
-
-    def show(done: list[tuple[Check, ...]]) -> None:
-        nonlocal failed
-        for scope_checks, loaded in zip(done, session.project.images, strict=True):
-            session.console.say(loaded.settings.image)
-            session.console.lines(checks.lines(scope_checks))
-        every = [check for some in done for check in some]
-        failed = any(check.state == "failed" for check in every)
-        images = [loaded.settings.image for loaded in session.project.images]
-        named = [{"image": image, "checks": some} for image, some in zip(images, done, strict=True)]
-        session.console.result({"ok": not failed, "images": named})
-
-    session.look(pipeline.check, show)
-    if failed:
+    every = _looked(session)
+    ok = not any(_failed(checks) for checks in every.values())
+    session.console.result(
+        {"ok": ok, "images": [{"image": image, "checks": checks} for image, checks in every.items()]}
+    )
+    if not ok:
         raise Exit(code=1)
 
 
@@ -62,3 +52,45 @@ def plan(session: Session, json: bool = False) -> None:
         session.plans(each for some in zip(*done, strict=True) for each in some)
 
     session.look(plans, show)
+
+
+def ready(session: Session) -> None:
+    """Look at all of it before a release that is to be pushed.
+
+    Raises:
+        Refused: something stands in the way; the table says what.
+    """
+    from tinyship.errors import Refused
+
+    if session.dry:
+        return  # the plans show it
+    for image, checks in _looked(session).items():
+        if failed := _failed(checks):
+            raise Refused(
+                f"nothing was built, because its push would fail: {', '.join(failed)}",
+                hint="`invoke release.check` looks again.",
+                stage="release",
+                image=image,
+            )
+
+
+def _looked(session: Session) -> dict[str, tuple[Check, ...]]:
+    """Look at each image of the project, and show the table."""
+    from tinyship import pipeline
+    from tinyship.console import checks
+
+    images = [loaded.settings.image for loaded in session.project.images]
+    found: dict[str, tuple[Check, ...]] = {}
+
+    def show(done: list[tuple[Check, ...]]) -> None:
+        found.update(zip(images, done, strict=True))
+
+    session.look(pipeline.check, show)
+    for image, some in found.items():
+        session.console.say(image)
+        session.console.lines(checks.lines(some))
+    return found
+
+
+def _failed(checks: Iterable[Check]) -> list[str]:
+    return list(dict.fromkeys(check.name for check in checks if check.state == "failed"))

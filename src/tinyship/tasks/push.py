@@ -38,6 +38,11 @@ def send(session: Session, allow_dirty: bool = False, force: bool = False, json:
     What a clean tree was released from gets a git note with its sizes, in
     `refs/notes/tinyship`: see `size.history`.
     """
+    publish(session, allow_dirty=allow_dirty, force=force)
+
+
+def publish(session: Session, *, allow_dirty: bool = False, force: bool = False) -> None:
+    """Push what is released, and show what came of it."""
     from tinyship import pipeline, record
     from tinyship.console import deliveries
     from tinyship.stages.push import Delivery

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tinyship.tasks.preflight import ready
+from tinyship.tasks.push import publish
 from tinyship.tasks.spec import BUILD_HELP, task
 
 if TYPE_CHECKING:
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     default=True,
     help={
         "only": "Leave base and build as they are, and release what is there.",
+        "push": "Check all that stands in the way first (`release.check`), and push what was released.",
         "version": "Release as this version, like 2.0.1, whatever git and `tinyship.version` say.",
         **BUILD_HELP,
     },
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
 def make(
     session: Session,
     only: bool = False,
+    push: bool = False,
     version: str = "",
     no_cache: bool = False,
     pull: bool = False,
@@ -39,6 +43,9 @@ def make(
     `<version>-dirty`. The table shows unpacked sizes (files on disk), what is
     unique beyond the base, and the change since the last release; a broken
     budget is an error. What was made is written to `.tinyship/release.json`.
+
+    With --push nothing is built where `release.check` finds that the push would
+    be refused, and what was released is pushed as `invoke push` does it.
     """
     from tinyship import pipeline, record
     from tinyship.errors import BudgetExceeded
@@ -54,10 +61,15 @@ def make(
 
     def show(done: list[Released]) -> None:
         session.console.sizes([row for released in done for row in released.rows])
-        session.console.result(record.read(session.project.root).as_json())
+        if not push:
+            session.console.result(record.read(session.project.root).as_json())
 
     flagged = session.with_flags(no_cache=no_cache, pull=pull).with_version(version)
+    if push:
+        ready(flagged)
     flagged.run(lambda scope: pipeline.plan_release(scope, only=only, checked=True), act, show)
+    if push:
+        publish(flagged)
 
 
 @task("run")

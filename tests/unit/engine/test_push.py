@@ -69,7 +69,7 @@ def test_slow_is_not_silent() -> None:
         yield {"status": f"1: digest: {_DIGEST} size: 405"}
 
     done = _push(Talker(objects()), 0.5)
-    assert (done.digest, done.sent, done.present) == (_DIGEST, {"b"}, {"a"})
+    assert done == push.Pushed("host:5000/foo:1", _DIGEST, sent=frozenset("b"), present=frozenset("a"))
 
 
 @pytest.mark.parametrize("words", ["net/http: TLS handshake timeout", "dial tcp 10.0.0.1:443: i/o timeout"])
