@@ -76,7 +76,7 @@ class Sides:
 
     def ours(self, *words: str, to: str) -> Run:
         """Run `invoke` with these words."""
-        environment = {"TINYSHIP_PUSH_TO": to, "TINYSHIP_SIZE_NOTES": "false", "INVOKE_RUN_SHELL": "/bin/sh"}
+        environment = {"TINYSHIP_PUSH_TO": to, "TINYSHIP_PUSH_SMOKE": "false"}
         here = os.getcwd()  # noqa: PTH109  a process of its own would be measured too
         os.chdir(self.folder)
         try:

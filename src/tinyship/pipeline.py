@@ -93,7 +93,7 @@ def make_release(scope: Scope, *, only: bool = False) -> Released:
 
 def send(scope: Scope, *, allow_dirty: bool = False, force: bool = False) -> Delivery:
     """Push the release, after its smoke test where the settings ask for one; see ``stages.push``."""
-    push.check(scope, allow_dirty=allow_dirty)
-    if scope.settings.push.smoke:
+    release = push.check(scope, allow_dirty=allow_dirty)
+    if scope.settings.push.smoke and not release.smoke:
         trial.smoke(scope)
     return push.send(scope, allow_dirty=allow_dirty, force=force)

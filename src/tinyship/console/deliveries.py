@@ -32,10 +32,9 @@ def _bytes(arrival: Arrival) -> str:
     if upload.sent is None or upload.present is None:  # of several platforms the engine does not say it
         told = f"{_layers(upload.layers_sent)} sent, {upload.layers_present} already there"
         return told if upload.layers_sent + upload.layers_present else "sent; the engine does not say how much"
-    return (
-        f"{size(upload.sent)} sent ({_layers(upload.layers_sent)}), "
-        f"{size(upload.present)} already there ({_layers(upload.layers_present)})"
-    )
+    sent = f"{size(upload.sent)} sent ({_layers(upload.layers_sent)})"
+    present = f"{size(upload.present)} already there ({_layers(upload.layers_present)})"
+    return ", ".join(part for part, count in ((sent, upload.layers_sent), (present, upload.layers_present)) if count)
 
 
 def _layers(count: int) -> str:

@@ -6,6 +6,7 @@ import os
 import re
 import stat
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ from tinyship.events import about
 from tinyship.plan import Action
 from tinyship.settings import options
 from tinyship.settings.quantity import parse_bytes
+from tinyship.stages import network
 from tinyship.stages.scope import Scope
 
 if TYPE_CHECKING:
@@ -82,6 +84,7 @@ def build(scope: Scope, request: BuildRequest) -> BuildResult:
         if name in text:
             _check_context(scope, source)
     builder = choose(scope.engine, scope.settings.builder, _tls(scope))
+    request = replace(request, args={**network.environment(scope), **request.args})
     return builder.build(request, about(request.tags[0], scope.events))
 
 
@@ -145,7 +148,7 @@ def _request(
         ulimits=settings.ulimits,
         epoch=epoch,
         credentials=credentials.find,
-        secrets=dict(_secret(scope, options.secret(entry)) for entry in settings.secrets),
+        secrets={**_ca(scope, text), **dict(_secret(scope, options.secret(entry)) for entry in settings.secrets)},
         ssh=dict(_agent(scope, entry) for entry in settings.ssh) if "type=ssh" in text else {},
         contexts=dict(_named_context(scope, *options.context(entry)) for entry in settings.contexts),
         cache_from=tuple(_cache(scope, options.cache_from(entry)) for entry in settings.cache_from),
@@ -167,6 +170,12 @@ def _stands_on_our_own(scope: Scope, context: Context, text: str) -> bool:
         base in local or (base if ":" in base.rpartition("/")[2] else f"{base}:latest") in full
         for base in dockerfile.parse(text).bases
     )
+
+
+def _ca(scope: Scope, text: str) -> dict[str, Secret]:
+    """The certificates of the setting ``ca``, for a Dockerfile that mounts them."""
+    file = network.ca(scope) if f"id={network.CA}" in text else None
+    return {network.CA: Secret(file=file)} if file else {}
 
 
 def _secret(scope: Scope, option: options.SecretOption) -> tuple[str, Secret]:

@@ -103,12 +103,12 @@ def make(scope: Scope) -> Released:
 
 
 def _still_pushed(last: Release | None, release: Release) -> Release:
-    """A release with what is known of it in registries, where it is the one that was released last."""
+    """A release with what came of it after it was made, where it is the one that was released last."""
     if not last or (last.id, last.version, last.commit) != (release.id, release.version, release.commit):
         return release
     pull = next((sizes.pull for sizes in last.sizes if sizes.stage == "release"), None)
     sizes = tuple(replace(entry, pull=pull) if entry.stage == "release" else entry for entry in release.sizes)
-    return replace(release, pushed=last.pushed, sizes=sizes)
+    return replace(release, pushed=last.pushed, sizes=sizes, smoke=last.smoke)
 
 
 def _renamed(row: Row, reference: str) -> Row:
