@@ -115,7 +115,7 @@ def settle(tags: Tags, version: str, known: Iterable[str], scheme: Scheme = "aut
         elif not final:
             notices.append(f"`{tag.name}` stays: {version} is no released version")
         elif above := [one for one in rivals if one.line(_LINES[tag.follows]) == final.line(_LINES[tag.follows])]:
-            higher = max(above, key=lambda one: one.order)
+            higher = max(above, key=lambda one: versions.order(one.text, scheme))
             notices.append(f"`{tag.name}` stays: {higher.text} is higher than {version}")
         else:
             kept.append(tag)
@@ -187,7 +187,7 @@ def _unfit(names: set[str], values: dict[str, str], revision: Revision) -> str:
     if not revision.released or not is_final(revision.version, revision.scheme):
         return f"{revision.full_version} is no released version"
     if follows == "major" and not int(values["major"]):
-        return "versions before 1.0 promise each other nothing, so nobody should follow all of them"
+        return "0 promises nothing, so nobody should follow all versions before 1.0"
     return ""
 
 

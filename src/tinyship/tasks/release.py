@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 def make(
     session: Session,
     only: bool = False,
-    version: str = "",
+    version: str | None = None,
     no_cache: bool = False,
     pull: bool = False,
     json: bool = False,
