@@ -17,6 +17,7 @@ from tinyship.versions import Scheme, Version
 Follows = Literal["", "all", "major", "minor", "patch", "branch", "date"]
 
 _NUMBERS = re.compile(r"(?:\d+!)?v?(\d+)(?:\.(\d+))?(?:\.(\d+))?", re.I)
+_NUMERIC = re.compile(r"[0-9.]")
 _FIXED = {"version", "commit", "short_commit"}
 _OF_VERSIONS = {"version", "major", "minor", "patch"}
 _LINES = {"all": 0, "major": 1, "minor": 2, "patch": 3}
@@ -215,13 +216,17 @@ def _said(text: str, name: str, template: str) -> list[str]:
 
 
 def _affixes(templates: Iterable[str]) -> Iterable[tuple[str, str]]:
-    """What templates of nothing but a version write before and behind it, the longest first."""
+    """What templates of nothing but a version write before and behind it, the longest first.
+
+    What could be numbers of the version itself, as in ``{major}.0``, is none.
+    """
     found = set()
     for template in templates:
         names = fields(template)
         if names and names <= _OF_VERSIONS:
             prefix, suffix = template.partition("{")[0], template.rpartition("}")[2]
-            found.add((prefix, suffix))
+            if not _NUMERIC.search(f"{prefix[-1:]} {suffix[:1]}"):
+                found.add((prefix, suffix))
     return sorted(found, key=lambda affix: (-len("".join(affix)), affix))
 
 

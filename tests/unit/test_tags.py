@@ -161,7 +161,15 @@ def test_upper_case_stays_and_that_is_said() -> None:
 
 def test_affixes_are_those_of_versions() -> None:
     """What stands around a version is kept for finding versions in a registry; other templates have nothing to find."""
-    templates = ["{version}", "v{major}.{minor}", "{version}-alpine", "rel-{version}-alpine", "{branch}-x", "latest"]
+    templates = [
+        "{version}",
+        "v{major}.{minor}",
+        "{version}-alpine",
+        "rel-{version}-alpine",
+        "{branch}-x",
+        "latest",
+        "{major}.0",
+    ]
     assert render(templates, RELEASED).affixes == (("rel-", "-alpine"), ("", "-alpine"), ("v", ""), ("", ""))
 
 
