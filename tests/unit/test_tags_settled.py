@@ -172,6 +172,15 @@ def test_no_tag_is_moved_below_the_highest(version: str, known: list[str]) -> No
     assert settle(rendered(version), version, [*known[::-1], "latest", "1"]) == settled
 
 
+@given(VERSIONS, st.lists(st.text(max_size=20), max_size=8), st.sampled_from(versions.SCHEMES))
+def test_any_names_can_be_known(version: str, known: list[str], scheme: Scheme) -> None:
+    """Registries hold tags of all kinds: none is an error, and nothing is invented."""
+    tags = rendered(version)
+    settled = settle(tags, version, known, scheme)
+    assert set(settled.tags) <= set(tags.tags)
+    assert len(settled.notices) == len(tags.notices) + len(tags.tags) - len(settled.tags)
+
+
 @given(st.lists(VERSIONS, min_size=1, max_size=8, unique=True))
 def test_any_order_of_releases_ends_alike(releases: list[str]) -> None:
     """After all releases of a history, in any order, each moving tag is where the order of versions puts it."""
