@@ -45,8 +45,10 @@ def pattern(version: Version) -> tuple[str, str]:
 
 def ordered(tags: Iterable[str], version: Version) -> tuple[str, ...]:
     """Tags with the highest version first; what is no version comes last."""
-    prefix = pattern(version)[1]
-    return tuple(sorted(tags, key=lambda tag: versions.order(tag.removeprefix(prefix), version.scheme), reverse=True))
+    names, prefix = tuple(tags), pattern(version)[1]
+    if len(names) < 2:
+        return names  # the libraries that read versions need not be loaded
+    return tuple(sorted(names, key=lambda tag: versions.order(tag.removeprefix(prefix), version.scheme), reverse=True))
 
 
 def every(repository: Any, version: Version) -> tuple[str, ...]:
@@ -60,10 +62,20 @@ def every(repository: Any, version: Version) -> tuple[str, ...]:
     return tuple(name.removeprefix(prefix) for name in ordered(filter(None, names), version))
 
 
-def on(tags: tuple[str, ...], version: Version, name: str) -> str:
-    """The one of some tags that is a version of this name; empty where none is."""
+def given(name: str, tags: tuple[str, ...], version: Version) -> Found:
+    """A version that is not git's: the tag on the commit that says the same, or what to say of tags that do not.
+
+    Args:
+        name: the version.
+        tags: those on the commit.
+        version: which tags count.
+    """
     glob, prefix = pattern(version)
-    return next((tag for tag in tags if fnmatchcase(tag, glob) and tag.removeprefix(prefix) == name), "")
+    here = [tag for tag in tags if fnmatchcase(tag, glob)]
+    same = next((tag for tag in here if tag.removeprefix(prefix) == name), "")
+    if same or not here:
+        return Found(name, same)
+    return Found(name, "", (f"HEAD has the tag {here[0]}, but the version is given, and is {name}",))
 
 
 def find(repository: Any, commit: str, tags: tuple[str, ...], version: Version, *, branch: str, shallow: bool) -> Found:

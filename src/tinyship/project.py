@@ -55,16 +55,17 @@ class Project:
         root = invoke_config.find_root(Path(path))
         return cls(root, load.load(invoke_config.of_project(root), image=image), events)
 
-    def versioned(self, version: str) -> Project:
+    def versioned(self, version: str | None) -> Project:
         """This project with a version for whatever is done with it, as if ``version.literal`` were that.
 
         Args:
-            version: with or without what git tags have before it: "2.0.1", "v2.0.1"; the project itself where empty.
+            version: with or without what git tags have before it: "2.0.1", "v2.0.1"; with None, the project is as
+                it was.
 
         Raises:
             ConfigError: it is no version as ``version.scheme`` has it.
         """
-        if not version:
+        if version is None:
             return self
         from tinyship import revision
         from tinyship.settings import load
@@ -75,7 +76,7 @@ class Project:
         )
         return replace(self, images=images)
 
-    def plan(self, *, push: bool = False, version: str = "") -> tuple[Plan, ...]:
+    def plan(self, *, push: bool = False, version: str | None = None) -> tuple[Plan, ...]:
         """What ``release`` would do; one plan an image, and one more for its push where that is asked for."""
         from tinyship import pipeline
 
@@ -101,7 +102,7 @@ class Project:
             return tuple(made for scope in scopes if (made := pipeline.make_build(scope)))
 
     def release(
-        self, *, push: bool = False, only: bool = False, allow_dirty: bool = False, version: str = ""
+        self, *, push: bool = False, only: bool = False, allow_dirty: bool = False, version: str | None = None
     ) -> Record:
         """Release each image and, where asked for, push it.
 
@@ -109,7 +110,7 @@ class Project:
             push: publish what was released.
             only: leave base and build as they are.
             allow_dirty: push even what was released from a tree with uncommitted changes.
-            version: what is released, as "2.0.1"; what git or the settings say where empty.
+            version: what is released, as "2.0.1"; what git or the settings say where it is None.
 
         Returns:
             the record, as ``.tinyship/release.json`` holds it.

@@ -182,15 +182,15 @@ def given(version: Version, name: str) -> Version:
 
     Args:
         version: the settings as they are.
-        name: the version, with or without what git tags have before it: "2.0.1", "v2.0.1".
+        name: the version, with or without what git tags have before it: "2.0.1", "v2.0.1", "api/v2.0.1".
 
     Raises:
         ConfigError: it is no version as ``version.scheme`` has it.
     """
-    import msgspec
-
     prefix = gittags.pattern(version)[1]
     cut = name.removeprefix(prefix)
+    if cut == name and prefix.endswith("v"):
+        cut = name.removeprefix("v")
     if not versions.parse(cut, version.scheme):
         wanted = {
             "auto": "a version begins with numbers, like 2.0.1, 2.1.0-rc.1 or 2024.10",
@@ -198,9 +198,19 @@ def given(version: Version, name: str) -> Version:
             "pep440": "with `version.scheme: pep440` it is like 2.0.1, 2.1rc1 or 2024.10",
         }
         raise ConfigError(
-            f"`{name}` is no version: {wanted[version.scheme]}", hint="`version.literal` takes other names too."
+            f"the version that is given, `{name}`, is none: {wanted[version.scheme]}"
+            if name.strip()
+            else "the version that is given is empty",
+            hint="`version.literal` takes other names too." if name.strip() else "Leave it out to have that of git.",
         )
-    return msgspec.structs.replace(version, literal=cut, file="", regex="")
+    return literal(version, cut)
+
+
+def literal(version: Version, name: str) -> Version:
+    """The settings of a version with this one as ``version.literal``, and nothing else that says which it is."""
+    import msgspec
+
+    return msgspec.structs.replace(version, literal=name, file="", regex="")
 
 
 def ancestors(root: Path, commit: str, limit: int = 10_000) -> Iterator[str]:
@@ -246,7 +256,7 @@ def _revision(repository: Any, status: _Status, version: Version, given: str) ->
     tags = gittags.ordered(tags, version)
     shallow = (Path(repository.common_dir) / "shallow").exists()
     if given:
-        found = gittags.Found(given, gittags.on(tags, version, given))
+        found = gittags.given(given, tags, version)
     else:
         found = gittags.find(repository, status.commit, tags, version, branch=status.branch, shallow=shallow)
     return Revision(

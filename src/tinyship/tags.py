@@ -10,19 +10,19 @@ from string import Formatter
 from typing import Literal
 
 from tinyship import versions
-from tinyship.revision import SHORT, Revision
+from tinyship.released import Affixes, finals
+from tinyship.released import highest as highest
+from tinyship.revision import Revision
 from tinyship.settings.grammar import TAG_LENGTH
-from tinyship.versions import Scheme, Version
+from tinyship.versions import Scheme
 
 Follows = Literal["", "all", "major", "minor", "patch", "branch", "date"]
 
 _NUMBERS = re.compile(r"(?:\d+!)?v?(\d+)(?:\.(\d+))?(?:\.(\d+))?", re.I)
+_NUMERIC = re.compile(r"[0-9.]")
 _FIXED = {"version", "commit", "short_commit"}
 _OF_VERSIONS = {"version", "major", "minor", "patch"}
 _LINES = {"all": 0, "major": 1, "minor": 2, "patch": 3}
-_COMMIT = 40
-_DATE = 6
-"""Digits from which on a first number is a date, or the number of a build, where versions have fewer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class Tags:
 
     tags: tuple[Tag, ...]
     notices: tuple[str, ...] = ()
-    affixes: tuple[tuple[str, str], ...] = ()
+    affixes: Affixes = ()
 
 
 def render(templates: Iterable[str], revision: Revision) -> Tags:
@@ -93,11 +93,8 @@ def render(templates: Iterable[str], revision: Revision) -> Tags:
 def settle(tags: Tags, version: str, known: Iterable[str], scheme: Scheme = "auto") -> Tags:
     """Leave out each tag that follows versions and that a higher one has: ``latest`` is never moved back.
 
-    Only final versions count. What is no version is passed over: words, commits, and tags that move themselves. A
-    short name such as ``1.4`` is a moving tag where a longer version of it is known, 1.4.0 or this very version; else
-    it is version 1.4, as some projects have them. A single number is a version only where this one is too, since
-    registries are full of ``1``, of numbers of builds and of commits without a letter; so is a first number of six
-    digits or more, a date.
+    Only final versions count; which names are versions, and which are commits, dates or tags that move themselves,
+    ``released.finals`` tells.
 
     Args:
         tags: as ``render`` made them.
@@ -107,7 +104,7 @@ def settle(tags: Tags, version: str, known: Iterable[str], scheme: Scheme = "aut
     """
     own = versions.parse(version, scheme)
     final = own if own and own.is_final else None
-    rivals = [one for one in _finals(known, scheme, tags.affixes, final) if final and one.order > final.order]
+    rivals = [one for one in finals(known, scheme, tags.affixes, final) if final and one.order > final.order]
     kept, notices = [], []
     for tag in tags.tags:
         if tag.follows not in _LINES:
@@ -115,30 +112,11 @@ def settle(tags: Tags, version: str, known: Iterable[str], scheme: Scheme = "aut
         elif not final:
             notices.append(f"`{tag.name}` stays: {version} is no released version")
         elif above := [one for one in rivals if one.line(_LINES[tag.follows]) == final.line(_LINES[tag.follows])]:
-            higher = max(above, key=lambda one: one.order)
+            higher = max(above, key=lambda one: versions.order(one.text, scheme))
             notices.append(f"`{tag.name}` stays: {higher.text} is higher than {version}")
         else:
             kept.append(tag)
     return replace(tags, tags=tuple(kept), notices=(*tags.notices, *notices))
-
-
-def highest(
-    known: Iterable[str],
-    scheme: Scheme = "auto",
-    *,
-    like: str = "",
-    affixes: tuple[tuple[str, str], ...] = (),
-) -> Version | None:
-    """The highest final version among names, of which some may be none; None where all are none.
-
-    Args:
-        known: names of git tags, without their prefix, and of tags in a registry.
-        scheme: how versions are read.
-        like: a version of the project, which tells its versions from numbers of builds; as the longest where empty.
-        affixes: of ``Tags``.
-    """
-    found = _finals(known, scheme, affixes, versions.parse(like, scheme))
-    return max(found, key=lambda one: versions.order(one.text, scheme), default=None)
 
 
 def fields(template: str) -> set[str]:
@@ -187,7 +165,7 @@ def _unfit(names: set[str], values: dict[str, str], revision: Revision) -> str:
     if not revision.released or not is_final(revision.version, revision.scheme):
         return f"{revision.full_version} is no released version"
     if follows == "major" and not int(values["major"]):
-        return "versions before 1.0 promise each other nothing, so nobody should follow all of them"
+        return "0 promises nothing, so nobody should follow all versions before 1.0"
     return ""
 
 
@@ -215,48 +193,15 @@ def _said(text: str, name: str, template: str) -> list[str]:
 
 
 def _affixes(templates: Iterable[str]) -> Iterable[tuple[str, str]]:
-    """What templates of nothing but a version write before and behind it, the longest first."""
+    """What templates of nothing but a version write before and behind it, the longest first.
+
+    What could be numbers of the version itself, as in ``{major}.0``, is none.
+    """
     found = set()
     for template in templates:
         names = fields(template)
         if names and names <= _OF_VERSIONS:
             prefix, suffix = template.partition("{")[0], template.rpartition("}")[2]
-            found.add((prefix, suffix))
+            if not _NUMERIC.search(f"{prefix[-1:]} {suffix[:1]}"):
+                found.add((prefix, suffix))
     return sorted(found, key=lambda affix: (-len("".join(affix)), affix))
-
-
-def _read(name: str, scheme: Scheme, affixes: tuple[tuple[str, str], ...]) -> Version | None:
-    for prefix, suffix in affixes:
-        if prefix + suffix and name.startswith(prefix) and name.endswith(suffix):
-            version = versions.parse(name[len(prefix) : len(name) - len(suffix)], scheme)
-            if version:
-                return version
-    return versions.parse(name, scheme)
-
-
-def _finals(
-    known: Iterable[str], scheme: Scheme, affixes: tuple[tuple[str, str], ...], own: Version | None
-) -> list[Version]:
-    """The final versions among names, without those that are moving tags, commits, dates and numbers of builds."""
-    read = (_read(name, scheme, affixes) for name in known)
-    found = list({version.text: version for version in read if version and version.is_final}.values())
-    if not found:
-        return []
-    like = own or max(found, key=lambda one: (len(one.numbers), -_width(one)))
-    every = (*found, like)
-    begun = {(one.epoch, one.numbers[:length]) for one in every for length in range(1, len(one.numbers))}
-    return [one for one in found if (one.epoch, one.numbers) not in begun and _is_like(one, like)]
-
-
-def _is_like(version: Version, like: Version) -> bool:
-    width, usual = _width(version), _width(like)
-    if width >= _DATE > usual:
-        return False
-    if len(version.numbers) > 1:
-        return True
-    return len(like.numbers) == 1 and (width == usual or width not in {SHORT, _COMMIT})
-
-
-def _width(version: Version) -> int:
-    """The digits of the first number."""
-    return len(str(version.numbers[0]))

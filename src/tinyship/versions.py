@@ -41,8 +41,8 @@ class Version:
         return not self.is_prerelease
 
     def line(self, length: int) -> tuple[int, ...]:
-        """The epoch and the first numbers, with 0 for those that are not written: what versions of one line share."""
-        return (self.epoch, *(self.numbers + (0,) * length)[:length])
+        """The first numbers, with 0 for those that are not written: what versions of one line share."""
+        return (self.numbers + (0,) * length)[:length]
 
 
 def parse(text: str, scheme: Scheme = "auto") -> Version | None:
@@ -96,12 +96,11 @@ def _semver(text: str, *, numbered: bool) -> Version | None:
 
 
 def _pep440(text: str) -> Version | None:
-    from packaging.version import InvalidVersion
     from packaging.version import Version as Pep440
 
     try:
         found = Pep440(text)
-    except InvalidVersion:
+    except ValueError:  # InvalidVersion is one; so is what Python says of thousands of digits
         return None
     pre: tuple[int, tuple[_Identifier, ...]] = _RELEASED
     if found.pre:

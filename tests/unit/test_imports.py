@@ -7,7 +7,20 @@ import sys
 
 import pytest
 
-HEAVY = ("docker", "git", "rich", "msgspec", "h2", "google.protobuf", "requests", "humanize", "dxf", "urllib3")
+HEAVY = (
+    "docker",
+    "git",
+    "rich",
+    "msgspec",
+    "h2",
+    "google.protobuf",
+    "requests",
+    "humanize",
+    "dxf",
+    "urllib3",
+    "semver",
+    "packaging",
+)
 ALLOWED = {
     "tinyship",
     "tinyship.tasks",

@@ -28,7 +28,7 @@ def make(
     session: Session,
     only: bool = False,
     push: bool = False,
-    version: str = "",
+    version: str | None = None,
     no_cache: bool = False,
     pull: bool = False,
     json: bool = False,

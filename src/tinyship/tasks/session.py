@@ -42,9 +42,9 @@ class Session:
         images = tuple(load.overlaid(loaded, given, source) for loaded in self.project.images)
         return replace(self, project=replace(self.project, images=images)) if given else self
 
-    def with_version(self, version: str) -> Session:
-        """This session with a version of its own for every image, where ``version`` is not empty."""
-        return replace(self, project=self.project.versioned(version)) if version else self
+    def with_version(self, version: str | None) -> Session:
+        """This session with a version for every image, where one is given; an empty one is an error."""
+        return replace(self, project=self.project.versioned(version))
 
     def run(
         self,

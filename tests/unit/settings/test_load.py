@@ -402,6 +402,10 @@ DIGEST = "sha256:" + "0" * 64
         ({"base": [{"name": "a", "pull": DIGEST, "changes": ["ENV A=1"]}]}, "`changes` go with `rootfs`"),
         ({"base": [{"name": "a", "pull": DIGEST}] * 2}, "`tinyship.base`: two entries are named `a`"),
         ({"version": {"literal": "1", "file": "VERSION"}}, "`literal` and `file` exclude each other"),
+        (
+            {"version": {"scheme": "calver"}},
+            '`tinyship.version.scheme` is `"calver"`, but one of auto, semver, pep440 is',
+        ),
         ({"version": {"regex": "(.*)"}}, "`tinyship.version.regex`: it needs `file`"),
         ({"version": {"file": "x", "regex": "("}}, "`tinyship.version.regex`: it is no regular expression"),
         ({"version": {"file": "x", "regex": "x"}}, "`tinyship.version.regex`: it needs a group around the version"),
