@@ -46,7 +46,7 @@ def test_comes_back_as_it_was(tmp_path: Path) -> None:
 
 
 def test_bases_are_kept(tmp_path: Path) -> None:
-    """What a release stands on is part of it; older lines say nothing of that, and what no terminal takes is no entry."""
+    """What a release stands on is part of it; older lines say nothing of it, and what no terminal takes is no entry."""
     based = replace(ENTRY, bases=(BaseImage("alpine:3.22", DIGEST),))
     history.add(tmp_path, based)
     assert history.read(tmp_path).entries == (based,)
