@@ -13,6 +13,8 @@
     ├── RegistryError           a push, a pull or a look into a registry failed
     ├── BudgetExceeded          an image is larger than it may be
     └── Refused                 tinyship will not do this, and says what would make it safe
+        ├── NothingReleased     there is no release to tell of
+        └── NothingPushed       there is a release, but no registry has it
 
 ``str(error)`` is all that the user sees: what failed, where in its source, the last lines of output, the way out.
 """
@@ -221,3 +223,11 @@ class BudgetExceeded(TinyshipError):
 
 class Refused(TinyshipError):
     """Nothing was done, because doing it would not be safe."""
+
+
+class NothingReleased(Refused):
+    """There is no release of an image here; a script can tell this from what failed."""
+
+
+class NothingPushed(Refused):
+    """There is a release, but it is in no registry yet."""

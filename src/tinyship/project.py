@@ -17,8 +17,10 @@ if TYPE_CHECKING:
     from tinyship.settings.load import Loaded
     from tinyship.sizes.diff import Diff
     from tinyship.sizes.table import Row
+    from tinyship.stages.changelog import Notes
     from tinyship.stages.clean import Cleaned
     from tinyship.stages.explaining import Explanation
+    from tinyship.stages.releases import Known
     from tinyship.stages.scope import Made, Scope
 
 
@@ -194,6 +196,37 @@ class Project:
             return tuple(
                 entry for scope, there in zip(scopes, more, strict=True) for entry in history.known(scope, there)
             )
+
+    def releases(self, *, registry: bool = False) -> tuple[Known, ...]:
+        """What was released, image by image, the newest first; and git tags of which no release is known.
+
+        Args:
+            registry: ask the first registry of ``push.to``, too, for releases that are written down nowhere.
+
+        Raises:
+            GitError: git is missing or refuses.
+        """
+        from tinyship.stages import releases
+
+        with self.scopes() as scopes:
+            return tuple(known for scope in scopes for known in releases.known(scope, registry=registry))
+
+    def notes(self, start: str = "", end: str = "", *, authors: bool = False) -> tuple[Notes, ...]:
+        """What changed since the last release; one entry for each range of commits, with the sizes of all images.
+
+        Args:
+            start: a version, or what git knows as a commit; the release before ``end`` where empty.
+            end: as ``start``; HEAD where empty.
+            authors: name who made each commit.
+
+        Raises:
+            ConfigError: there is no such commit.
+            GitError: there is no repository, or git is missing or refuses.
+        """
+        from tinyship.stages import changelog
+
+        with self.scopes() as scopes:
+            return changelog.joined(changelog.notes(scope, start, end, authors=authors) for scope in scopes)
 
     def clean(self, *, everything: bool = False) -> tuple[Cleaned, ...]:
         """Remove artifacts, containers and images without a name; with ``everything`` all that the project made."""

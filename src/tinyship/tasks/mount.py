@@ -11,13 +11,13 @@ from invoke.collection import Collection
 from invoke.context import Context
 from invoke.tasks import Task
 
-from tinyship.tasks import base, build, clean, config, look, preflight, push, release, size
+from tinyship.tasks import base, build, clean, config, look, preflight, push, records, release, size
 from tinyship.tasks.spec import Spec
 
 _COLLECTIONS: dict[str, tuple[ModuleType, ...]] = {
     "base": (base,),
     "build": (build,),
-    "release": (release, preflight),
+    "release": (release, preflight, records),
     "push": (push,),
     "clean": (clean,),
     "size": (size, look),
