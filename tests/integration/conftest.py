@@ -12,10 +12,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import outside
 import pytest
 from docker.errors import APIError
 from guarded import program, running
+from outside import Authority
 from ships import Ship, launch
+from token_server import Guarded, with_tokens
 
 from tinyship.engine import images
 from tinyship.engine.connect import Engine, connect
@@ -106,6 +109,28 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         unavailable("no docker-registry on PATH")
     with running(tmp_path_factory.mktemp("guarded")) as host:
         yield host
+
+
+@pytest.fixture
+def address() -> str:
+    """An address of this machine where engines want certificates to be right, as of any other host."""
+    found = outside.address()
+    if not found or os.geteuid() != 0:
+        unavailable("no address beside loopback, or no right to have engines trust what listens there")
+    return found
+
+
+@pytest.fixture
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    """A certificate authority of the test's own."""
+    return Authority(tmp_path_factory.mktemp("authority"))
+
+
+@pytest.fixture
+def tokened(authority: Authority, address: str, tmp_path: Path) -> Iterator[Guarded]:
+    """A registry behind TLS that wants tokens; engines trust it."""
+    with with_tokens(authority, address, tmp_path) as guarded:
+        yield guarded
 
 
 @pytest.fixture
