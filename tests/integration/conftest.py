@@ -136,6 +136,13 @@ def tokened(authority: Authority, address: str, tmp_path: Path) -> Iterator[Guar
 @pytest.fixture
 def namespace(engine: Engine) -> Iterator[str]:
     """The first part of the names of all images that a test makes; they and their containers go with it."""
+    with named(engine) as name:
+        yield name
+
+
+@contextmanager
+def named(engine: Engine) -> Iterator[str]:
+    """A name for what is made, which goes at the end."""
     name = f"test-{secrets.token_hex(4)}"
     yield name
     api = engine.api
