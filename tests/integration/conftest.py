@@ -14,10 +14,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import jsonschema
+import outside
 import pytest
 from docker.errors import APIError
 from guarded import program, running
+from outside import Authority
 from ships import Ship, launch
+from token_server import Guarded, with_tokens
 
 from tinyship import record
 from tinyship.engine import images
@@ -112,8 +115,37 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture
+def address() -> str:
+    """An address of this machine where engines want certificates to be right, as of any other host."""
+    found = outside.address()
+    if not found or os.geteuid() != 0:
+        unavailable("no address beside loopback, or no right to have engines trust what listens there")
+    return found
+
+
+@pytest.fixture
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    """A certificate authority of the test's own."""
+    return Authority(tmp_path_factory.mktemp("authority"))
+
+
+@pytest.fixture
+def tokened(authority: Authority, address: str, tmp_path: Path) -> Iterator[Guarded]:
+    """A registry behind TLS that wants tokens; engines trust it."""
+    with with_tokens(authority, address, tmp_path) as guarded:
+        yield guarded
+
+
+@pytest.fixture
 def namespace(engine: Engine) -> Iterator[str]:
     """The first part of the names of all images that a test makes; they and their containers go with it."""
+    with named(engine) as name:
+        yield name
+
+
+@contextmanager
+def named(engine: Engine) -> Iterator[str]:
+    """A name for what is made, which goes at the end."""
     name = f"test-{secrets.token_hex(4)}"
     yield name
     api = engine.api

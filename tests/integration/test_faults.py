@@ -15,13 +15,14 @@ import termios
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 from guarded import SECRET, USER, free
 from ships import COMPILE, Ran, Ship
+from small_disk import small_disk
 
 from tinyship.engine import containers, images
 from tinyship.engine.connect import Engine
@@ -130,21 +131,6 @@ def _names_for(ship: Ship, engine: Engine, host: str) -> list[str]:
     """The names that an image has for this registry."""
     tags = [tag for image in images.listing(engine, project=ship.image) for tag in image.tags]
     return [tag for tag in tags if tag.startswith(host)]
-
-
-@contextmanager
-def _small_disk(at: Path, size: str) -> Iterator[None]:
-    """A file system of a few bytes at a folder; skips where this user may not make one."""
-    at.mkdir(parents=True, exist_ok=True)
-    if os.geteuid() != 0:
-        pytest.skip("only root can mount a small disk")
-    done = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", at], capture_output=True, text=True)
-    if done.returncode:
-        pytest.skip(f"a small disk cannot be mounted here: {done.stderr.strip()}")
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", "-l", at], check=True)
 
 
 # --- No engine ---------------------------------------------------------------------------------------------------
@@ -482,7 +468,7 @@ def test_disk_fills_during_the_copy(built: Ship, engine: Engine) -> None:
     """An artifact that does not fit: that is said, the old one stays, and nothing of the new one."""
     before = (built.root / "bin" / "foo").read_text()
     (built.root / "compile.sh").write_text("mkdir -p bin\ndd if=/dev/zero of=bin/foo bs=1024 count=400\n")
-    with _small_disk(built.root / ".tinyship", "64k"):
+    with small_disk(built.root / ".tinyship", "64k"):
         _failed(built.invoke("build", code=1), "bin/foo", "No space left on device", "Nothing was replaced")
         _nothing_incoming(built)
     assert (built.root / "bin" / "foo").read_text() == before
@@ -491,7 +477,7 @@ def test_disk_fills_during_the_copy(built: Ship, engine: Engine) -> None:
 
 def test_disk_full_for_the_record(built: Ship) -> None:
     """A record that cannot be written is said so."""
-    with _small_disk(built.root / ".tinyship", "16k"):
+    with small_disk(built.root / ".tinyship", "16k"):
         (built.root / ".tinyship" / ".gitignore").write_text("*\n")
         with suppress(OSError), (built.root / ".tinyship" / "filler").open("wb", buffering=0) as filler:
             while filler.write(b"0" * 4096):
@@ -505,7 +491,7 @@ def test_disk_full_for_the_record(built: Ship) -> None:
 def test_read_only_record(built: Ship) -> None:
     """A folder that is read-only is named, and the record that was there stays."""
     state = built.root / ".tinyship"
-    with _small_disk(state, "1m"):
+    with small_disk(state, "1m"):
         built.invoke("release", "--only")
         before = built.record
         subprocess.run(["mount", "-o", "remount,ro", state], check=True)
@@ -517,7 +503,7 @@ def test_read_only_record(built: Ship) -> None:
 
 def test_read_only_artifact(built: Ship) -> None:
     """A project that is read-only: no artifact is replaced, and that is said."""
-    with _small_disk(built.root / ".tinyship", "1m"):
+    with small_disk(built.root / ".tinyship", "1m"):
         subprocess.run(["mount", "-o", "remount,ro", built.root / ".tinyship"], check=True)
         before = (built.root / "bin" / "foo").read_text()
         failed = built.invoke("build", code=1)
@@ -528,7 +514,7 @@ def test_read_only_artifact(built: Ship) -> None:
 def test_artifact_on_another_disk(built: Ship, engine: Engine) -> None:
     """Where `.tinyship` and the artifact lie on two disks, the artifact is replaced all the same."""
     (built.root / "src" / "main.txt").write_text("changed\n")
-    with _small_disk(built.root / ".tinyship", "1m"):
+    with small_disk(built.root / ".tinyship", "1m"):
         built.invoke("build")
         _nothing_incoming(built)
     assert "1.0.0-dirty" in (built.root / "bin" / "foo").read_text()
