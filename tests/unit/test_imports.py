@@ -17,6 +17,7 @@ ALLOWED = {
     "tinyship.tasks.config",
     "tinyship.tasks.look",
     "tinyship.tasks.mount",
+    "tinyship.tasks.pins",
     "tinyship.tasks.push",
     "tinyship.tasks.release",
     "tinyship.tasks.size",
