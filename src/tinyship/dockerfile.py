@@ -60,12 +60,14 @@ class Dockerfile:
 
     Args:
         args: the names of its ARG instructions.
+        global_args: those that stand before the first FROM, which are all that a FROM can use.
         stages: in their order.
         bases: the images that its stages are FROM, without those that are stages themselves; names in which an
             argument without a default stands are left out.
     """
 
     args: frozenset[str]
+    global_args: frozenset[str]
     stages: tuple[Stage, ...]
     bases: tuple[str, ...]
 
@@ -78,6 +80,7 @@ def parse(text: str, given: Mapping[str, str] | None = None) -> Dockerfile:
     """
     defaults: dict[str, str] = {}
     names: set[str] = set()
+    before: set[str] = set()
     stages: list[Stage] = []
     for number, keyword, rest in instructions(text):
         if keyword == "ARG":
@@ -85,10 +88,11 @@ def parse(text: str, given: Mapping[str, str] | None = None) -> Dockerfile:
                 name, equals, value = word.partition("=")
                 names.add(name)
                 if not stages:
+                    before.add(name)
                     declare(name, value if equals else None, defaults, given or {})
         elif keyword == "FROM" and (match := FROM.match(rest)):
             stages.append(Stage(match[2] or "", filled_in(match[1], defaults), number))
-    return Dockerfile(frozenset(names), tuple(stages), tuple(_bases(stages)))
+    return Dockerfile(frozenset(names), frozenset(before), tuple(stages), tuple(_bases(stages)))
 
 
 def beyond_classic(text: str) -> Iterator[tuple[int, str]]:

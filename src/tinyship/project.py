@@ -246,7 +246,15 @@ class Project:
 
         shared = cache(lambda: connect())
         made = tuple(
-            Scope(self.root, loaded.settings, self.events, origins=loaded.origins, connect=shared)
+            Scope(
+                self.root,
+                loaded.settings,
+                self.events,
+                origins=loaded.origins,
+                repositories=loaded.repositories,
+                bases=loaded.bases,
+                connect=shared,
+            )
             for loaded in self.images
         )
         try:

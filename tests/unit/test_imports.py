@@ -30,6 +30,7 @@ ALLOWED = {
     "tinyship.tasks.config",
     "tinyship.tasks.look",
     "tinyship.tasks.mount",
+    "tinyship.tasks.pins",
     "tinyship.tasks.push",
     "tinyship.tasks.records",
     "tinyship.tasks.release",

@@ -7,7 +7,7 @@ import json
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any, get_args
 
@@ -50,10 +50,16 @@ class Layer:
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """The settings of one image, and the source of each dotted key that is not at its default."""
+    """The settings of one image, and the source of each dotted key that is not at its default.
+
+    ``repositories`` and ``bases`` are the names of what all images of the project make, whichever of them were asked
+    for: those of the images themselves, and those of their base images that are made, not pulled.
+    """
 
     settings: Settings
     origins: Mapping[str, str]
+    repositories: frozenset[str] = frozenset()
+    bases: frozenset[str] = frozenset()
 
 
 def load(layers: Sequence[Layer], *, image: str = "", environ: Mapping[str, str] = os.environ) -> tuple[Loaded, ...]:
@@ -83,7 +89,13 @@ def load(layers: Sequence[Layer], *, image: str = "", environ: Mapping[str, str]
     entries = _entries(whole, image)
     merged = {name: _merged(layers, variables, entry) for name, entry in entries.items()}
     repositories = {name: str(one.values.get("image", "")) for name, one in merged.items() if name}
-    return tuple(_loaded(one, name, repositories) for name, one in merged.items() if image in {"", name})
+    images = frozenset(str(one.values.get("image", "")) for one in merged.values())
+    bases = frozenset(name for one in merged.values() for name in _made(one.values.get("base")))
+    return tuple(
+        replace(_loaded(one, name, repositories), repositories=images, bases=bases)
+        for name, one in merged.items()
+        if image in {"", name}
+    )
 
 
 @dataclass(slots=True)
@@ -165,7 +177,7 @@ def overlaid(loaded: Loaded, values: Mapping[str, Any], source: str) -> Loaded:
             keys += [f"{key}.{name}" for name in names if getattr(value, name) != getattr(before, name, None)]
         else:
             keys.append(key)
-    return Loaded(settings, {**loaded.origins, **dict.fromkeys(keys, source)})
+    return replace(loaded, settings=settings, origins={**loaded.origins, **dict.fromkeys(keys, source)})
 
 
 def _entries(whole: _Merged, image: str) -> dict[str, Layer | None]:
@@ -223,6 +235,13 @@ def _loaded(merged: _Merged, name: str, repositories: Mapping[str, str]) -> Load
     except ValueError as error:
         raise ConfigError(f"{merged.source_of('contexts')}: `{SECTION}.contexts`: {error}") from None
     return Loaded(msgspec.structs.replace(settings, contexts=contexts), merged.origins)
+
+
+def _made(bases: object) -> Iterator[str]:
+    """The names of base images that are made, of entries as they stand in the config: others than ours may be wrong."""
+    for base in bases if isinstance(bases, list | tuple) else ():
+        if isinstance(base, Mapping) and not base.get("pull"):
+            yield str(base.get("name", ""))
 
 
 def _context(entry: str, name: str, repositories: Mapping[str, str]) -> str:

@@ -16,11 +16,11 @@ from tinyship.engine import images
 from tinyship.engine.builder import choose
 from tinyship.engine.request import BuildRequest, BuildResult, CacheEntry, Output, Secret, Tls
 from tinyship.errors import ConfigError
-from tinyship.events import about
+from tinyship.events import Notice, about
 from tinyship.plan import Action
 from tinyship.settings import options
 from tinyship.settings.quantity import parse_bytes
-from tinyship.stages import network
+from tinyship.stages import network, pins
 from tinyship.stages.scope import Scope
 
 if TYPE_CHECKING:
@@ -59,12 +59,13 @@ def of_release(scope: Scope, reference: str) -> BuildRequest:
     their own dates: with the commit's they would be other images after every commit, and all that stands on them.
     """
     settings, date = scope.settings, scope.revision.date
+    context = scope.context("release", settings.release.context, settings.release.dockerfile)
     return _request(
         scope,
         "release",
         settings.release,
         reference,
-        facts=labels.oci(settings, scope.revision),
+        facts=labels.oci(settings, scope.revision, more=pins.labels_of_release(scope, context)),
         platforms=settings.platforms,
         cache_to=settings.cache_to,
         outputs=settings.release.outputs,
@@ -83,6 +84,8 @@ def build(scope: Scope, request: BuildRequest) -> BuildResult:
     for name, source in request.contexts.items():
         if name in text:
             _check_context(scope, source)
+    for base in pins.unpinned(scope, request.context):
+        scope.events(Notice(f"{base} is not in tinyship.lock: `invoke base.update` pins it", "warning"))
     builder = choose(scope.engine, scope.settings.builder, _tls(scope))
     request = replace(request, args={**network.environment(scope), **request.args})
     return builder.build(request, about(request.tags[0], scope.events))
@@ -130,7 +133,7 @@ def _request(
     epoch: int | None = None,
 ) -> BuildRequest:
     settings = scope.settings
-    context = scope.context(stage, section.context, section.dockerfile)
+    context = pins.pinned(scope, scope.context(stage, section.context, section.dockerfile))
     text = context.dockerfile.read_text(errors="surrogateescape")
     return BuildRequest(
         context=context,
@@ -226,7 +229,9 @@ def _tls(scope: Scope) -> Tls | None:
 
 
 def _named_context(scope: Scope, name: str, value: str) -> tuple[str, Path | str]:
-    return name, value if value.startswith(options.IMAGE) else _path(scope, value)
+    if not value.startswith(options.IMAGE):
+        return name, _path(scope, value)
+    return name, f"{options.IMAGE}{pins.pinned_reference(scope, value.removeprefix(options.IMAGE))}"
 
 
 def _check_context(scope: Scope, source: Path | str) -> None:

@@ -17,6 +17,7 @@ from tinyship.registry.client import Repository
 from tinyship.sizes.image import diff_ids
 from tinyship.stages import weighing
 from tinyship.stages.scope import Scope
+from tinyship.versions import Scheme
 
 _MOST = 50
 """Tags whose manifests are asked for, the highest versions."""
@@ -37,16 +38,24 @@ def releases(scope: Scope) -> tuple[Entry, ...]:
     known = weighing.known(scope)
     try:
         with Repository.open(name, credential=credentials.find(wanted.host)) as repository:
-            named = (tag for tag in repository.tags() if reference.TAG.fullmatch(tag) and _LIKE.fullmatch(tag))
-            scheme = scope.settings.version.scheme
-            tags = sorted(named, key=lambda tag: versions.order(tag, scheme), reverse=True)
-            found = [_entry(scope, repository, tag, known) for tag in tags[:_MOST]]
+            tags = versioned(repository, scope.settings.version.scheme)[:_MOST]
+            found = [_entry(scope, repository, tag, known) for tag in tags]
     except TinyshipError as error:
         scope.events(Notice(f"the releases in the registry are not known: {error.message}", "warning"))
         return ()
     # A tag that moves, like 1.4, names what a longer one, like 1.4.2, names too.
     longest = sorted((entry for entry in found if entry), key=lambda entry: len(entry.version))
     return tuple({entry.digest: entry for entry in longest}.values())
+
+
+def versioned(repository: Repository, scheme: Scheme) -> tuple[str, ...]:
+    """The tags of a repository that are versions, the highest first.
+
+    Raises:
+        RegistryError: the repository is not there, or the registry does not list them.
+    """
+    named = (tag for tag in repository.tags() if reference.TAG.fullmatch(tag) and _LIKE.fullmatch(tag))
+    return tuple(sorted(named, key=lambda tag: versions.order(tag, scheme), reverse=True))
 
 
 def _entry(scope: Scope, repository: Repository, tag: str, known: Mapping[str, int]) -> Entry | None:

@@ -34,6 +34,8 @@ class Scope:
         settings: of this image.
         events: gets what happens.
         origins: where each setting came from.
+        repositories: the names of all images of the project; see ``settings.load.Loaded``.
+        bases: the names of the base images that the project makes.
         connect: makes the engine; called once, and only when an engine is needed.
     """
 
@@ -41,6 +43,8 @@ class Scope:
     settings: Settings
     events: Events = ignore
     origins: Mapping[str, str] = field(default_factory=dict)
+    repositories: frozenset[str] = frozenset()
+    bases: frozenset[str] = frozenset()
     connect: Callable[[], Engine] = connect
     _credentials: dict[str, credentials.Credential | None] = field(default_factory=dict, repr=False)
 

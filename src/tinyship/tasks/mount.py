@@ -11,11 +11,11 @@ from invoke.collection import Collection
 from invoke.context import Context
 from invoke.tasks import Task
 
-from tinyship.tasks import base, build, clean, config, look, preflight, push, records, release, size
+from tinyship.tasks import base, build, clean, config, look, pins, preflight, push, records, release, size
 from tinyship.tasks.spec import Spec
 
 _COLLECTIONS: dict[str, tuple[ModuleType, ...]] = {
-    "base": (base,),
+    "base": (base, pins),
     "build": (build,),
     "release": (release, preflight, records),
     "push": (push,),

@@ -15,6 +15,8 @@ from tinyship.tasks.mount import MountedTask
 NAMES = {
     "base.list",
     "base.make",
+    "base.outdated",
+    "base.update",
     "build.make",
     "build.shell",
     "build.test",
