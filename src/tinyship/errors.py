@@ -175,6 +175,7 @@ class RegistryError(TinyshipError):
         host: the registry's host, with its port.
         status: of its answer; 0 where it was no answer that failed.
         temporary: whether the same may work a little later.
+        wait: seconds that the registry asks to wait before that.
     """
 
     def __init__(
@@ -184,6 +185,7 @@ class RegistryError(TinyshipError):
         host: str,
         status: int = 0,
         temporary: bool = False,
+        wait: float = 0.0,
         hint: str = "",
         tail: Sequence[str] = (),
         stage: str = "",
@@ -193,6 +195,7 @@ class RegistryError(TinyshipError):
         self.host = host
         self.status = status
         self.temporary = temporary
+        self.wait = wait
 
 
 class BudgetExceeded(TinyshipError):

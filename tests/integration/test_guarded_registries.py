@@ -59,7 +59,7 @@ def test_tokens(engine: Engine, tokened: Guarded, busybox: str, namespace: str) 
     name = f"{tokened.proxy.host}/{namespace}/foo:1.0"
     with pytest.raises(RegistryError, match="refused"):
         _push(engine, busybox, name, None)
-    assert _push(engine, busybox, name).sent == 1
+    assert len(_push(engine, busybox, name).sent) == 1
     assert tokened.tokens.asked[-1] == f"repository:{namespace}/foo:push,pull"
 
 

@@ -15,11 +15,16 @@ from urllib.parse import urlsplit
 from tinyship.codes import without_codes
 from tinyship.credentials import Credential
 from tinyship.errors import RegistryError
+from tinyship.registry.retry import TEMPORARY, asked_wait
 
 if TYPE_CHECKING:
     from requests import Response
 
 _READ = 1 << 16
+_ENOSPC = '"err": 28'
+"""How a storage driver of the CNCF distribution writes that its disk is full."""
+_FULL = ("no space left", "disk full", "quota")
+_BROKEN = {"MANIFEST_BLOB_UNKNOWN", "BLOB_UPLOAD_INVALID", "SIZE_INVALID", "DIGEST_INVALID", "MANIFEST_INVALID"}
 _CERTIFICATES = "`REQUESTS_CA_BUNDLE` names a file with the certificates that are to be trusted."
 
 
@@ -40,7 +45,10 @@ def translated(host: str, what: str, timeout: float) -> Iterator[None]:
     except (requests.Timeout, urllib.TimeoutError, TimeoutError) as error:
         where = _where(host, error)
         raise RegistryError(
-            f"{where} does not answer: nothing came for {timeout:g} s, asking for {what}", host=host, hint="Try again."
+            f"{where} does not answer: nothing came for {timeout:g} s, asking for {what}",
+            host=host,
+            hint="Try again.",
+            temporary=True,
         ) from error
     except (requests.exceptions.SSLError, urllib.SSLError) as error:
         raise _tls(error, host) from error
@@ -62,53 +70,95 @@ def translated(host: str, what: str, timeout: float) -> Iterator[None]:
         raise _connection(error, host, what) from error
 
 
-def refused(response: Response, host: str, what: str, credential: Credential | None) -> RegistryError:
-    """The error that an answer other than 200 is.
+def refused(
+    response: Response, host: str, what: str, credential: Credential | None, *, writing: bool = False
+) -> RegistryError:
+    """The error that an answer is which is not the one that was hoped for.
 
     Args:
         response: not read yet.
         host: of the registry, as users write it.
         what: was asked for.
         credential: that was sent to the registry; None where there is none.
+        writing: whether something was to be changed there.
     """
     code, words = _reason(response)
     said = f": {words}" if words else ""
     status = response.status_code
     where = _elsewhere(host, response.url)
-    if status in {401, 403}:
+    if status in {401, 403} or code == "DENIED":
         sent = credential if where == host else None
         whose = f"the credentials from {sent.source}" if sent else "no credentials"
+        may = "may they push to this repository?" if writing else "does the repository exist, and may they read it?"
         return RegistryError(
             f"{where} refused {what} with {whose} (status {status}){said}",
             host=host,
-            hint=f"`docker login {host}` stores credentials; does the repository exist, and may they read it?",
+            status=status,
+            hint=f"`docker login {host}` stores credentials; {may}",
         )
-    if status == 404:
+    if status == 404 and not writing:
         why = ": there is no such repository" if code == "NAME_UNKNOWN" else ""
         return RegistryError(
-            f"{where} does not have {what}{why}", host=host, hint="Was it pushed, and under this name?"
+            f"{where} does not have {what}{why}",
+            host=host,
+            status=status,
+            hint="Was it pushed, and under this name?",
+        )
+    if status == 405 or code == "UNSUPPORTED":
+        return RegistryError(
+            f"{where} does not do this (status {status}): {what}{said}",
+            host=host,
+            status=status,
+            hint="Many registries delete only where that is turned on, and some only in their own pages.",
         )
     if status == 429:
-        wait = response.headers.get("Retry-After", "")
-        after = f" in {wait} s" if wait.isascii() and wait.isdigit() else " later"
+        asked = str(response.headers.get("Retry-After", ""))
+        wait = asked_wait(asked)
+        after = f" in {wait:.0f} s" if wait else " later"
         more = "" if credential else f" `docker login {host}` may raise the limit."
         return RegistryError(
             f"{where} was asked too often (status 429), asking for {what}{said}",
             host=host,
+            status=status,
+            temporary=True,
+            wait=wait,
             hint=f"Try again{after}.{more}",
         )
+    full = status >= 500 and any(sign in words.lower() for sign in _FULL)
+    if full or status == 507:
+        return RegistryError(
+            f"{where} has no room left (status {status}), asking for {what}{said}",
+            host=host,
+            status=status,
+            hint="Its disk is full: make room there, and push again.",
+        )
     hint = "The fault is the registry's: try again later." if status >= 500 else "Is this a registry?"
-    return RegistryError(f"{where} answered with status {status}, asking for {what}{said}", host=host, hint=hint)
+    if code in _BROKEN:
+        hint = "What it has is not what it was given: push again; does a proxy on the way change data?"
+    return RegistryError(
+        f"{where} answered with status {status}, asking for {what}{said}",
+        host=host,
+        status=status,
+        temporary=status in TEMPORARY,
+        wait=asked_wait(str(response.headers.get("Retry-After", ""))) if status == 503 else 0.0,
+        hint=hint,
+    )
 
 
 def _reason(response: Response) -> tuple[str, str]:
-    """The code and the words of the first error that a registry lists; empty where it does not list any."""
+    """The code and the words of the first error that a registry lists; empty where it does not list any.
+
+    What a storage driver says stands in ``detail``, in any form.
+    """
     import requests
     import urllib3.exceptions as urllib
 
     try:
         listed = json.loads(response.raw.read(_READ, decode_content=True))["errors"][0]
         words = str(listed.get("message") or "")
+        detail = json.dumps(listed.get("detail")).lower()
+        if _ENOSPC in detail or any(sign in detail for sign in _FULL):
+            words = f"{words} (no space left)"
         return str(listed.get("code") or ""), " ".join(without_codes(words).split())[:200]
     except (requests.RequestException, urllib.HTTPError, OSError):
         return "", ""
@@ -145,7 +195,9 @@ def _connection(error: Exception, host: str, what: str) -> RegistryError:
         return RegistryError(f"{where} does not speak HTTP", host=host, hint="Is this a registry?")
     strerror = next((cause.strerror for cause in reversed(causes) if isinstance(cause, OSError) and cause.strerror), "")
     why = f" ({strerror})" if strerror else ""
-    return RegistryError(f"the connection to {where} broke{why}, asking for {what}", host=host, hint="Try again.")
+    return RegistryError(
+        f"the connection to {where} broke{why}, asking for {what}", host=host, hint="Try again.", temporary=True
+    )
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

@@ -1,10 +1,7 @@
-"""What the settings say of the network, for builds and their containers: the way out, and whom to trust there."""
+"""What the settings say of the network, for builds and their containers: the way out."""
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from tinyship.errors import ConfigError
 from tinyship.stages.scope import Scope
 
 CA = "ca"
@@ -24,17 +21,3 @@ def environment(scope: Scope) -> dict[str, str]:
     if settings.no_proxy:
         found["no_proxy"] = ",".join(settings.no_proxy)
     return found | {key.upper(): value for key, value in found.items()}
-
-
-def ca(scope: Scope) -> Path | None:
-    """The file of the setting ``ca``; None where there is none.
-
-    Raises:
-        ConfigError: it is not there.
-    """
-    if not scope.settings.ca:
-        return None
-    file = scope.root / Path(scope.settings.ca).expanduser()
-    if not file.is_file():
-        raise ConfigError(f"{scope.origins.get('ca', 'the config')}: `tinyship.ca`: there is no file {file}")
-    return file

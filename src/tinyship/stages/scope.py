@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING
 from tinyship import credentials, revision
 from tinyship.context.source import Context
 from tinyship.engine.connect import Engine, connect
-from tinyship.errors import TinyshipError
+from tinyship.errors import ConfigError, TinyshipError
 from tinyship.events import Events, StageEnded, StageStarted, ignore
 from tinyship.revision import Revision
+from tinyship.settings import options
 
 if TYPE_CHECKING:
     from tinyship.registry.client import Repository
+    from tinyship.registry.transport import Network
     from tinyship.settings.schema import Settings
 
 _PATIENCE = 30.0
@@ -46,7 +48,7 @@ class Scope:
     repositories: frozenset[str] = frozenset()
     bases: frozenset[str] = frozenset()
     connect: Callable[[], Engine] = connect
-    _credentials: dict[str, credentials.Credential | None] = field(default_factory=dict, repr=False)
+    _credentials: dict[str, credentials.Credential | None] = field(default_factory=dict, init=False, repr=False)
 
     @cached_property
     def engine(self) -> Engine:
@@ -77,9 +79,47 @@ class Scope:
             RegistryError: see ``credential``.
         """
         from tinyship.registry.client import Repository
+    from tinyship.registry.transport import Network
 
-        patience = min(_PATIENCE, self.settings.push.timeout)
-        return Repository.open(name, credential=self.credential(name), timeout=patience)
+        return Repository.open(
+            name,
+            credential=self.credential(name),
+            timeout=min(_PATIENCE, self.settings.push.timeout),
+            network=self.network,
+            events=self.events,
+        )
+
+    @cached_property
+    def network(self) -> Network:
+        """How registries are reached.
+
+        Raises:
+            ConfigError: the file of the setting ``ca`` is not there.
+        """
+        from tinyship.registry.transport import Network
+
+        settings = self.settings
+        return Network(
+            ca=str(self.ca or ""),
+            insecure=settings.insecure,
+            proxy=settings.proxy,
+            no_proxy=settings.no_proxy,
+            mirrors=dict(options.mirror(entry) for entry in settings.mirrors),
+        )
+
+    @cached_property
+    def ca(self) -> Path | None:
+        """The file of the setting ``ca``; None where there is none.
+
+        Raises:
+            ConfigError: it is not there.
+        """
+        if not self.settings.ca:
+            return None
+        file = self.root / Path(self.settings.ca).expanduser()
+        if not file.is_file():
+            raise ConfigError(f"{self.origins.get('ca', 'the config')}: `tinyship.ca`: there is no file {file}")
+        return file
 
     def close(self) -> None:
         """Close the engine's connections, if there are any."""

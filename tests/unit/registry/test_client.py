@@ -17,12 +17,15 @@ from registries import INDEX, OCI, Answer, Answers, Asked, Server, Store, digest
 
 from tinyship.credentials import Credential
 from tinyship.errors import ConfigError, RegistryError
-from tinyship.registry.client import MANIFEST_LIMIT, Repository
+from tinyship.registry.client import Repository
+from tinyship.registry.connection import SMALL_LIMIT
 from tinyship.registry.manifest import Manifest
+from tinyship.registry.retry import Patience
 
 SECRET = "s3cret-word"
 CAPTAIN = Credential("captain", SECRET, identity_token=False, source="/home/captain/.docker/config.json")
 RAW = b'{"schemaVersion": 2,  "config": {}, "layers": [] }\n'
+ONCE = Patience(tries=1)
 OTHER = f"sha256:{'0' * 64}"
 
 
@@ -30,13 +33,13 @@ def manifest(
     host: str, reference: str = "1.0", *, credential: Credential | None = None, timeout: float = 5
 ) -> Manifest:
     """A manifest of `foo`, asked for in a repository of its own."""
-    with Repository.open(f"{host}/foo", credential=credential, timeout=timeout) as repository:
+    with Repository.open(f"{host}/foo", credential=credential, timeout=timeout, patience=ONCE) as repository:
         return repository.manifest(reference)
 
 
 def blob(host: str, digest: str, *, size: int | None = None, timeout: float = 5) -> list[bytes]:
     """The pieces of a blob of `foo`."""
-    with Repository.open(f"{host}/foo", credential=None, timeout=timeout) as repository:
+    with Repository.open(f"{host}/foo", credential=None, timeout=timeout, patience=ONCE) as repository:
         return list(repository.blob(digest, size=size))
 
 
@@ -116,7 +119,7 @@ def test_no_json(body: bytes) -> None:
 
 def test_largest_manifest() -> None:
     """4 MiB are read, and not a byte more, whether the registry tells the length or packs it."""
-    body = b"{" + b" " * (MANIFEST_LIMIT - 2) + b"}"
+    body = b"{" + b" " * (SMALL_LIMIT - 2) + b"}"
     with serving(always(body=body, Content_Type=OCI)) as registry:
         assert manifest(registry.host).raw == body
     with (
@@ -421,7 +424,7 @@ def test_several_threads_log_in_once_each_at_most() -> None:
 
 def tags(host: str) -> tuple[str, ...]:
     """The tags of `foo`."""
-    with Repository.open(f"{host}/foo", credential=None, timeout=5) as repository:
+    with Repository.open(f"{host}/foo", credential=None, timeout=5, patience=ONCE) as repository:
         return repository.tags()
 
 

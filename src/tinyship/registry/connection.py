@@ -1,0 +1,181 @@
+"""The connection to one registry for one repository: asks, says who we are, and tries again what is temporary."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import urljoin
+
+from tinyship.credentials import Credential
+from tinyship.errors import RegistryError
+from tinyship.events import Events
+from tinyship.reference import HUB
+from tinyship.registry.authentication import authorization
+from tinyship.registry.faults import refused, translated
+from tinyship.registry.retry import Patience, trying
+from tinyship.registry.transport import Network, prepare
+
+if TYPE_CHECKING:
+    from requests import PreparedRequest, Response
+
+T = TypeVar("T")
+
+SMALL_LIMIT = 4 << 20
+"""Bytes of a manifest, and of whatever else is no blob, at most: what the specification asks registries to take."""
+
+_HUB_API = "registry-1.docker.io"
+
+
+class Connection:
+    """Asks one registry about one repository; several threads may use it at once.
+
+    Args:
+        host: of the registry, as users write it.
+        name: of the repository.
+        credential: for the registry; None to ask anonymously.
+        timeout: seconds without an answer, or between the parts of one.
+        network: how it is reached.
+        events: gets each new try.
+        patience: how often something is tried.
+
+    Raises:
+        RegistryError: the certificates of ``network`` cannot be read.
+    """
+
+    def __init__(
+        self,
+        host: str,
+        name: str,
+        *,
+        credential: Credential | None,
+        timeout: float,
+        network: Network,
+        events: Events,
+        patience: Patience,
+    ) -> None:
+        from dxf import DXF
+
+        self._host = host
+        self._credential = credential
+        self.timeout = timeout
+        self._patience = patience
+        self._events = events
+        self._plain = network.speaks_http(host)
+        api = _HUB_API if host == HUB else host.lower()  # as the addresses of answers have it
+        self.origin = f"{'http' if self._plain else 'https'}://{api}/"
+        self._base = f"{self.origin}v2/{name}/"
+        # python-dxf gets the tokens; what it reads loses raw bytes and digests, so reading is ours, on its session.
+        self._dxf = DXF(api, name, insecure=self._plain, timeout=timeout)
+        self._dxf.__enter__()
+        session: Any = self._dxf._sessions[0]
+        session.rebuild_auth = self._on_redirect
+        try:
+            prepare(session, api, network)
+        except OSError as error:
+            raise RegistryError(
+                f"the certificates in {network.ca} cannot be read: {error.strerror or error}",
+                host=host,
+                hint="`ca` is a PEM file of certificates.",
+            ) from error
+        self._session = session
+        self._authorization: dict[str, str] = {}
+        self._asked = threading.Lock()
+
+    def close(self) -> None:
+        """Close it."""
+        self._session.close()
+
+    def trying(self, act: Callable[[], T]) -> T:
+        """What ``act`` returns, tried again while what fails is temporary; raises as ``retry.trying``."""
+        return trying(act, events=self._events, patience=self._patience)
+
+    @contextmanager
+    def asking(self, method: str, path: str, what: str, **more: Any) -> Iterator[Response]:
+        """An answer of a status that is accepted, with its body not read yet; the arguments are those of ``answered``.
+
+        Raises:
+            RegistryError: it is another answer, or none.
+        """
+        with (
+            translated(self._host, what, self.timeout),
+            closing(self.answered(method, path, what, **more)) as response,
+        ):
+            yield response
+
+    def answered(
+        self,
+        method: str,
+        path: str,
+        what: str,
+        *,
+        accept: str = "*/*",
+        headers: Mapping[str, str] | None = None,
+        body: Callable[[], Any] | None = None,
+        accepted: tuple[int, ...] = (200,),
+    ) -> Response:
+        """Ask once; where the registry wants to know who we are, tell it, and ask once more.
+
+        Args:
+            path: below the repository's address, or a whole address.
+            what: is asked for.
+            accept: media types.
+            headers: more of them.
+            body: makes what is sent; called for each try.
+            accepted: the statuses that are no error.
+        """
+        url = urljoin(self._base, path)
+        named = {"Accept": accept, "Accept-Encoding": "identity", **(headers or {})}
+        with translated(self._host, what, self.timeout):
+            sent = self._authorization
+            response = self._send(method, url, {**named, **sent}, body)
+            if response.status_code == 401 and response.url.startswith(self.origin):
+                # A store elsewhere has no say in where credentials go.
+                with closing(response):
+                    self._authorize(response, sent)
+                response = self._send(method, url, {**named, **self._authorization}, body)
+            if response.status_code not in accepted:
+                with closing(response):
+                    writing = method in {"PUT", "POST", "PATCH", "DELETE"}
+                    raise refused(response, self._host, what, self._credential, writing=writing)
+            return response
+
+    def _authorize(self, challenge: Response, sent: dict[str, str]) -> None:
+        with self._asked:
+            if self._authorization is sent:  # or another thread has told it meanwhile
+                self._authorization = authorization(
+                    self._dxf,
+                    challenge,
+                    host=self._host,
+                    local=self._plain,
+                    credential=self._credential,
+                    timeout=self.timeout,
+                )
+
+    def _on_redirect(self, following: PreparedRequest, response: Response) -> None:
+        """Keep our header from other hosts, and what is in ~/.netrc from all."""
+        if not str(following.url).startswith(self.origin):
+            following.headers.pop("Authorization", None)
+
+    def _send(self, method: str, url: str, headers: dict[str, str], body: Callable[[], Any] | None) -> Response:
+        response: Response = self._session.request(
+            method, url, headers=headers, data=body() if body else None, stream=True, timeout=self.timeout
+        )
+        return response
+
+
+def read_small(response: Response, host: str, what: str) -> bytes:
+    """An answer as a whole.
+
+    Raises:
+    RegistryError: it has more than ``SMALL_LIMIT`` bytes.
+    """
+    pieces: list[bytes] = []
+    read = 0
+    for piece in response.raw.stream(1 << 16, decode_content=True):
+        pieces.append(piece)
+        read += len(piece)
+        if read > SMALL_LIMIT:
+            raise RegistryError(f"{host} gave more than {SMALL_LIMIT} bytes for {what}", host=host, hint="Is it right?")
+    return b"".join(pieces)
