@@ -79,7 +79,6 @@ class Scope:
             RegistryError: see ``credential``.
         """
         from tinyship.registry.client import Repository
-    from tinyship.registry.transport import Network
 
         return Repository.open(
             name,
