@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import Any, Literal
 
 from tinyship import labels, record, reference
@@ -82,7 +82,7 @@ def find(scopes: Sequence[Scope]) -> Outdated:
     Raises:
         TinyshipError: a Dockerfile, the lock or the record cannot be used.
     """
-    asked = cache(_now)
+    asked = cache(partial(_now, scopes[0]))
     bases = dict.fromkeys(base for scope in scopes for base in pins.external(scope))
     return Outdated(
         tuple(_standing(base, asked) for base in bases),
@@ -105,9 +105,9 @@ def _has_tag(base: BaseImage) -> bool:
     return base.pinned_by != pins.DOCKERFILE or ":" in base.name.rpartition("/")[2]
 
 
-def _now(name: str) -> tuple[str, str]:
+def _now(scope: Scope, name: str) -> tuple[str, str]:
     try:
-        return moving.now(name), ""
+        return moving.now(scope, name), ""
     except TinyshipError as error:
         return "", error.message
 
@@ -121,7 +121,7 @@ def _releases(scope: Scope) -> Iterator[tuple[str, BaseImage | None]]:
         yield from _bases_of(f"{last.image}:{last.version}", _labels_of_last(scope, last))
     name = f"{scope.settings.push.to[0]}/{scope.settings.image}" if scope.settings.push.to else scope.settings.image
     try:
-        with moving.opened(name) as repository:
+        with scope.repository(name) as repository:
             found = list(_published(scope, repository))
     except RegistryError as error:
         scope.events(Notice(f"the releases in the registry are not known: {error.message}", "warning"))
@@ -150,7 +150,7 @@ def _labels_of_last(scope: Scope, last: record.Release) -> Mapping[str, str]:
         pass  # then the registry may know
     for one in last.pushed:
         try:
-            with moving.opened(one.reference) as repository:
+            with scope.repository(one.reference) as repository:
                 return _labels(images.find(repository, one.digest).config)
         except RegistryError:
             continue
