@@ -56,8 +56,9 @@ def test_show_for_people(ship: Ship) -> None:
     assert "not yet: `invoke push`" in shown
     ship.invoke("push")
     shown = ship.invoke("release.show", folder="src").out
-    for pushed in ship.record["pushed"]:
-        assert f"{pushed['reference']}@{pushed['digest']}" in shown
+    digest = ship.record["pushed"][0]["digest"]
+    assert f"pushed    {ship.registry}/{ship.image}@{digest}\n" in shown
+    assert f"as 1.0.0, {ship.record['commit']}, latest\n" in shown
     assert f"{ship.record['commit']} on main" in shown
     assert f"release  {ship.image}:1.0.0" in shown
     assert ship.invoke("release.show", "--json").json == json.loads(record.path(ship.root).read_text())
@@ -192,7 +193,7 @@ def test_notes(ship: Ship) -> None:
     assert "Test" not in done.out
     assert ", Test)" in ship.invoke("release.notes", "--authors").out
     (notes,) = ship.invoke("release.notes", "--from", "v1.0.0", "--to", "1.1.0", "--json").json["releases"]
-    assert [change["kind"] for change in notes["changes"]["changes"]] == ["breaking", "features"]
+    assert [change["kind"] for change in notes["changes"]["commits"]] == ["breaking", "features"]
     (sizes,) = notes["sizes"]
     assert sizes["unpacked"] - sizes["unpacked_before"] == 1_000_000
     first = ship.invoke("release.notes", "--to=1.0.0").out
