@@ -96,6 +96,20 @@ def test_reference_can_be_pulled(ship: Ship, engine: Engine) -> None:
     assert build == {"imageName": ship.image, "tag": f"{name}:1.0.0@{digest}"}
 
 
+def test_first_registry_counts(ship: Ship) -> None:
+    """Of several registries the first of `push.to` is named; people see all of them."""
+    other = f"localhost:{ship.registry.rpartition(':')[2]}"
+    ship.configure(push={"to": [other, ship.registry]})
+    ship.git("tag", "-f", "v1.0.0")
+    ship.invoke("release", "push")
+    digest = ship.record["pushed"][0]["digest"]
+    assert ship.invoke("release.show", "--image-ref-only").out == f"{other}/{ship.image}@{digest}\n"
+    assert f"\nRELEASE_REPOSITORY={other}/{ship.image}\n" in ship.invoke("release.show", "--format=env").out
+    shown = ship.invoke("release.show").out
+    assert f"{other}/{ship.image}@{digest}\n" in shown
+    assert f"{ship.registry}/{ship.image}@{digest}\n" in shown
+
+
 def test_nothing_to_tell_of(ship: Ship) -> None:
     """No release, and no push, are errors of their own, which a script can tell apart; standard output is empty."""
     for words in (("--image-ref-only",), ("--format=env",), ()):
@@ -171,6 +185,9 @@ def test_list_of_a_registry_alone(ship: Ship, tmp_path: Path) -> None:
     (row,) = there.invoke("release.list", "--registry", "--json").json["images"][0]["releases"]
     assert (row["version"], row["commit"], row["places"]) == ("1.0.0", ship.record["commit"], ["registry"])
     assert there.invoke("release.list", "--registry").out.splitlines()[2].endswith("registry, no git tag")
+    away = ship.invoke("release.list", "--registry", TINYSHIP_PUSH_TO="127.0.0.1:9")
+    assert "warning: the releases in the registry are not known" in away.err
+    assert "git tag, git note, here\n" in f"{away.out}\n"
 
 
 def test_notes(ship: Ship) -> None:
