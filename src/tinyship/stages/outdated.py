@@ -90,19 +90,16 @@ def find(scopes: Sequence[Scope]) -> Outdated:
             Release(name, _standing(base, asked) if base else None)
             for scope in scopes
             for name, base in _releases(scope)
+            if not (base and pins.is_own(scope, base.name))  # what is made here is made anew, whatever it stands on
         ),
     )
 
 
 def _standing(base: BaseImage, asked: Asked) -> Standing:
-    now, why = asked(base.name) if _has_tag(base) else ("", "only a digest names it, and that never moves")
+    now, why = asked(base.name) if pins.has_tag(base) else ("", "only a digest names it, and that never moves")
     if not base.digest:
         return Standing(base, now, "not pinned", why)
     return Standing(base, now, "not known" if why else "current" if now == base.digest else "moved", why)
-
-
-def _has_tag(base: BaseImage) -> bool:
-    return base.pinned_by != pins.DOCKERFILE or ":" in base.name.rpartition("/")[2]
 
 
 def _now(name: str) -> tuple[str, str]:
@@ -118,7 +115,8 @@ def _releases(scope: Scope) -> Iterator[tuple[str, BaseImage | None]]:
     known: set[str] = set()
     if last:
         known = {one.digest for one in last.pushed}
-        yield from _bases_of(f"{last.image}:{last.version}", _labels_of_last(scope, last))
+        recorded = tuple(BaseImage(one.name, one.digest) for one in getattr(last, "bases", ()))
+        yield from _bases_of(f"{last.image}:{last.version}", _labels_of_last(scope, last), recorded)
     name = f"{scope.settings.push.to[0]}/{scope.settings.image}" if scope.settings.push.to else scope.settings.image
     try:
         with moving.opened(name) as repository:
@@ -163,29 +161,32 @@ def _labels(config: Mapping[str, Any]) -> Mapping[str, str]:
     return {str(key): str(value) for key, value in said.items()} if isinstance(said, dict) else {}
 
 
-def _bases_of(name: str, said: Mapping[str, str]) -> Iterator[tuple[str, BaseImage | None]]:
-    """What the labels of a release say that it was made with: ours name all, OCI's what it stands on."""
-    bases = []
-    for word in said.get(labels.BASES, "").split():
-        base, _, digest = word.partition("@")
-        bases.append(BaseImage(base, digest))
-    named = said.get(labels.BASE_NAME, "")
-    if named and not any(_is_same(base.name, named) for base in bases):
-        bases.append(BaseImage(named, said.get(labels.BASE_DIGEST, "")))
-    sound = [base for base in bases if _is_reference(base)]
-    yield from ((name, base) for base in sound)
-    if not sound:
+def _bases_of(
+    name: str, said: Mapping[str, str], recorded: Sequence[BaseImage] = ()
+) -> Iterator[tuple[str, BaseImage | None]]:
+    """What a release was made with.
+
+    Args:
+        name: of the release.
+        said: its labels: ours name all that files pin, OCI's what it stands on.
+        recorded: what the record says of it, which may know digests that nothing pinned.
+    """
+    words = (word.partition("@") for word in said.get(labels.BASES, "").split())
+    told = [BaseImage(base, digest) for base, _, digest in words]
+    told.append(BaseImage(said.get(labels.BASE_NAME, ""), said.get(labels.BASE_DIGEST, "")))
+    found: dict[str, BaseImage] = {}
+    for base in (*told, *recorded):
+        if (full := _full(base)) and not (full in found and found[full].digest):
+            found[full] = base
+    yield from ((name, base) for base in found.values())
+    if not found:
         yield name, None
 
 
-def _is_same(one: str, other: str) -> bool:
-    return reference.parse(one) == reference.parse(other) if _is_reference(BaseImage(one, "")) else False
-
-
-def _is_reference(base: BaseImage) -> bool:
-    """Whether what a label says is an image: it is other people's words."""
+def _full(base: BaseImage) -> str:
+    """The whole name of a base, to know it again by; empty where it is none: labels are other people's words."""
     try:
         reference.parse(f"{base.name}@{base.digest}" if base.digest else base.name)
+        return str(reference.parse(base.name))
     except TinyshipError:
-        return False
-    return True
+        return ""

@@ -92,6 +92,7 @@ def outdated(session: Session, exit_code: bool = False, json: bool = False) -> N
     """
     from invoke.exceptions import Exit
 
+    from tinyship.reference import familiar
     from tinyship.stages import outdated
 
     console = session.console
@@ -111,7 +112,7 @@ def outdated(session: Session, exit_code: bool = False, json: bool = False) -> N
     console.table(
         ("release", "base", "made with", "registry has", "state"),
         [
-            (entry.reference, one.base.name, _short(one.base.digest), _short(one.now), one.state)
+            (entry.reference, familiar(one.base.name), _short(one.base.digest), _short(one.now), one.state)
             if (one := entry.standing)
             else (entry.reference, "-", "-", "-", "names no base")
             for entry in found.releases
