@@ -44,10 +44,17 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """A release, and a base image that it was made with; None where it does not say."""
+    """A release, and a base image that it was made with.
+
+    Args:
+        reference: of the release.
+        standing: of the base; None where the release does not say what it was made with.
+        is_last: whether it is the last release: that of the record, or else the highest version in the registry.
+    """
 
     reference: str
     standing: Standing | None
+    is_last: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,14 +77,18 @@ class Outdated:
     @property
     def old(self) -> tuple[str, ...]:
         """The releases that stand on a base that has moved."""
-        stale = (one.reference for one in self.releases if one.standing and one.standing.state == "moved")
-        return tuple(dict.fromkeys(stale))
+        return tuple(dict.fromkeys(one.reference for one in self.releases if _is_old(one)))
+
+    @property
+    def calls_for_work(self) -> bool:
+        """Whether a pin is to be moved, or the last release made again: earlier ones stay what they are."""
+        return bool(self.moved) or any(one.is_last and _is_old(one) for one in self.releases)
 
 
 def find(scopes: Sequence[Scope]) -> Outdated:
     """Compare pins and releases with the registries; each name is asked for once.
 
-    What cannot be asked is not known, which is no error; a repository that is not there has no releases.
+    What cannot be asked is not known, which is worth a warning and no error.
 
     Raises:
         TinyshipError: a Dockerfile, the lock or the record cannot be used.
@@ -87,12 +98,16 @@ def find(scopes: Sequence[Scope]) -> Outdated:
     return Outdated(
         tuple(_standing(base, asked) for base in bases),
         tuple(
-            Release(name, _standing(base, asked) if base else None)
+            Release(name, _standing(base, asked) if base else None, is_last)
             for scope in scopes
-            for name, base in _releases(scope)
+            for name, base, is_last in _releases(scope)
             if not (base and pins.is_own(scope, base.name))  # what is made here is made anew, whatever it stands on
         ),
     )
+
+
+def _is_old(release: Release) -> bool:
+    return release.standing is not None and release.standing.state == "moved"
 
 
 def _standing(base: BaseImage, asked: Asked) -> Standing:
@@ -109,14 +124,18 @@ def _now(name: str) -> tuple[str, str]:
         return "", error.message
 
 
-def _releases(scope: Scope) -> Iterator[tuple[str, BaseImage | None]]:
-    """The bases of each release: of the one in the record, then of those in the first registry of ``push.to``."""
+def _releases(scope: Scope) -> Iterator[tuple[str, BaseImage | None, bool]]:
+    """The bases of each release: of the one in the record, then of those in the first registry of ``push.to``.
+
+    Each comes with the release's name, and with whether that is the last one.
+    """
     last = record.read(scope.root).find(scope.settings.image)
     known: set[str] = set()
     if last:
         known = {one.digest for one in last.pushed}
         recorded = tuple(BaseImage(one.name, one.digest) for one in getattr(last, "bases", ()))
-        yield from _bases_of(f"{last.image}:{last.version}", _labels_of_last(scope, last), recorded)
+        for base in _bases_of(_labels_of_last(scope, last), recorded):
+            yield f"{last.image}:{last.version}", base, True
     name = f"{scope.settings.push.to[0]}/{scope.settings.image}" if scope.settings.push.to else scope.settings.image
     try:
         with moving.opened(name) as repository:
@@ -126,9 +145,10 @@ def _releases(scope: Scope) -> Iterator[tuple[str, BaseImage | None]]:
         return
     # A tag that moves, like 1.4, names what a longer one, like 1.4.2, names too.
     longest = {image.index_digest or image.digest: image for image in sorted(found, key=lambda one: len(one.reference))}
+    highest = (found[0].index_digest or found[0].digest) if found else ""
     for digest, image in longest.items():
-        if digest not in known:
-            yield from _bases_of(f"{name}:{image.reference}", _labels(image.config))
+        for base in _bases_of(_labels(image.config)) if digest not in known else ():
+            yield f"{name}:{image.reference}", base, not last and digest == highest
 
 
 def _published(repository: Repository) -> Iterator[images.RemoteImage]:
@@ -161,13 +181,10 @@ def _labels(config: Mapping[str, Any]) -> Mapping[str, str]:
     return {str(key): str(value) for key, value in said.items()} if isinstance(said, dict) else {}
 
 
-def _bases_of(
-    name: str, said: Mapping[str, str], recorded: Sequence[BaseImage] = ()
-) -> Iterator[tuple[str, BaseImage | None]]:
-    """What a release was made with.
+def _bases_of(said: Mapping[str, str], recorded: Sequence[BaseImage] = ()) -> tuple[BaseImage | None, ...]:
+    """What a release was made with; a single None where that is not known.
 
     Args:
-        name: of the release.
         said: its labels: ours name all that files pin, OCI's what it stands on.
         recorded: what the record says of it, which may know digests that nothing pinned.
     """
@@ -178,9 +195,7 @@ def _bases_of(
     for base in (*told, *recorded):
         if (full := _full(base)) and not (full in found and found[full].digest):
             found[full] = base
-    yield from ((name, base) for base in found.values())
-    if not found:
-        yield name, None
+    return tuple(found.values()) or (None,)
 
 
 def _full(base: BaseImage) -> str:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tinyship.settings.schema import Base, Build, Release
     from tinyship.stages.scope import Scope
 
-DOCKERFILE, SETTINGS = "Dockerfile", "settings"
+DOCKERFILE, CONTEXTS, SETTINGS = "Dockerfile", "contexts", "settings"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,8 @@ class BaseImage:
     Args:
         name: as it is written, without a digest.
         digest: ``sha256:...`` of an index or a manifest; empty where not known.
-        pinned_by: what says the digest: ``tinyship.lock``, ``Dockerfile`` or ``settings``; empty where nothing does.
+        pinned_by: what says the digest: ``tinyship.lock``, ``Dockerfile``, ``contexts`` (a named context), or
+            ``settings`` (an entry of ``base``); empty where nothing does.
     """
 
     name: str
@@ -50,7 +51,7 @@ def external(scope: Scope) -> tuple[BaseImage, ...]:
     """
     kept = lock.read(scope.root)
     found = [base for text in _texts(scope) for base in _of_text(scope, text, kept)]
-    found += [base for value in _contexts(scope).values() if (base := _external(scope, value, kept))]
+    found += [base for value in _contexts(scope).values() if (base := _external(scope, value, kept, CONTEXTS))]
     found += [BaseImage(base.name, base.pull, SETTINGS) for base in scope.settings.base if base.pull]
     return tuple(dict.fromkeys(found))
 
@@ -158,7 +159,7 @@ def _of_text(scope: Scope, text: str, kept: Lock | None) -> Iterator[BaseImage]:
             yield found
 
 
-def _external(scope: Scope, name: str, kept: Lock | None) -> BaseImage | None:
+def _external(scope: Scope, name: str, kept: Lock | None, where: str = DOCKERFILE) -> BaseImage | None:
     """An image that is named somewhere; None where the project makes it, pulls it by its settings, or it is none."""
     try:
         wanted = reference.parse(name)
@@ -167,7 +168,7 @@ def _external(scope: Scope, name: str, kept: Lock | None) -> BaseImage | None:
     if is_own(scope, name) or any(base.pull and _same(base.name, name) for base in scope.settings.base):
         return None
     if wanted.digest:
-        return BaseImage(name.partition("@")[0], wanted.digest, DOCKERFILE)
+        return BaseImage(name.partition("@")[0], wanted.digest, where)
     pin = kept.pins.get(name) if kept else None
     return BaseImage(name, pin.digest, lock.NAME) if pin else BaseImage(name, "")
 

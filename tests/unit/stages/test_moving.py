@@ -162,6 +162,9 @@ def test_what_is_old(shop: Shop, server: Server, host: str, tmp_path: Path) -> N
     assert [asked.path for asked in server.asked].count("/v2/foo/manifests/base") == 1
     assert found.moved == 1
     assert found.old == (f"{host}/foo:1.0",)
+    assert {entry.reference for entry in found.releases if entry.is_last} == {f"{host}/foo:1.5"}
+    assert found.calls_for_work
+    assert not outdated.Outdated(found.bases[1:], found.releases).calls_for_work
 
 
 def test_a_registry_that_is_away(tmp_path: Path) -> None:

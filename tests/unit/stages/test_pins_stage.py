@@ -113,10 +113,12 @@ def test_what_pins(tmp_path: Path) -> None:
     """The lock, the Dockerfile, the settings, or nothing."""
     text = f"FROM a:1\nFROM b:1@{TWO}\nFROM c:1\nFROM d:1\n"
     lock.write(tmp_path, Lock({"a:1": Pin(ONE)}))
-    assert pins.external(scope_of(tmp_path, text, base=[{"name": "d:1", "pull": TWO}])) == (
+    named = [f"deps=docker-image://e:1@{ONE}"]
+    assert pins.external(scope_of(tmp_path, text, base=[{"name": "d:1", "pull": TWO}], contexts=named)) == (
         BaseImage("a:1", ONE, "tinyship.lock"),
         BaseImage("b:1", TWO, "Dockerfile"),
         BaseImage("c:1", ""),
+        BaseImage("e:1", ONE, "contexts"),
         BaseImage("d:1", TWO, "settings"),
     )
 
