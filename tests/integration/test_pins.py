@@ -18,6 +18,9 @@ from tinyship.engine.push import push
 from tinyship.engine.request import BuildRequest
 from tinyship.events import ignore
 from tinyship.lock import Lock, Pin
+from tinyship.project import Project
+from tinyship.stages import pins
+from tinyship.stages.pins import BaseImage
 
 pytestmark = pytest.mark.engine
 
@@ -276,6 +279,33 @@ def test_not_in_the_lock(ship: Ship, engine: Engine, elsewhere: Elsewhere, kind:
     said = labels(engine, ship)
     assert said[BASE_NAME] == elsewhere.name
     assert said[BASE_DIGEST] == ""
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pytest.param("classic", marks=pytest.mark.needs("classic", "graph-driver")),
+        pytest.param("auto", marks=pytest.mark.needs("podman")),
+    ],
+)
+def test_what_nothing_pins_and_the_engine_knows(ship: Ship, engine: Engine, elsewhere: Elsewhere, kind: str) -> None:
+    """For a record, the digest is the engine's where it pulled the base itself, and none before or where it may not."""
+    project(ship, f"FROM {elsewhere.name}\nCOPY src/main.txt /\n", builder=kind)
+    digest = elsewhere.publish("one")
+    loaded = Project.load(ship.root)
+    with loaded.scopes() as (scope,):
+        assert pins.bases(scope) == (BaseImage(elsewhere.name, ""),)
+        ship.invoke("release")
+        assert pins.bases(scope) == (BaseImage(elsewhere.name, digest),)
+    ship.configure(pull=True)
+    with Project.load(ship.root).scopes() as (scope,):
+        assert pins.bases(scope) == (BaseImage(elsewhere.name, ""),)
+    assert [one.state for one in loaded.outdated().bases] == ["not pinned"]
+    assert [one.new.digest for one in loaded.update_bases(dry=True).moved] == [digest]
+    assert lock.read(ship.root) is None
+    assert loaded.update_bases(elsewhere.name).moved
+    with loaded.scopes() as (scope,):
+        assert pins.bases(scope) == (BaseImage(elsewhere.name, digest, "tinyship.lock"),)
 
 
 @builders

@@ -108,27 +108,27 @@ def update(scopes: Sequence[Scope], *, only: Sequence[str] = (), dry: bool = Fal
     return Update(tuple(moved), tuple(same), tuple(gone), tuple(failures))
 
 
-def now(name: str) -> str:
+def now(scope: Scope, name: str) -> str:
     """The digest of what the registry has under a name now.
 
     Raises:
         RegistryError: it does not have it, or cannot be asked.
     """
-    with opened(name) as repository:
+    with opened(scope, name) as repository:
         return repository.manifest(reference.parse(name).tag).digest
 
 
-def opened(name: str) -> Repository:
-    """The repository of a name, to be closed or used in a `with`."""
+def opened(scope: Scope, name: str) -> Repository:
+    """The repository of a name, to be closed or used in a `with`; asked as the settings of an image have it."""
     return Repository.open(name, credential=credentials.find(reference.parse(name).host))
 
 
 def _moved(scope: Scope, name: str, old: Pin | None) -> Moved | None:
     """How a pin moves; None where it is what the registry has."""
-    digest = now(name)
+    digest = now(scope, name)
     if old and old.digest == digest:
         return None
-    with opened(name) as repository:
+    with opened(scope, name) as repository:
         wanted = _platform(scope)
         new = _image(repository, digest, wanted)
         last = _old(repository, old.digest, wanted) if old else None

@@ -93,7 +93,7 @@ def find(scopes: Sequence[Scope]) -> Outdated:
     Raises:
         TinyshipError: a Dockerfile, the lock or the record cannot be used.
     """
-    asked = cache(_now)
+    asked = cache(lambda name: _now(scopes[0], name))
     bases = dict.fromkeys(base for scope in scopes for base in pins.external(scope))
     return Outdated(
         tuple(_standing(base, asked) for base in bases),
@@ -117,9 +117,9 @@ def _standing(base: BaseImage, asked: Asked) -> Standing:
     return Standing(base, now, "not known" if why else "current" if now == base.digest else "moved", why)
 
 
-def _now(name: str) -> tuple[str, str]:
+def _now(scope: Scope, name: str) -> tuple[str, str]:
     try:
-        return moving.now(name), ""
+        return moving.now(scope, name), ""
     except TinyshipError as error:
         return "", error.message
 
@@ -138,7 +138,7 @@ def _releases(scope: Scope) -> Iterator[tuple[str, BaseImage | None, bool]]:
             yield f"{last.image}:{last.version}", base, True
     name = f"{scope.settings.push.to[0]}/{scope.settings.image}" if scope.settings.push.to else scope.settings.image
     try:
-        with moving.opened(name) as repository:
+        with moving.opened(scope, name) as repository:
             found = list(_published(scope, repository))
     except RegistryError as error:
         scope.events(Notice(f"the releases in the registry are not known: {error.message}", "warning"))
@@ -168,7 +168,7 @@ def _labels_of_last(scope: Scope, last: record.Release) -> Mapping[str, str]:
         pass  # then the registry may know
     for one in last.pushed:
         try:
-            with moving.opened(one.reference) as repository:
+            with moving.opened(scope, one.reference) as repository:
                 return _labels(images.find(repository, one.digest).config)
         except RegistryError:
             continue

@@ -57,8 +57,10 @@ def external(scope: Scope) -> tuple[BaseImage, ...]:
 
 
 def bases(scope: Scope) -> tuple[BaseImage, ...]:
-    """All external base images, for the record of a release that is built: those that nothing pins have the digest
-    that the engine knows for their name, which is none where BuildKit pulled them into its own store.
+    """All external base images, for the record of a release that is built.
+
+    Those that nothing pins have the digest that the engine knows for their name, where the builder took that one: not
+    where it asked the registry first, as BuildKit does with ``pull``, elsewhere, and with the containerd store.
     """
     found = external(scope)
     return tuple(base if base.digest else replace(base, digest=_in_engine(scope, base.name)) for base in found)
@@ -215,6 +217,9 @@ def _named_context(scope: Scope, name: str) -> str | None:
 def _in_engine(scope: Scope, name: str) -> str:
     from tinyship.engine import images
 
+    settings = scope.settings
+    if settings.pull or options.is_address(settings.builder) or scope.engine.containerd_store:
+        return ""
     image = images.find(scope.engine, name)
     wanted = _repository(reference.parse(name))
     for one in image.digests if image else ():
