@@ -53,20 +53,20 @@ class Changes:
     """The changes of a range of commits, the latest first, without merges.
 
     Args:
-        changes: the latest.
+        commits: the latest.
         more: the number of those that were left out.
         conventional: most of them say by a prefix what they are.
         cut: the range ends where a shallow clone does, so that commits are missing.
     """
 
-    changes: tuple[Change, ...]
+    commits: tuple[Change, ...]
     more: int
     conventional: bool
     cut: bool
 
     def of(self, kind: Kind) -> tuple[Change, ...]:
         """Those of one kind."""
-        return tuple(change for change in self.changes if change.kind == kind)
+        return tuple(change for change in self.commits if change.kind == kind)
 
 
 def read(root: Path, since: str, until: str, *, most: int = 0, authors: bool = False) -> Changes:
@@ -95,7 +95,7 @@ def read(root: Path, since: str, until: str, *, most: int = 0, authors: bool = F
     found = tuple(_change(entry, authors=authors) for entry in text.split("\0") if entry)
     prefixed = sum(1 for change in found if _PREFIX.fullmatch(change.subject))
     return Changes(
-        changes=found,
+        commits=found,
         more=len(every) - len(found),
         conventional=prefixed * 2 > len(found),
         cut=not boundary.isdisjoint(every),

@@ -45,10 +45,14 @@ def render(record: Record, format: str) -> str:
     Source: docs/bake-reference.md and docs/guides of docker/buildx ("contexts", "JSON"); the type ``BuildOutput`` of
     Skaffold (cmd/skaffold/app/flags/build_output.go).
     """
-    writers = {"env": _env, "bake": _bake, "skaffold": _skaffold}
-    if format not in writers:
+    check(format)
+    return {"env": _env, "bake": _bake, "skaffold": _skaffold}[format](_some(record))
+
+
+def check(format: str) -> None:
+    """Raise ConfigError unless it is one of ``FORMATS``."""
+    if format not in FORMATS:
         raise ConfigError(f"`--format={format}`: there are {', '.join(FORMATS)}")
-    return writers[format](_some(record))
 
 
 def select(record: Record, images: Iterable[str]) -> Record:

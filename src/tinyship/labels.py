@@ -19,7 +19,7 @@ AUTOMATIC = frozenset({"GIT_COMMIT", "VERSION", "BUILD_DATE", "SOURCE_DATE_EPOCH
 PROJECT = "tinyship.project"
 STAGE = "tinyship.stage"
 BASES = "tinyship.bases"
-"""The external images that a release was made with, each as ``name@digest``, with spaces between them."""
+"""The external images that a release was made with, each as ``host/repository:tag@digest``, with spaces between."""
 _OCI = "org.opencontainers.image."
 BASE_NAME = f"{_OCI}base.name"
 BASE_DIGEST = f"{_OCI}base.digest"
@@ -33,7 +33,6 @@ def own(settings: Settings, stage: str) -> dict[str, str]:
 def oci(settings: Settings, revision: Revision, *, more: Mapping[str, str] | None = None) -> dict[str, str]:
     """The labels of a release: OCI's, the article's, ``more``, and the project's own, which win."""
     facts = {
-        **(more or {}),
         f"{_OCI}title": settings.image.rpartition("/")[2],
         f"{_OCI}version": revision.full_version,
         f"{_OCI}revision": revision.commit,
@@ -44,7 +43,7 @@ def oci(settings: Settings, revision: Revision, *, more: Mapping[str, str] | Non
         "GIT_COMMIT": revision.commit,
         "VERSION": revision.full_version,
     }
-    return {key: value for key, value in facts.items() if value} | pairs(settings.labels)
+    return {key: value for key, value in facts.items() if value} | dict(more or {}) | pairs(settings.labels)
 
 
 def arguments(settings: Settings, revision: Revision, declared: Set[str]) -> dict[str, str]:

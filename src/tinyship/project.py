@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from tinyship.stages.changelog import Notes
     from tinyship.stages.clean import Cleaned
     from tinyship.stages.explaining import Explanation
+    from tinyship.stages.moving import Update
+    from tinyship.stages.outdated import Outdated
     from tinyship.stages.releases import Known
     from tinyship.stages.scope import Made, Scope
 
@@ -95,6 +97,25 @@ class Project:
 
         with self.scopes() as scopes:
             return tuple(made for scope in scopes for made in pipeline.make_bases(scope, force=force))
+
+    def update_bases(self, *only: str, dry: bool = False) -> Update:
+        """Pin base images from elsewhere to what their registries have now, in ``tinyship.lock``.
+
+        Args:
+            only: the names of those that are meant, as the Dockerfiles have them; all where there are none.
+            dry: say what would move, and write nothing.
+        """
+        from tinyship.stages import moving
+
+        with self.scopes() as scopes:
+            return moving.update(scopes, only=only, dry=dry)
+
+    def outdated(self) -> Outdated:
+        """Which base images from elsewhere have moved, and which releases were made with what is old."""
+        from tinyship.stages import outdated
+
+        with self.scopes() as scopes:
+            return outdated.find(scopes)
 
     def build(self) -> tuple[Made, ...]:
         """Bring the base images up to date, then make the build images and the artifacts."""

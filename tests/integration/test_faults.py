@@ -20,6 +20,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from faulty_registry import BLOBS, UPLOADS, answered, faulty
 from guarded import SECRET, USER, free
 from ships import COMPILE, Ran, Ship
 from small_disk import small_disk
@@ -351,28 +352,34 @@ def test_registry_fails(released: Ship, engine: Engine, serve: Serve) -> None:
     """A registry that answers 500 to everything."""
     host = serve(lambda path: (200, {}, b"{}") if path == "/v2/" else (500, {}, b"out of order"))
     _pushes_to(released, host)
-    _failed(released.invoke("push", code=1, TINYSHIP_PUSH_TIMEOUT="60"), host, "500", "Push again")
+    _failed(
+        released.invoke("push", code=1, TINYSHIP_PUSH_TIMEOUT="60"), host, "500", "tried 5 times", "try again later"
+    )
     assert _names_for(released, engine, host) == []
     assert released.record["pushed"] == []
 
 
 def test_registry_hangs(released: Ship, engine: Engine, silent: str) -> None:
-    """A registry that never answers is given up after `push.timeout`."""
+    """A registry that never answers is given up after a few tries of `push.timeout`."""
     _pushes_to(released, silent)
     begun = time.monotonic()
     failed = released.invoke("push", code=1, TINYSHIP_PUSH_TIMEOUT="3")
     assert time.monotonic() - begun < 15
-    _failed(failed, silent, "does not answer", "3 s", "push.timeout")
+    _failed(failed, silent, "does not answer", "3 s", "Try again")
     assert _names_for(released, engine, silent) == []
 
 
-def test_pushed_before_it_failed(released: Ship, serve: Serve) -> None:
-    """What was pushed before another registry failed is in the record."""
-    host = free()
-    _pushes_to(released, f"{released.registry},{host}")
-    _failed(released.invoke("push", code=1), host)
+def test_pushed_before_it_failed(released: Ship, registry: str) -> None:
+    """What was pushed before another registry failed is in the record, and the error says what each tag names."""
+    with faulty(registry) as other:
+        other.on("POST", UPLOADS, answered(403, "DENIED"), times=0)
+        other.on("HEAD", BLOBS, answered(404, "BLOB_UNKNOWN"), times=0)
+        other.on("HEAD|GET", "/manifests/|/tags/", answered(404, "NAME_UNKNOWN"), times=0)
+        _pushes_to(released, f"{released.registry},{other.host}")
+        failed = released.invoke("push", code=1)
+    _failed(failed, other.host, f"{released.registry}/{released.image}:1.0.0 names it", "latest is not there")
     references = [pushed["reference"] for pushed in released.record["pushed"]]
-    assert len(references) == 3
+    assert len(references) == 2, "what moves comes last, in all registries"
     assert all(reference.startswith(released.registry) for reference in references)
 
 

@@ -18,6 +18,9 @@ from tinyship.engine.push import push
 from tinyship.engine.request import BuildRequest
 from tinyship.events import ignore
 from tinyship.lock import Lock, Pin
+from tinyship.project import Project
+from tinyship.stages import pins
+from tinyship.stages.pins import BaseImage
 
 pytestmark = pytest.mark.engine
 
@@ -42,22 +45,24 @@ class Elsewhere:
         self.base = base
         root.mkdir(parents=True, exist_ok=True)
 
-    def publish(self, which: str, *, keep: bool = False, credential: Credential | None = None) -> str:
+    def publish(self, which: str, *, credential: Credential | None = None) -> str:
         """Push an image that says which it is under the name, and return its digest."""
-        (self.root / "Dockerfile").write_text(f"FROM {self.base}\nRUN echo {which} > /which\nLABEL which={which}\n")
+        (self.root / "Dockerfile").write_text(
+            f"FROM {self.base}\nRUN echo {which} > /which\n"
+            f"LABEL which={which} {BASE_NAME}=below:1 {BASE_DIGEST}=sha256:{'b' * 64} tinyship.bases=below:1\n"
+        )
         request = BuildRequest(context=Context.open(self.root, self.root / "Dockerfile"), tags=(self.name,))
         builder.choose(self.engine, "auto").build(request, ignore)
         digest = push(self.engine, self.name, credential=credential, timeout=60, events=ignore).digest
-        if not keep:
-            self.forget()
+        self.forget()
         return digest
 
     def forget(self) -> None:
         """Take it from the engine, by each of its names."""
-        while found := images.find(self.engine, self.name):
-            for name in (*found.digests, *found.tags):
-                if name.startswith(self.name.rpartition(":")[0]):
-                    self.engine.api.remove_image(name, force=True)
+        found = images.find(self.engine, self.name)
+        for name in (*found.tags, *found.digests) if found else ():
+            if name.startswith(self.name.rpartition(":")[0]):
+                images.untag(self.engine, name)
 
 
 @pytest.fixture
@@ -134,7 +139,9 @@ def test_from_pin_to_pin(ship: Ship, engine: Engine, elsewhere: Elsewhere, kind:
         f"{ship.image}:1.1.0": "current",
         f"{ship.registry}/{ship.image}:1.0.0": "moved",
     }
-    ship.invoke("base.outdated", "--exit-code", code=1)
+    ship.invoke("base.outdated", "--exit-code")  # earlier releases stay what they are
+    (ship.root / ".tinyship" / "release.json").unlink()
+    ship.invoke("base.outdated", "--exit-code", code=1)  # without a record the last one is the one that was pushed
 
 
 @builders
@@ -146,7 +153,8 @@ def test_without_a_network(ship: Ship, engine: Engine, tmp_path: Path, namespace
     with running(tmp_path / "guarded") as host:
         elsewhere = Elsewhere(engine, tmp_path / "elsewhere", f"{host}/{namespace}/elsewhere:1", busybox)
         credential = Credential(USER, SECRET, identity_token=False, source="a test")
-        digest = elsewhere.publish("one", keep=True, credential=credential)
+        digest = elsewhere.publish("one", credential=credential)
+        images.pull(engine, elsewhere.name, digest, credential=credential, events=ignore)
     project(ship, f"FROM {elsewhere.name}\nCOPY src/main.txt /\n", builder=kind)
     lock.write(ship.root, Lock({elsewhere.name: Pin(digest)}))
     ship.commit("pin")
@@ -213,7 +221,7 @@ def test_a_base_of_our_own(ship: Ship, engine: Engine, elsewhere: Elsewhere, kin
     said = labels(engine, ship)
     assert said["which"] == "one"
     assert said[BASE_NAME] == ship.base
-    assert BASE_DIGEST not in said
+    assert said[BASE_DIGEST] == ""
     assert said["tinyship.bases"] == f"{elsewhere.name}@{one}"
     before = labels(engine, ship)
     first = images.find(engine, f"{ship.image}:local")
@@ -225,6 +233,10 @@ def test_a_base_of_our_own(ship: Ship, engine: Engine, elsewhere: Elsewhere, kin
     assert labels(engine, ship) == before
 
     two = elsewhere.publish("two")
+    found = ship.invoke("base.outdated", "--json").json["releases"]
+    assert [(entry["standing"]["base"]["name"], entry["standing"]["state"]) for entry in found] == [
+        (elsewhere.name, "moved")
+    ]
     ship.invoke("base.update")
     ship.commit("move the pin")
     ran = ship.invoke("release")
@@ -266,7 +278,34 @@ def test_not_in_the_lock(ship: Ship, engine: Engine, elsewhere: Elsewhere, kind:
     assert f"{elsewhere.name} is not in tinyship.lock: `invoke base.update` pins it" in ran.err
     said = labels(engine, ship)
     assert said[BASE_NAME] == elsewhere.name
-    assert BASE_DIGEST not in said
+    assert said[BASE_DIGEST] == ""
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pytest.param("classic", marks=pytest.mark.needs("classic", "graph-driver")),
+        pytest.param("auto", marks=pytest.mark.needs("podman")),
+    ],
+)
+def test_what_nothing_pins_and_the_engine_knows(ship: Ship, engine: Engine, elsewhere: Elsewhere, kind: str) -> None:
+    """For a record, the digest is the engine's where it pulled the base itself, and none before or where it may not."""
+    project(ship, f"FROM {elsewhere.name}\nCOPY src/main.txt /\n", builder=kind)
+    digest = elsewhere.publish("one")
+    loaded = Project.load(ship.root)
+    with loaded.scopes() as (scope,):
+        assert pins.bases(scope) == (BaseImage(elsewhere.name, ""),)
+        ship.invoke("release")
+        assert pins.bases(scope) == (BaseImage(elsewhere.name, digest),)
+    ship.configure(pull=True)
+    with Project.load(ship.root).scopes() as (scope,):
+        assert pins.bases(scope) == (BaseImage(elsewhere.name, ""),)
+    assert [one.state for one in loaded.outdated().bases] == ["not pinned"]
+    assert [one.new.digest for one in loaded.update_bases(dry=True).moved] == [digest]
+    assert lock.read(ship.root) is None
+    assert loaded.update_bases(elsewhere.name).moved
+    with loaded.scopes() as (scope,):
+        assert pins.bases(scope) == (BaseImage(elsewhere.name, digest, "tinyship.lock"),)
 
 
 @builders
@@ -323,4 +362,4 @@ def test_launch_has_no_lock(ship: Ship, engine: Engine) -> None:
     assert "tinyship.lock" not in ran.out + ran.err
     assert not (ship.root / "tinyship.lock").exists()
     assert labels(engine, ship)[BASE_NAME] == ship.base
-    assert "tinyship.bases" not in labels(engine, ship)
+    assert labels(engine, ship)["tinyship.bases"] == ""

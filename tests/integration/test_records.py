@@ -56,8 +56,9 @@ def test_show_for_people(ship: Ship) -> None:
     assert "not yet: `invoke push`" in shown
     ship.invoke("push")
     shown = ship.invoke("release.show", folder="src").out
-    for pushed in ship.record["pushed"]:
-        assert f"{pushed['reference']}@{pushed['digest']}" in shown
+    digest = ship.record["pushed"][0]["digest"]
+    assert f"pushed    {ship.registry}/{ship.image}@{digest}\n" in shown
+    assert f"as 1.0.0, {ship.record['commit']}, latest\n" in shown
     assert f"{ship.record['commit']} on main" in shown
     assert f"release  {ship.image}:1.0.0" in shown
     assert ship.invoke("release.show", "--json").json == json.loads(record.path(ship.root).read_text())
@@ -93,6 +94,20 @@ def test_reference_can_be_pulled(ship: Ship, engine: Engine) -> None:
     assert images.pull(engine, f"{name}:pulled", digest, credential=None, events=ignore) == ship.record["id"]
     (build,) = json.loads(ship.invoke("release.show", "--format", "skaffold").out)["builds"]
     assert build == {"imageName": ship.image, "tag": f"{name}:1.0.0@{digest}"}
+
+
+def test_first_registry_counts(ship: Ship) -> None:
+    """Of several registries the first of `push.to` is named; people see all of them."""
+    other = f"localhost:{ship.registry.rpartition(':')[2]}"
+    ship.configure(push={"to": [other, ship.registry]})
+    ship.git("tag", "-f", "v1.0.0")
+    ship.invoke("release", "push")
+    digest = ship.record["pushed"][0]["digest"]
+    assert ship.invoke("release.show", "--image-ref-only").out == f"{other}/{ship.image}@{digest}\n"
+    assert f"\nRELEASE_REPOSITORY={other}/{ship.image}\n" in ship.invoke("release.show", "--format=env").out
+    shown = ship.invoke("release.show").out
+    assert f"{other}/{ship.image}@{digest}\n" in shown
+    assert f"{ship.registry}/{ship.image}@{digest}\n" in shown
 
 
 def test_nothing_to_tell_of(ship: Ship) -> None:
@@ -170,6 +185,9 @@ def test_list_of_a_registry_alone(ship: Ship, tmp_path: Path) -> None:
     (row,) = there.invoke("release.list", "--registry", "--json").json["images"][0]["releases"]
     assert (row["version"], row["commit"], row["places"]) == ("1.0.0", ship.record["commit"], ["registry"])
     assert there.invoke("release.list", "--registry").out.splitlines()[2].endswith("registry, no git tag")
+    away = ship.invoke("release.list", "--registry", TINYSHIP_PUSH_TO="127.0.0.1:9")
+    assert "warning: the releases in the registry are not known" in away.err
+    assert "git tag, git note, here\n" in f"{away.out}\n"
 
 
 def test_notes(ship: Ship) -> None:
@@ -192,7 +210,7 @@ def test_notes(ship: Ship) -> None:
     assert "Test" not in done.out
     assert ", Test)" in ship.invoke("release.notes", "--authors").out
     (notes,) = ship.invoke("release.notes", "--from", "v1.0.0", "--to", "1.1.0", "--json").json["releases"]
-    assert [change["kind"] for change in notes["changes"]["changes"]] == ["breaking", "features"]
+    assert [change["kind"] for change in notes["changes"]["commits"]] == ["breaking", "features"]
     (sizes,) = notes["sizes"]
     assert sizes["unpacked"] - sizes["unpacked_before"] == 1_000_000
     first = ship.invoke("release.notes", "--to=1.0.0").out

@@ -55,12 +55,12 @@ def test_range(repository: Repository, tmp_path: Path) -> None:
     repository.git("merge", "-q", "--no-ff", "-m", "a merge", "side")
     last = repository.git("rev-parse", "HEAD")
     found = changes.read(repository.root, first, last)
-    assert {change.subject for change in found.changes} == {"fix: second", "docs: side"}
+    assert {change.subject for change in found.commits} == {"fix: second", "docs: side"}
     assert (found.more, found.conventional, found.cut) == (0, True, False)
-    assert {change.author for change in found.changes} == {""}
-    assert {change.author for change in changes.read(repository.root, "", last, authors=True).changes} == {"Test"}
+    assert {change.author for change in found.commits} == {""}
+    assert {change.author for change in changes.read(repository.root, "", last, authors=True).commits} == {"Test"}
     limited = changes.read(repository.root, "", last, most=1)
-    assert (len(limited.changes), limited.more) == (1, 2)
+    assert (len(limited.commits), limited.more) == (1, 2)
 
 
 def test_half_is_not_most(repository: Repository) -> None:
@@ -83,7 +83,7 @@ def test_messages_as_git_keeps_them(repository: Repository) -> None:
     repository.git("commit", "-q", "--allow-empty", "-F", "message")
     repository.git("config", "i18n.commitEncoding", "UTF-8")
     repository.git("commit", "-q", "--allow-empty", "--allow-empty-message", "-m", "")
-    (nothing, coffee) = changes.read(repository.root, first, repository.git("rev-parse", "HEAD")).changes
+    (nothing, coffee) = changes.read(repository.root, first, repository.git("rev-parse", "HEAD")).commits
     assert (coffee.subject, coffee.kind) == ("fix: café", "breaking")
     assert nothing.subject == ""
     assert coffee.commit == repository.git("rev-parse", "HEAD~1")
@@ -100,7 +100,7 @@ def test_bytes_that_are_no_text(repository: Repository) -> None:
         capture_output=True,
         check=True,
     )
-    (found,) = changes.read(repository.root, "", done.stdout.decode().strip()).changes
+    (found,) = changes.read(repository.root, "", done.stdout.decode().strip()).commits
     assert found.subject.encode("utf-8").startswith(b"odd ")
 
 

@@ -79,9 +79,10 @@ def test_refuses_what_is_not_ours(tmp_path: Path, text: str) -> None:
 
 
 def test_leaves_no_file_half_written(tmp_path: Path) -> None:
-    """Only the record itself lies in the folder after an update."""
+    """Only the record itself lies in the folder after an update, and the lock that keeps two writers apart."""
     record.update(tmp_path, RELEASE)
-    assert sorted(file.name for file in record.path(tmp_path).parent.iterdir()) == [".gitignore", "release.json"]
+    left = sorted(file.name for file in record.path(tmp_path).parent.iterdir())
+    assert left == [".gitignore", "release.json", "release.lock"]
 
 
 def test_reference_prefers_the_version() -> None:

@@ -47,13 +47,13 @@ def _release(notes: Notes) -> Iterator[str]:
 
 
 def _changes(changes: Changes) -> Iterator[str]:
-    if not changes.changes:
+    if not changes.commits:
         yield from ("", "No commits.")
     elif changes.conventional:
         for kind in KINDS:
             yield from _section(_HEADINGS[kind], (_change(one, one.kind != "others") for one in changes.of(kind)))
     else:
-        breaking, rest = changes.of("breaking"), [one for one in changes.changes if one.kind != "breaking"]
+        breaking, rest = changes.of("breaking"), [one for one in changes.commits if one.kind != "breaking"]
         yield from _section(_HEADINGS["breaking"], (_change(one) for one in breaking))
         yield from _section("Changes" if breaking else "", (_change(one) for one in rest))
     if changes.more:

@@ -29,7 +29,7 @@ def release(release: Release) -> tuple[str, ...]:
         ("", one.stage, one.image, known(one.unpacked), known(one.pull), known(one.unique), str(one.layers))
         for one in release.sizes
     ]
-    weights = table(_SIZES, rows, right=_SIZES[3:]) if rows else ()
+    weights = ("", *table(_SIZES, rows, right=_SIZES[3:])) if rows else ()
     return tuple(without_codes(line) for line in (head, *table(("", ""), facts), *weights))
 
 
@@ -54,10 +54,21 @@ def _facts(release: Release) -> Iterator[tuple[str, str]]:
     if release.run:
         yield from _run(release.run)
     yield "smoke", "" if release.smoke is None else "it works" if release.smoke else "it does not work"
-    for pushed in release.pushed:
-        yield "pushed", f"{pushed.reference}@{pushed.digest}"
+    for reference, tags in _pushed(release):
+        yield "pushed", reference
+        yield "", f"as {', '.join(tags)}"
     if not release.pushed:
         yield "pushed", "not yet: `invoke push`"
+
+
+def _pushed(release: Release) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Each ``repository@digest``, and the tags that name it there."""
+    found: dict[str, list[str]] = {}
+    for pushed in release.pushed:
+        repository, _, tag = pushed.reference.rpartition(":")
+        found.setdefault(f"{repository}@{pushed.digest}", []).append(tag)
+    for reference, tags in found.items():
+        yield reference, tuple(tags)
 
 
 def _run(run: Runtime) -> Iterator[tuple[str, str]]:

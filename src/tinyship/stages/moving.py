@@ -114,8 +114,13 @@ def now(scope: Scope, name: str) -> str:
     Raises:
         RegistryError: it does not have it, or cannot be asked.
     """
-    with scope.reading(name) as repository:
+    with opened(scope, name) as repository:
         return repository.manifest(reference.parse(name).tag).digest
+
+
+def opened(scope: Scope, name: str) -> Repository:
+    """The repository of a name, to be closed or used in a `with`; asked as the settings of an image have it."""
+    return scope.reading(name)
 
 
 def _moved(scope: Scope, name: str, old: Pin | None) -> Moved | None:
@@ -123,7 +128,7 @@ def _moved(scope: Scope, name: str, old: Pin | None) -> Moved | None:
     digest = now(scope, name)
     if old and old.digest == digest:
         return None
-    with scope.reading(name) as repository:
+    with opened(scope, name) as repository:
         wanted = _platform(scope)
         new = _image(repository, digest, wanted)
         last = _old(repository, old.digest, wanted) if old else None

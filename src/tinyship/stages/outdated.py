@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import cache
 from typing import Any, Literal
 
 from tinyship import labels, record, reference
@@ -44,10 +44,17 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """A release, and a base image that it was made with; None where it does not say."""
+    """A release, and a base image that it was made with.
+
+    Args:
+        reference: of the release.
+        standing: of the base; None where the release does not say what it was made with.
+        is_last: whether it is the last release: that of the record, or else the highest version in the registry.
+    """
 
     reference: str
     standing: Standing | None
+    is_last: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,39 +77,44 @@ class Outdated:
     @property
     def old(self) -> tuple[str, ...]:
         """The releases that stand on a base that has moved."""
-        stale = (one.reference for one in self.releases if one.standing and one.standing.state == "moved")
-        return tuple(dict.fromkeys(stale))
+        return tuple(dict.fromkeys(one.reference for one in self.releases if _is_old(one)))
+
+    @property
+    def calls_for_work(self) -> bool:
+        """Whether a pin is to be moved, or the last release made again: earlier ones stay what they are."""
+        return bool(self.moved) or any(one.is_last and _is_old(one) for one in self.releases)
 
 
 def find(scopes: Sequence[Scope]) -> Outdated:
     """Compare pins and releases with the registries; each name is asked for once.
 
-    What cannot be asked is not known, which is no error; a repository that is not there has no releases.
+    What cannot be asked is not known, which is worth a warning and no error.
 
     Raises:
         TinyshipError: a Dockerfile, the lock or the record cannot be used.
     """
-    asked = cache(partial(_now, scopes[0]))
+    asked = cache(lambda name: _now(scopes[0], name))
     bases = dict.fromkeys(base for scope in scopes for base in pins.external(scope))
     return Outdated(
         tuple(_standing(base, asked) for base in bases),
         tuple(
-            Release(name, _standing(base, asked) if base else None)
+            Release(name, _standing(base, asked) if base else None, is_last)
             for scope in scopes
-            for name, base in _releases(scope)
+            for name, base, is_last in _releases(scope)
+            if not (base and pins.is_own(scope, base.name))  # what is made here is made anew, whatever it stands on
         ),
     )
 
 
+def _is_old(release: Release) -> bool:
+    return release.standing is not None and release.standing.state == "moved"
+
+
 def _standing(base: BaseImage, asked: Asked) -> Standing:
-    now, why = asked(base.name) if _has_tag(base) else ("", "only a digest names it, and that never moves")
+    now, why = asked(base.name) if pins.has_tag(base) else ("", "only a digest names it, and that never moves")
     if not base.digest:
         return Standing(base, now, "not pinned", why)
     return Standing(base, now, "not known" if why else "current" if now == base.digest else "moved", why)
-
-
-def _has_tag(base: BaseImage) -> bool:
-    return base.pinned_by != pins.DOCKERFILE or ":" in base.name.rpartition("/")[2]
 
 
 def _now(scope: Scope, name: str) -> tuple[str, str]:
@@ -112,25 +124,31 @@ def _now(scope: Scope, name: str) -> tuple[str, str]:
         return "", error.message
 
 
-def _releases(scope: Scope) -> Iterator[tuple[str, BaseImage | None]]:
-    """The bases of each release: of the one in the record, then of those in the first registry of ``push.to``."""
+def _releases(scope: Scope) -> Iterator[tuple[str, BaseImage | None, bool]]:
+    """The bases of each release: of the one in the record, then of those in the first registry of ``push.to``.
+
+    Each comes with the release's name, and with whether that is the last one.
+    """
     last = record.read(scope.root).find(scope.settings.image)
     known: set[str] = set()
     if last:
         known = {one.digest for one in last.pushed}
-        yield from _bases_of(f"{last.image}:{last.version}", _labels_of_last(scope, last))
+        recorded = tuple(BaseImage(one.name, one.digest) for one in getattr(last, "bases", ()))
+        for base in _bases_of(_labels_of_last(scope, last), recorded):
+            yield f"{last.image}:{last.version}", base, True
     name = f"{scope.settings.push.to[0]}/{scope.settings.image}" if scope.settings.push.to else scope.settings.image
     try:
-        with scope.repository(name) as repository:
+        with moving.opened(scope, name) as repository:
             found = list(_published(scope, repository))
     except RegistryError as error:
         scope.events(Notice(f"the releases in the registry are not known: {error.message}", "warning"))
         return
     # A tag that moves, like 1.4, names what a longer one, like 1.4.2, names too.
     longest = {image.index_digest or image.digest: image for image in sorted(found, key=lambda one: len(one.reference))}
+    highest = (found[0].index_digest or found[0].digest) if found else ""
     for digest, image in longest.items():
-        if digest not in known:
-            yield from _bases_of(f"{name}:{image.reference}", _labels(image.config))
+        for base in _bases_of(_labels(image.config)) if digest not in known else ():
+            yield f"{name}:{image.reference}", base, not last and digest == highest
 
 
 def _published(scope: Scope, repository: Repository) -> Iterator[images.RemoteImage]:
@@ -150,7 +168,7 @@ def _labels_of_last(scope: Scope, last: record.Release) -> Mapping[str, str]:
         pass  # then the registry may know
     for one in last.pushed:
         try:
-            with scope.repository(one.reference) as repository:
+            with moving.opened(scope, one.reference) as repository:
                 return _labels(images.find(repository, one.digest).config)
         except RegistryError:
             continue
@@ -163,29 +181,27 @@ def _labels(config: Mapping[str, Any]) -> Mapping[str, str]:
     return {str(key): str(value) for key, value in said.items()} if isinstance(said, dict) else {}
 
 
-def _bases_of(name: str, said: Mapping[str, str]) -> Iterator[tuple[str, BaseImage | None]]:
-    """What the labels of a release say that it was made with: ours name all, OCI's what it stands on."""
-    bases = []
-    for word in said.get(labels.BASES, "").split():
-        base, _, digest = word.partition("@")
-        bases.append(BaseImage(base, digest))
-    named = said.get(labels.BASE_NAME, "")
-    if named and not any(_is_same(base.name, named) for base in bases):
-        bases.append(BaseImage(named, said.get(labels.BASE_DIGEST, "")))
-    sound = [base for base in bases if _is_reference(base)]
-    yield from ((name, base) for base in sound)
-    if not sound:
-        yield name, None
+def _bases_of(said: Mapping[str, str], recorded: Sequence[BaseImage] = ()) -> tuple[BaseImage | None, ...]:
+    """What a release was made with; a single None where that is not known.
+
+    Args:
+        said: its labels: ours name all that files pin, OCI's what it stands on.
+        recorded: what the record says of it, which may know digests that nothing pinned.
+    """
+    words = (word.partition("@") for word in said.get(labels.BASES, "").split())
+    told = [BaseImage(base, digest) for base, _, digest in words]
+    told.append(BaseImage(said.get(labels.BASE_NAME, ""), said.get(labels.BASE_DIGEST, "")))
+    found: dict[str, BaseImage] = {}
+    for base in (*told, *recorded):
+        if (full := _full(base)) and not (full in found and found[full].digest):
+            found[full] = base
+    return tuple(found.values()) or (None,)
 
 
-def _is_same(one: str, other: str) -> bool:
-    return reference.parse(one) == reference.parse(other) if _is_reference(BaseImage(one, "")) else False
-
-
-def _is_reference(base: BaseImage) -> bool:
-    """Whether what a label says is an image: it is other people's words."""
+def _full(base: BaseImage) -> str:
+    """The whole name of a base, to know it again by; empty where it is none: labels are other people's words."""
     try:
         reference.parse(f"{base.name}@{base.digest}" if base.digest else base.name)
+        return str(reference.parse(base.name))
     except TinyshipError:
-        return False
-    return True
+        return ""

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tinyship.settings.schema import Base, Build, Release
     from tinyship.stages.scope import Scope
 
-DOCKERFILE, SETTINGS = "Dockerfile", "settings"
+DOCKERFILE, CONTEXTS, SETTINGS = "Dockerfile", "contexts", "settings"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,8 @@ class BaseImage:
     Args:
         name: as it is written, without a digest.
         digest: ``sha256:...`` of an index or a manifest; empty where not known.
-        pinned_by: what says the digest: ``tinyship.lock``, ``Dockerfile`` or ``settings``; empty where nothing does.
+        pinned_by: what says the digest: ``tinyship.lock``, ``Dockerfile``, ``contexts`` (a named context), or
+            ``settings`` (an entry of ``base``); empty where nothing does.
     """
 
     name: str
@@ -50,14 +51,16 @@ def external(scope: Scope) -> tuple[BaseImage, ...]:
     """
     kept = lock.read(scope.root)
     found = [base for text in _texts(scope) for base in _of_text(scope, text, kept)]
-    found += [base for value in _contexts(scope).values() if (base := _external(scope, value, kept))]
+    found += [base for value in _contexts(scope).values() if (base := _external(scope, value, kept, CONTEXTS))]
     found += [BaseImage(base.name, base.pull, SETTINGS) for base in scope.settings.base if base.pull]
     return tuple(dict.fromkeys(found))
 
 
 def bases(scope: Scope) -> tuple[BaseImage, ...]:
-    """All external base images, for the record of a release that is built: those that nothing pins have the digest
-    that the engine knows for their name, which is none where BuildKit pulled them into its own store.
+    """All external base images, for the record of a release that is built.
+
+    Those that nothing pins have the digest that the engine knows for their name, where the builder took that one: not
+    where it asked the registry first, as BuildKit does with ``pull``, elsewhere, and with the containerd store.
     """
     found = external(scope)
     return tuple(base if base.digest else replace(base, digest=_in_engine(scope, base.name)) for base in found)
@@ -99,7 +102,7 @@ def unpinned(scope: Scope, context: Context) -> tuple[str, ...]:
 
 
 def base_of_release(scope: Scope, context: Context) -> BaseImage | None:
-    """What the release image stands on in the end, for its labels; None for nothing, or where that is not known.
+    """What the release image stands on in the end, for its labels; None for nothing, without a name where not known.
 
     It is known from files alone: Dockerfile, settings and lock. What an engine or a registry might know is not asked,
     because the same commit would then give another image once a base was pulled. So a base that nothing pins has a name
@@ -108,31 +111,35 @@ def base_of_release(scope: Scope, context: Context) -> BaseImage | None:
     """
     text = context.own_text
     name = named.final_base(text, scope.settings.release.target, _given(scope, text))
-    if not name or name == named.SCRATCH:
+    if name == named.SCRATCH:
         return None
+    if not name:
+        return BaseImage("", "")
     if (value := _named_context(scope, name)) is not None:
         if not value.startswith(options.IMAGE):
             return None
         name = value.removeprefix(options.IMAGE)
     pulled = next((base for base in scope.settings.base if base.pull and _same(base.name, name)), None)
     if pulled:
-        return BaseImage(_qualified(name), pulled.pull, SETTINGS)
+        return BaseImage(qualified(BaseImage(name, pulled.pull, SETTINGS)), pulled.pull, SETTINGS)
     if is_own(scope, name):
         return BaseImage(name, "")
     found = _external(scope, name, lock.read(scope.root))
-    return replace(found, name=_qualified(found.name)) if found else None
+    return replace(found, name=qualified(found)) if found else BaseImage("", "")
 
 
 def labels_of_release(scope: Scope, context: Context) -> dict[str, str]:
     """OCI's labels for what the release image stands on, and ours for all external images that files pin.
 
     With a lock they are always the same for a commit; without one, they are those of what the Dockerfiles and the
-    settings pin themselves.
+    settings pin themselves. What is not known is labelled empty where the image stands on another: it would inherit
+    that one's labels, which tell of what that one stands on.
     """
     base = base_of_release(scope, context)
-    every = sorted({f"{one.name}@{one.digest}" for one in external(scope) if one.digest})
-    facts = {labels.BASE_NAME: base.name, labels.BASE_DIGEST: base.digest} if base else {}
-    return {key: value for key, value in {**facts, labels.BASES: " ".join(every)}.items() if value}
+    every = " ".join(sorted({f"{qualified(one)}@{one.digest}" for one in external(scope) if one.digest}))
+    if base is None:
+        return {labels.BASES: every} if every else {}
+    return {labels.BASE_NAME: base.name, labels.BASE_DIGEST: base.digest, labels.BASES: every}
 
 
 def is_own(scope: Scope, name: str) -> bool:
@@ -154,7 +161,7 @@ def _of_text(scope: Scope, text: str, kept: Lock | None) -> Iterator[BaseImage]:
             yield found
 
 
-def _external(scope: Scope, name: str, kept: Lock | None) -> BaseImage | None:
+def _external(scope: Scope, name: str, kept: Lock | None, where: str = DOCKERFILE) -> BaseImage | None:
     """An image that is named somewhere; None where the project makes it, pulls it by its settings, or it is none."""
     try:
         wanted = reference.parse(name)
@@ -163,7 +170,7 @@ def _external(scope: Scope, name: str, kept: Lock | None) -> BaseImage | None:
     if is_own(scope, name) or any(base.pull and _same(base.name, name) for base in scope.settings.base):
         return None
     if wanted.digest:
-        return BaseImage(name.partition("@")[0], wanted.digest, DOCKERFILE)
+        return BaseImage(name.partition("@")[0], wanted.digest, where)
     pin = kept.pins.get(name) if kept else None
     return BaseImage(name, pin.digest, lock.NAME) if pin else BaseImage(name, "")
 
@@ -210,6 +217,9 @@ def _named_context(scope: Scope, name: str) -> str | None:
 def _in_engine(scope: Scope, name: str) -> str:
     from tinyship.engine import images
 
+    settings = scope.settings
+    if settings.pull or options.is_address(settings.builder) or scope.engine.containerd_store:
+        return ""
     image = images.find(scope.engine, name)
     wanted = _repository(reference.parse(name))
     for one in image.digests if image else ():
@@ -231,6 +241,13 @@ def _repository(wanted: Reference) -> tuple[str, str]:
     return wanted.host, wanted.repository
 
 
-def _qualified(name: str) -> str:
-    """A name with its registry, without a digest, as OCI's labels have it."""
-    return str(replace(reference.parse(name), digest=""))
+def qualified(base: BaseImage) -> str:
+    """Its name with registry and tag, as OCI's labels have it; without the tag where a digest alone names it."""
+    full = reference.parse(base.name)
+    return str(full if has_tag(base) else replace(full, tag=""))
+
+
+def has_tag(base: BaseImage) -> bool:
+    """Whether a tag is meant, and be it ``latest`` unsaid; in a Dockerfile and a label a digest may stand alone."""
+    is_said = ":" in base.name.rpartition("/")[2]
+    return is_said or not base.digest or base.pinned_by in {lock.NAME, SETTINGS}

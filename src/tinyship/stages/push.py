@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from tinyship import record, revision, state
 from tinyship.engine import images
-from tinyship.errors import Refused, RegistryError, TinyshipError
+from tinyship.errors import NothingReleased, Refused, RegistryError, TinyshipError
 from tinyship.events import Notice
 from tinyship.plan import Action
 from tinyship.record import Pushed, Release
@@ -76,12 +76,15 @@ def check(scope: Scope, *, allow_dirty: bool = False) -> Release:
     """The release that would be pushed.
 
     Raises:
-        Refused: nothing is released, HEAD or the tree moved since, or the tree was dirty.
+        NothingReleased: nothing is released.
+        Refused: HEAD or the tree moved since the release, or the tree was dirty.
     """
     image = scope.settings.image
     release = record.read(scope.root).find(image)
     if not release:
-        raise _refused(scope, "nothing is released yet", "`invoke release` comes first.")
+        raise NothingReleased(
+            "nothing is released yet", hint="`invoke release` comes first.", stage="push", image=image
+        )
     commit, tree = revision.state(scope.root)
     if release.commit != commit:
         raise _refused(

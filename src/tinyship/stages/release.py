@@ -10,10 +10,10 @@ from tinyship.engine import images
 from tinyship.errors import ArtifactError
 from tinyship.events import Notice
 from tinyship.plan import Action
-from tinyship.record import Release, Sizes
+from tinyship.record import BaseImage, Release, Sizes
 from tinyship.sizes import budgets
 from tinyship.sizes.table import Row
-from tinyship.stages import building, history, size
+from tinyship.stages import building, history, pins, size
 from tinyship.stages.scope import Scope
 from tinyship.tags import sanitise
 
@@ -133,6 +133,7 @@ def _entry(scope: Scope, image_id: str, tree: str, rows: tuple[Row, ...], before
         previous=before,
         given=now.is_given,
         branch=now.branch,
+        bases=tuple(BaseImage(base.name, base.digest) for base in pins.bases(scope)),
         run=record.Runtime(image.exposed_ports, image.user, image.entrypoint, image.command, image.has_healthcheck)
         if image
         else None,

@@ -82,11 +82,14 @@ class Scope:
             RegistryError: see ``credential``.
         """
         from tinyship.registry.client import Repository
+        from tinyship.registry.retry import Patience
 
+        timeout = min(_PATIENCE, self.settings.push.timeout)
         return Repository.open(
             name,
             credential=self.credential(name),
-            timeout=min(_PATIENCE, self.settings.push.timeout),
+            timeout=timeout,
+            patience=Patience(total=max(10.0, 2 * timeout)),
             network=self.network,
             events=self.events,
         )

@@ -80,7 +80,7 @@ def update(session: Session, only: str = "", json: bool = False) -> None:
 
 @task(
     "outdated",
-    help={"exit_code": "End with exit code 1 where a base has moved or a release stands on an old one, for scripts."},
+    help={"exit_code": "End with exit code 1 where a base has moved or the last release stands on an old one."},
 )
 def outdated(session: Session, exit_code: bool = False, json: bool = False) -> None:
     """Show which base images are old, and in which releases.
@@ -88,10 +88,14 @@ def outdated(session: Session, exit_code: bool = False, json: bool = False) -> N
     The pins of `tinyship.lock`, and digests in Dockerfiles and settings, are
     compared with what the registries have under the same names now. So are the
     bases of releases: of the last one, and of up to 20 versions in the first
-    registry of `push.to`, whose labels say what they were made with.
+    registry of `push.to`, whose labels say what they were made with. The exit
+    code is 0 all the same; for scripts `--exit-code` makes it 1 where there is
+    something to do. Of releases only the last one counts for that: the one in
+    the record, or else the highest version in the registry.
     """
     from invoke.exceptions import Exit
 
+    from tinyship.reference import familiar
     from tinyship.stages import outdated
 
     console = session.console
@@ -111,7 +115,7 @@ def outdated(session: Session, exit_code: bool = False, json: bool = False) -> N
     console.table(
         ("release", "base", "made with", "registry has", "state"),
         [
-            (entry.reference, one.base.name, _short(one.base.digest), _short(one.now), one.state)
+            (entry.reference, familiar(one.base.name), _short(one.base.digest), _short(one.now), one.state)
             if (one := entry.standing)
             else (entry.reference, "-", "-", "-", "names no base")
             for entry in found.releases
@@ -120,14 +124,14 @@ def outdated(session: Session, exit_code: bool = False, json: bool = False) -> N
     unknown = [one for one in (*found.bases, *(entry.standing for entry in found.releases)) if one and one.why]
     for name, why in dict.fromkeys((one.base.name, one.why) for one in unknown):
         console.say(f"{name}: {why}")
-    if found.moved or found.old:
-        old = len(found.old)
-        console.say(
-            f"{found.moved} base{'' if found.moved == 1 else 's'} moved, {old} release{'' if old == 1 else 's'} on an"
-            " old base; `invoke base.update` moves the pins, `invoke release` makes a release on the new ones"
-        )
+    if found.moved:
+        some = "a base image has" if found.moved == 1 else f"{found.moved} base images have"
+        console.say(f"{some} moved: `invoke base.update` moves the pins, for the next release")
+    if found.old:
+        some = "a release was" if len(found.old) == 1 else f"{len(found.old)} releases were"
+        console.say(f"{some} made with a base image that has moved since")
     console.result({"bases": found.bases, "releases": found.releases, "moved": found.moved, "old": found.old})
-    if exit_code and (found.moved or found.old):
+    if exit_code and found.calls_for_work:
         raise Exit(code=1)
 
 

@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING
 from tinyship.tasks.spec import task
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from tinyship.record import Record
     from tinyship.stages.scope import Scope
     from tinyship.tasks.session import Session
 
@@ -17,9 +20,18 @@ if TYPE_CHECKING:
     help={
         "allow_dirty": "Push even what was released from a tree with changes that no commit has.",
         "force": "Let version tags that name another image name this one; says what it replaces.",
+        "format": "Print the result for another program: `env`, `bake` or `skaffold`; see `release.show`.",
+        "image_ref_only": "Print `repository@sha256:...` and nothing else, a line for each image.",
     },
 )
-def send(session: Session, allow_dirty: bool = False, force: bool = False, json: bool = False) -> None:
+def send(
+    session: Session,
+    allow_dirty: bool = False,
+    force: bool = False,
+    format: str = "",
+    image_ref_only: bool = False,
+    json: bool = False,
+) -> None:
     """Push the released image, and record its digests.
 
     It is pushed under each of `push.tags` to each registry of `push.to`. Only
@@ -38,19 +50,45 @@ def send(session: Session, allow_dirty: bool = False, force: bool = False, json:
     What a clean tree was released from gets a git note with its sizes, in
     `refs/notes/tinyship`: see `size.history`.
     """
-    publish(session, allow_dirty=allow_dirty, force=force)
+    from tinyship import formats
+    from tinyship.errors import ConfigError
+
+    flags = {"--format": bool(format), "--image-ref-only": image_ref_only, "--json": json}
+    if len(asked := [flag for flag, given in flags.items() if given]) > 1:
+        raise ConfigError(f"`{asked[0]}` and `{asked[1]}` exclude each other")
+    if format:
+        formats.check(format)
+
+    def told(record: Record) -> Iterable[str]:
+        return [formats.render(record, format)] if format else formats.image_refs(record)
+
+    publish(session, allow_dirty=allow_dirty, force=force, told=told if format or image_ref_only else None)
 
 
-def publish(session: Session, *, allow_dirty: bool = False, force: bool = False) -> None:
-    """Push what is released, and show what came of it."""
-    from tinyship import pipeline, record
+def publish(
+    session: Session,
+    *,
+    allow_dirty: bool = False,
+    force: bool = False,
+    told: Callable[[Record], Iterable[str]] | None = None,
+) -> None:
+    """Push what is released, and show what came of it.
+
+    Args:
+        told: what is shown instead, of the record's entries of these images.
+    """
+    from tinyship import formats, pipeline, record
     from tinyship.console import deliveries
     from tinyship.stages.push import Delivery
 
     def show(done: list[Delivery]) -> None:
+        found = record.read(session.project.root)
+        if told:
+            session.console.lines(told(formats.select(found, [delivery.release.image for delivery in done])))
+            return
         for delivery in done:
             session.console.lines(deliveries.lines(delivery))
-        session.console.result(record.read(session.project.root).as_json())
+        session.console.result(found.as_json())
 
     def act(scope: Scope) -> Delivery:
         return pipeline.send(scope, allow_dirty=allow_dirty, force=force)

@@ -116,13 +116,14 @@ def listing(session: Session, registry: bool = False, limit: int = 20, json: boo
     },
 )
 def notes(session: Session, from_: str = "", to: str = "", authors: bool = False, json: bool = False) -> None:
-    """Tell in Markdown what changed since the last release.
+    """Tell what changed since the last release.
 
-    The last release is the highest lower version whose git tag HEAD stands on;
-    what is no pre-release is compared with none. Merges are left out. Commits
-    are grouped where most of them have a prefix of Conventional Commits (`feat:`,
-    `fix(api)!:`). What the images gained, and which bases moved, is told where
-    both releases are written down: see `release.list`.
+    In Markdown. The last release is the highest lower version whose git tag
+    HEAD stands on; what is no pre-release is compared with none. Merges are
+    left out. Commits are grouped where most of them have a prefix of
+    Conventional Commits (`feat:`, `fix(api)!:`). What the images gained, and
+    which bases moved, is told where both releases are written down: see
+    `release.list`.
     """
     from tinyship import pipeline
     from tinyship.console import changelog

@@ -133,6 +133,23 @@ def test_images_are_laid_over_the_section() -> None:
     assert (web.release.dockerfile, web.push.to, web.network) == ("Dockerfile", ("b.example",), "host")
 
 
+def test_what_the_images_of_a_project_make() -> None:
+    """Each image knows the names of all, even where only it is asked for, and another one is wrong."""
+    wrong = {
+        "name": "web",
+        "image": "lacion/web",
+        "platform": "?",
+        "base": [{"name": "b:1"}, {"name": "c:1", "pull": 1}],
+    }
+    own = {"name": "api", "image": "lacion/api", "base": [{"name": "a:1", "rootfs": {"tar": "x"}}]}
+    (found,) = load([Layer(FILE, {"images": [own, wrong]})], image="api", environ={})
+    assert found.repositories == {"lacion/api", "lacion/web"}
+    assert found.bases == {"a:1", "b:1"}
+    (single,) = load([Layer(FILE, {"image": "lacion/foo"})], environ={})
+    assert single.repositories == {"lacion/foo"}
+    assert not single.bases
+
+
 def test_one_of_the_images() -> None:
     """An entry is taken by its name."""
     assert list(several("web")) == ["lacion/web"]

@@ -46,7 +46,7 @@ def tagged(repository: Repository, *names: str) -> str:
 
 def subjects(notes: Notes) -> list[str]:
     """The commits that notes tell of."""
-    return [change.subject for change in notes.changes.changes]
+    return [change.subject for change in notes.changes.commits]
 
 
 def entry(version: str, commit: str, unpacked: int, pull: int | None, *bases: BaseImage) -> Entry:
@@ -132,7 +132,7 @@ def test_shallow_clone(repository: Repository, tmp_path: Path) -> None:
     clone = tmp_path / "clone"
     subprocess.run(["git", "clone", "-q", "--depth=2", f"file://{repository.root}", clone], check=True)
     notes = changelog.notes(scope_of(clone))
-    assert (notes.version, notes.since, len(notes.changes.changes)) == ("1.1.0", "", 2)
+    assert (notes.version, notes.since, len(notes.changes.commits)) == ("1.1.0", "", 2)
     (notice,) = notes.notices
     assert "`git fetch --unshallow --tags`" in notice
 
