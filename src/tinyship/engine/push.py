@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tinyship.credentials import Credential, header, host_of
+from tinyship.engine.advice import of_certificates
 from tinyship.engine.connect import Engine
 from tinyship.engine.faults import translated
 from tinyship.engine.frames import Silence, frames
@@ -148,6 +149,6 @@ def _refused(error: EngineError, host: str, credential: Credential | None) -> Re
     return RegistryError(
         f"the push to {host} failed: {words}",
         host=host,
-        hint="Push again: a push can be repeated.",
+        hint=of_certificates(words, host) or "Push again: a push can be repeated.",
         temporary=bool(_TEMPORARY.search(words)),
     )

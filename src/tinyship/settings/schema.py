@@ -334,11 +334,13 @@ class Settings(Section, frozen=True):
     """The proxy on the way to registries, and of RUN instructions and build containers; that of the environment, and
     for builds that of the Docker config, where nothing is set."""
     no_proxy: tuple[str, ...] = ()
-    """Hosts, domains and networks that need no proxy, beside this machine."""
+    """Hosts, domains and networks that need no proxy, beside this machine; those of NO_PROXY where nothing is set, and
+    for builds those of the Docker config."""
     insecure: tuple[str, ...] = ()
     """Registries, ``host[:port]``, that plain HTTP may be spoken with; this machine's need not be named."""
     mirrors: tuple[str, ...] = ()
-    """``registry=mirror[/path]``: where what a registry has is asked for first; ``docker.io=mirror.example.com``."""
+    """``registry=mirror[/path]``: where tinyship asks first for what a registry has, as far as it only reads and the
+    project does not push it; ``docker.io=mirror.example.com``."""
     attests: Options = ()
     """Attestations of the release image, which is what others get: ``type=provenance,mode=max``, ``type=sbom``."""
     base: tuple[Base, ...] = ()

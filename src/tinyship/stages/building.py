@@ -177,7 +177,7 @@ def _stands_on_our_own(scope: Scope, context: Context, text: str) -> bool:
 
 def _ca(scope: Scope, text: str) -> dict[str, Secret]:
     """The certificates of the setting ``ca``, for a Dockerfile that mounts them."""
-    file = scope.ca if f"id={network.CA}" in text else None
+    file = scope.ca if "type=secret" in text else None
     return {network.CA: Secret(file=file)} if file else {}
 
 
