@@ -93,16 +93,29 @@ def test_ca_that_is_none(ship: Ship, content: bytes | None) -> None:
     assert "Traceback" not in ran.err
 
 
-@pytest.mark.needs("buildkit")
-def test_ca_in_builds(ship: Ship, authority: Authority) -> None:
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pytest.param("buildkit", marks=pytest.mark.needs("buildkit")),
+        pytest.param("auto", marks=pytest.mark.needs("podman")),
+    ],
+)
+def test_ca_in_builds(ship: Ship, engine: Engine, authority: Authority, kind: str) -> None:
     """A Dockerfile that mounts it has it, and no layer; the build container has it where builds do."""
     text = (ship.root / "Dockerfile").read_text()
-    mounted = "RUN --mount=type=secret,id=ca cat /run/secrets/ca > /tmp/seen && ! test -f /etc/ca\n"
+    mounted = "RUN --mount=type=secret,id=ca cat /run/secrets/ca > /seen\n"
     (ship.root / "Dockerfile").write_text(text + mounted)
     (ship.root / "compile.sh").write_text("mkdir -p bin\ncat /run/secrets/ca > bin/foo\n")
-    ship.configure(ca=str(authority.file), builder="buildkit")
+    ship.configure(ca=str(authority.file), builder=kind)
     ship.invoke("release")
-    assert (ship.root / "bin/foo").read_bytes() == authority.file.read_bytes()
+    wanted = authority.file.read_bytes()
+    assert (ship.root / "bin/foo").read_bytes() == wanted
+    container = engine.api.create_container(f"{ship.image}:local", ["/none"])["Id"]
+    try:
+        assert wanted in b"".join(engine.api.get_archive(container, "/seen")[0])
+        assert wanted not in b"".join(engine.api.export(container)).replace(wanted, b"", 2)  # there, and in bin/foo
+    finally:
+        engine.api.remove_container(container)
 
 
 @pytest.mark.needs("classic")
