@@ -192,7 +192,7 @@ class _Push:
                 for tag in self.fixed:
                     if place.there.get(tag.name) != place.digest:
                         self._look_again(place, tag)
-                        self._give(place, tag.name)
+                        self._give(place, tag)
                 outcome.word = "pushed"
 
     def move(self) -> None:
@@ -200,11 +200,12 @@ class _Push:
         for place in self.places:
             if not place.digest:
                 continue
-            if place.put:
+            if place.was_given:
                 self._settle(place)  # the upload may have taken long
-            tags = [tag.name for tag in self.moving[place.name] if place.there.get(tag.name) != place.digest]
+            tags = [tag for tag in self.moving[place.name] if place.there.get(tag.name) != place.digest]
             if tags:
-                with self.scope.stage("push", place.name, f"moving {', '.join(tags)}") as outcome:
+                action = f"moving {', '.join(tag.name for tag in tags)}"
+                with self.scope.stage("push", place.name, action) as outcome:
                     for tag in tags:
                         self._give(place, tag)
                     outcome.word = "moved"
@@ -212,7 +213,7 @@ class _Push:
     def confirm(self) -> None:
         """Ask for each tag once more, where any was given."""
         for place in self.places:
-            if not place.put:
+            if not place.was_given:
                 continue
             with _at(place):
                 lost = place.confirm(self._tags(place))
@@ -335,10 +336,10 @@ class _Push:
         if found and found not in {before, place.digest} and goals.is_promise(tag, self.now):
             raise self._overtaken(place, {tag.name: found})
 
-    def _give(self, place: Place, tag: str) -> None:
-        place.give(tag)
-        self.given[place.name].append(tag)
-        self._write(place, [tag])
+    def _give(self, place: Place, tag: Tag) -> None:
+        place.give(tag.name, moving=tag.moving)
+        self.given[place.name].append(tag.name)
+        self._write(place, [tag.name])
 
     def _overtaken(self, place: Place, lost: dict[str, str]) -> RegistryError:
         names = ", ".join(f"{tag} names {found or 'nothing'}" for tag, found in lost.items())

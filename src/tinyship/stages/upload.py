@@ -51,7 +51,8 @@ def upload(scope: Scope, place: Place, tag: str) -> Upload:
         pushed = _push(scope, reference, _watched(place, tag, before, scope.events))
     place.digest = pushed.digest
     place.there[tag] = pushed.digest
-    place.put = time.monotonic()
+    place.was_given = True
+    place.promised = time.monotonic()
     place.__dict__.pop("manifest", None)
     return _weighed(scope, place, pushed)
 
