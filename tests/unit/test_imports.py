@@ -31,6 +31,7 @@ ALLOWED = {
     "tinyship.tasks.look",
     "tinyship.tasks.mount",
     "tinyship.tasks.pins",
+    "tinyship.tasks.preflight",
     "tinyship.tasks.promote",
     "tinyship.tasks.push",
     "tinyship.tasks.records",
