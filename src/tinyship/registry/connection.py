@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urljoin
 
@@ -128,7 +128,8 @@ class Connection:
         url = urljoin(self._base, path)
         named = {"Accept": accept, "Accept-Encoding": "identity", **(headers or {})}
         with translated(self._host, what, self.timeout):
-            sent = self._authorization
+            # An upload may lead to a store elsewhere, by an address that says who we are.
+            sent = self._authorization if url.startswith(self.origin) else {}
             response = self._send(method, url, {**named, **sent}, body)
             if response.status_code == 401 and response.url.startswith(self.origin):
                 # A store elsewhere has no say in where credentials go.
@@ -140,6 +141,17 @@ class Connection:
                     writing = method in {"PUT", "POST", "PATCH", "DELETE"}
                     raise refused(response, self._host, what, self._credential, writing=writing)
             return response
+
+    def abandon(self, upload: str, what: str) -> None:
+        """Take back an upload that was begun, where the registry can do that; it forgets them by itself as well.
+
+        Args:
+            upload: its whole address.
+            what: it is a part of.
+        """
+        if upload.startswith(self.origin):
+            with suppress(RegistryError), self.asking("DELETE", upload, what, accepted=(200, 202, 204)):
+                pass
 
     def _authorize(self, challenge: Response, sent: dict[str, str]) -> None:
         with self._asked:
