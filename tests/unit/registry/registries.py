@@ -68,14 +68,15 @@ def serving(answers: Answers, *, name: str = "127.0.0.1", tls: ssl.SSLContext | 
                 if value:
                     self.send_header(key, value)
             self.end_headers()
-            self.wfile.write(answer.body)
+            if self.command != "HEAD":
+                self.wfile.write(answer.body)
             if answer.wait:
                 self.wfile.flush()
                 answer.wait.wait(20)
             if headers["Content-Length"] != str(len(answer.body)):
                 self.close_connection = True
 
-        do_GET = do_POST = _answer  # noqa: N815
+        do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = _answer  # noqa: N815
 
         def log_message(self, format: str, *args: object) -> None:
             """Say nothing."""
