@@ -25,6 +25,9 @@ T = TypeVar("T")
 SMALL_LIMIT = 4 << 20
 """Bytes of a manifest, and of whatever else is no blob, at most: what the specification asks registries to take."""
 
+_LEFT = 64 << 10
+"""Bytes that are read for nothing rather than that a new connection is made."""
+
 _HUB_API = "registry-1.docker.io"
 
 
@@ -100,7 +103,7 @@ class Connection:
         """
         with (
             translated(self._host, what, self.timeout),
-            closing(self.answered(method, path, what, **more)) as response,
+            _ending(self.answered(method, path, what, **more)) as response,
         ):
             yield response
 
@@ -133,13 +136,14 @@ class Connection:
             response = self._send(method, url, {**named, **sent}, body)
             if response.status_code == 401 and response.url.startswith(self.origin):
                 # A store elsewhere has no say in where credentials go.
-                with closing(response):
+                with _ending(response):
                     self._authorize(response, sent)
                 response = self._send(method, url, {**named, **self._authorization}, body)
             if response.status_code not in accepted:
-                with closing(response):
+                with _ending(response):
                     writing = method in {"PUT", "POST", "PATCH", "DELETE"}
-                    raise refused(response, self._host, what, self._credential, writing=writing)
+                    error = refused(response, self._host, what, self._credential, writing=writing)
+                raise error
             return response
 
     def abandon(self, upload: str, what: str) -> None:
@@ -175,6 +179,16 @@ class Connection:
             method, url, headers=headers, data=body() if body else None, stream=True, timeout=self.timeout
         )
         return response
+
+
+@contextmanager
+def _ending(response: Response) -> Iterator[Response]:
+    """An answer whose connection serves the next question as well, unless much of the answer is left unread."""
+    with closing(response):
+        yield response
+        left = response.raw.length_remaining
+        if left is not None and left <= _LEFT:
+            response.raw.drain_conn()
 
 
 def read_small(response: Response, host: str, what: str) -> bytes:

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 import trustme
-from registries import OCI, Answer, Answers, Asked, Server, serving
+from registries import OCI, Answer, Answers, Asked, Server, digest_of, serving
 
 from tinyship.credentials import Credential
 from tinyship.errors import RegistryError
@@ -22,6 +22,7 @@ from tinyship.registry.retry import Patience
 from tinyship.registry.transport import DIRECT, Network, is_loopback
 
 RAW = b"{}"
+TOLD = {"Docker-Content-Digest": digest_of(RAW)}
 CAPTAIN = Credential("captain", "s3cret-word", identity_token=False, source="a file")
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
 
@@ -65,7 +66,7 @@ def guarded(asked: Asked) -> Answer:
     """A registry that wants a name and a password."""
     if "Authorization" not in asked.headers:
         return Answer(401, {"WWW-Authenticate": 'Basic realm="test"'})
-    return Answer(200, {"Content-Type": OCI}, RAW)
+    return Answer(201 if asked.method == "PUT" else 200, {"Content-Type": OCI, **TOLD}, RAW)
 
 
 def read(host: str, network: Network) -> bytes:
@@ -112,6 +113,30 @@ def proxying() -> Iterator[tuple[str, list[str]]]:
         threading.Thread(target=accept, daemon=True).start()
         yield f"http://127.0.0.1:{server.getsockname()[1]}", asked
         server.shutdown(socket.SHUT_RDWR)
+
+
+# --- Connections -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("tls", [True, False])
+def test_one_connection(secure: Server, ca: str, tls: bool) -> None:
+    """All questions go over the one that is open, whatever they are answered with."""
+
+    def answers(asked: Asked) -> Answer:
+        return guarded(asked) if asked.method == "GET" else Answer({"HEAD": 404, "PUT": 201}.get(asked.method, 400))
+
+    with serving(answers) as plain:
+        server, network = (secure, Network(ca=ca)) if tls else (plain, DIRECT)
+        with Repository.open(f"{server.host}/foo", credential=CAPTAIN, network=network) as repository:
+            for _ in range(3):
+                manifest = repository.manifest("1.0")
+                repository.digest("1.0")
+                repository.put(manifest, "1.0")
+                if not tls:
+                    with pytest.raises(RegistryError, match="status 400"):
+                        repository.delete("1.0")
+        assert len(server.asked) == (10 if tls else 13)
+        assert server.connections == 1
 
 
 # --- Certificates ------------------------------------------------------------------------------------------------
