@@ -117,6 +117,7 @@ class Connection:
         headers: Mapping[str, str] | None = None,
         body: Callable[[], Any] | None = None,
         accepted: tuple[int, ...] = (200,),
+        timeout: float = 0.0,
     ) -> Response:
         """Ask once; where the registry wants to know who we are, tell it, and ask once more.
 
@@ -127,18 +128,20 @@ class Connection:
             headers: more of them.
             body: makes what is sent; called for each try.
             accepted: the statuses that are no error.
+            timeout: seconds without an answer, where that takes longer than others; the connection's where 0.
         """
         url = urljoin(self._base, path)
         named = {"Accept": accept, "Accept-Encoding": "identity", **(headers or {})}
-        with translated(self._host, what, self.timeout):
+        timeout = timeout or self.timeout
+        with translated(self._host, what, timeout):
             # An upload may lead to a store elsewhere, by an address that says who we are.
             sent = self._authorization if url.startswith(self.origin) else {}
-            response = self._send(method, url, {**named, **sent}, body)
+            response = self._send(method, url, {**named, **sent}, body, timeout)
             if response.status_code == 401 and response.url.startswith(self.origin):
                 # A store elsewhere has no say in where credentials go.
                 with _ending(response):
                     self._authorize(response, sent)
-                response = self._send(method, url, {**named, **self._authorization}, body)
+                response = self._send(method, url, {**named, **self._authorization}, body, timeout)
             if response.status_code not in accepted:
                 with _ending(response):
                     writing = method in {"PUT", "POST", "PATCH", "DELETE"}
@@ -174,9 +177,11 @@ class Connection:
         if not str(following.url).startswith(self.origin):
             following.headers.pop("Authorization", None)
 
-    def _send(self, method: str, url: str, headers: dict[str, str], body: Callable[[], Any] | None) -> Response:
+    def _send(
+        self, method: str, url: str, headers: dict[str, str], body: Callable[[], Any] | None, timeout: float
+    ) -> Response:
         response: Response = self._session.request(
-            method, url, headers=headers, data=body() if body else None, stream=True, timeout=self.timeout
+            method, url, headers=headers, data=body() if body else None, stream=True, timeout=timeout
         )
         return response
 
