@@ -314,7 +314,7 @@ def test_no_tls_away_from_here() -> None:
     with serving(lambda _: Answer(200), name="registry.test") as registry:
         with pytest.raises(RegistryError, match="does not speak TLS") as caught:
             manifest(registry, CAPTAIN)
-        assert "on this machine only" in str(caught.value)
+        assert "`insecure`" in str(caught.value)
         assert registry.asked == []
 
 
