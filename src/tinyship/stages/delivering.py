@@ -16,7 +16,7 @@ from tinyship.revision import Revision
 from tinyship.stages import goals
 from tinyship.stages.place import Place
 from tinyship.stages.scope import Scope
-from tinyship.stages.upload import Upload, upload
+from tinyship.stages.upload import Upload, upload, weighed
 from tinyship.tags import Tag, Tags
 
 
@@ -107,6 +107,13 @@ class Push:
                         self._give(place, tag)
                     outcome.word = "moved"
 
+    def agree(self) -> None:
+        """Before anything moves, ask for the fixed tags again: of two releases of one version only one may go on."""
+        for place in self.places:
+            if place.promised and self.moving[place.name]:
+                with _at(place):
+                    self._lose(place, place.confirm(tag.name for tag in self.fixed[place.name]))
+
     def confirm(self) -> None:
         """Ask for each tag once more, where any was given."""
         for place in self.places:
@@ -117,9 +124,7 @@ class Push:
                 if lost:
                     self._settle(place)  # a higher version may have taken what moves
                     lost = {tag: found for tag, found in lost.items() if tag in self._tags(place)}
-                self._write(place, (), forget=lost)
-                if lost:
-                    raise self._overtaken(place, lost)
+                self._lose(place, lost)
 
     def arrivals(self) -> tuple[Arrival, ...]:
         """What was done in each repository."""
@@ -241,9 +246,16 @@ class Push:
                 image=self.scope.settings.image,
             )
         tag = goals.carrier((*self.fixed[place.name], *self.moving[place.name]), self.now)
-        self.uploads[place.name] = upload(self.scope, place, tag.name)
+        pushed = upload(self.scope, place, tag.name)
         self.given[place.name].append(tag.name)
         self._write(place, [tag.name])
+        self.uploads[place.name] = weighed(self.scope, place, pushed)
+
+    def _lose(self, place: Place, lost: dict[str, str]) -> None:
+        """Raise where tags that were given name something else by now; the record does not have them any more."""
+        self._write(place, (), forget=lost)
+        if lost:
+            raise self._overtaken(place, lost)
 
     def _look_again(self, place: Place, tag: Tag) -> None:
         """Just before a fixed tag is given: another release may have come meanwhile."""

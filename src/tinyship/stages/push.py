@@ -110,6 +110,7 @@ def send(scope: Scope, *, allow_dirty: bool = False, force: bool = False) -> Del
         with push.told():
             push.look()
             push.fix()
+            push.agree()
             push.move()
             push.confirm()
         arrivals = push.arrivals()
