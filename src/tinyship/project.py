@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from tinyship.stages.explaining import Explanation
     from tinyship.stages.moving import Update
     from tinyship.stages.outdated import Outdated
+    from tinyship.stages.promote import Promoted
     from tinyship.stages.releases import Known
     from tinyship.stages.scope import Made, Scope
 
@@ -170,6 +171,29 @@ class Project:
             for scope in scopes:
                 pipeline.send(scope, allow_dirty=allow_dirty, force=force)
         return record.read(self.root)
+
+    def promote(self, source: str, target: str, *, force: bool = False) -> tuple[Promoted, ...]:
+        """Let other tags, or other repositories, have an image that a registry has; no engine is needed.
+
+        Args:
+            source: a tag or a digest in the first repository of ``push.to``, a full reference, or ``release``.
+            target: a tag, or a full reference; several with commas between them.
+            force: let version tags that name another image name this one.
+
+        Returns:
+            one entry for each image that this is about: all of the project where tags are named alone.
+
+        Raises:
+            ConfigError: one of the two cannot be read.
+            Refused: a tag that looks like a version names another image.
+            RegistryError: the image is not there, or a registry refused or failed.
+        """
+        from tinyship.stages import promote
+
+        with replace(self, images=promote.concerned(self.images, source, target)).scopes() as scopes:
+            for scope in scopes if len(scopes) > 1 else ():
+                promote.check(scope, source, target, force=force)
+            return tuple(promote.promote(scope, source, target, force=force) for scope in scopes)
 
     def sizes(self) -> tuple[Row, ...]:
         """The size table of what is in the engine now."""

@@ -17,8 +17,10 @@ import jsonschema
 import outside
 import pytest
 from docker.errors import APIError
+from faulty_registry import faulty
 from guarded import program, running
 from outside import Authority
+from pushing import Pushing, bulk
 from ships import Ship, launch
 from token_server import Guarded, with_tokens
 
@@ -141,6 +143,27 @@ def namespace(engine: Engine) -> Iterator[str]:
     """The first part of the names of all images that a test makes; they and their containers go with it."""
     with named(engine) as name:
         yield name
+
+
+@pytest.fixture(scope="session")
+def prepared(engine: Engine, busybox: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ship]:
+    """A project that is released and not pushed, with a layer that does not compress; tests work on copies of it."""
+    with named(engine) as name:
+        ship = launch(tmp_path_factory.mktemp("prepared"), f"{name}/foo", "registry.example.com", busybox)
+        bulk(ship, "some")
+        ship.invoke("release")
+        yield ship
+
+
+@pytest.fixture
+def pushing(prepared: Ship, tmp_path: Path) -> Iterator[Pushing]:
+    """A released project of the test's own, whose registry is empty, and fails as it is told to."""
+    if not program():
+        unavailable("no docker-registry on PATH")
+    folder = tmp_path / "registry"
+    folder.mkdir()
+    with running(folder, auth="") as backend, faulty(backend) as proxy:
+        yield Pushing(prepared, proxy, backend).clone(tmp_path / "ship")
 
 
 @contextmanager

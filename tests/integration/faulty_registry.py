@@ -111,7 +111,7 @@ class FaultyRegistry:
         self.tls = tls
         self.seen: list[Seen] = []
         self.failed_handshakes = 0
-        self.stopped = threading.Event()
+        self.healed = threading.Event()
         self._rules: list[_Rule] = []
         self._lock = threading.Lock()
         self._server = Server(address, self)
@@ -131,8 +131,10 @@ class FaultyRegistry:
             self._rules.append(_Rule(re.compile(method), re.compile(path), fault, first, times))
 
     def heal(self) -> None:
-        """Have no faults any more, and forget what was seen."""
+        """Have no faults any more, let go on what stands still, and forget what was seen."""
         with self._lock:
+            self.healed.set()
+            self.healed = threading.Event()
             self._rules.clear()
             self.seen.clear()
 
@@ -161,7 +163,7 @@ class FaultyRegistry:
 
     def close(self) -> None:
         """Stop, with all connections."""
-        self.stopped.set()
+        self.healed.set()
         self._server.shutdown()
         self._server.server_close()
 

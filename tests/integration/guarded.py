@@ -21,13 +21,16 @@ def program() -> str | None:
 
 
 @contextmanager
-def running(folder: Path, *, auth: str = "htpasswd", address: str = "127.0.0.1", more: str = "") -> Iterator[str]:
+def running(
+    folder: Path, *, auth: str = "htpasswd", address: str = "127.0.0.1", more: str = "", also: str = ""
+) -> Iterator[str]:
     """Host and port of one while a test needs it; its state lies in the folder.
 
     Args:
         auth: `htpasswd` for the name and the password of this module, empty for nothing, or YAML for its config.
         address: that it listens on.
         more: YAML that is put below `http` in its config.
+        also: YAML that is put at the end of its config.
     """
     host = free(address)
     (folder / "htpasswd").write_text(_HTPASSWD)
@@ -36,7 +39,7 @@ def running(folder: Path, *, auth: str = "htpasswd", address: str = "127.0.0.1",
     (folder / "config.yml").write_text(
         f"version: 0.1\nlog: {{level: error, accesslog: {{disabled: true}}}}\n"
         f"storage: {{filesystem: {{rootdirectory: {folder / 'data'}}}, delete: {{enabled: true}}}}\n"
-        f'http: {{addr: "{host}"{more and f", {more}"}}}\n' + (f"auth: {auth}\n" if auth else "")
+        f'http: {{addr: "{host}"{more and f", {more}"}}}\n' + (f"auth: {auth}\n" if auth else "") + also
     )
     command = [program() or "docker-registry", "serve", str(folder / "config.yml")]
     with (folder / "log").open("wb") as log:

@@ -135,7 +135,7 @@ class Handler(BaseHTTPRequestHandler):
                 if mark == fault.resets_at:
                     raise _Cut
                 stalled = True
-                self.server.proxy.stopped.wait(fault.stalls_for)
+                self.server.proxy.healed.wait(fault.stalls_for)
             seen.received += len(rest)
             if rest:
                 yield rest

@@ -10,7 +10,7 @@ import json
 import secrets
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -27,6 +27,7 @@ from cryptography.x509 import load_pem_x509_certificate
 from faulty_registry import FaultyRegistry, faulty
 from guarded import SECRET, USER, running
 from outside import Authority
+from requests import PreparedRequest
 
 _LEEWAY = 60  # seconds that the distribution takes a token for after its end
 _AT_LEAST = 60  # seconds that engines take a token's life to be, at least
@@ -92,6 +93,16 @@ class TokenServer:
             "issued_at": issued.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
         }
 
+    def bearer(self, scope: str) -> Callable[[PreparedRequest], PreparedRequest]:
+        """What requests take as `auth`, to ask the registry itself; not counted."""
+
+        def with_token(request: PreparedRequest) -> PreparedRequest:
+            request.headers["Authorization"] = f"Bearer {self.answer([scope])['token']}"
+            self.asked.pop()
+            return request
+
+        return with_token
+
     def _signed(self, claims: dict[str, Any]) -> str:
         head = {"typ": "JWT", "alg": "RS256", "x5c": [self._certificate]}
         text = ".".join(_encoded(json.dumps(part).encode()) for part in (head, claims))
@@ -144,10 +155,12 @@ class Guarded:
 
     Args:
         proxy: before the registry.
+        backend: host and port of the registry, for plain HTTP.
         tokens: the service.
     """
 
     proxy: FaultyRegistry
+    backend: str
     tokens: TokenServer
 
 
@@ -159,7 +172,7 @@ def with_tokens(authority: Authority, address: str, folder: Path) -> Iterator[Gu
         backend = stack.enter_context(running(folder, auth=tokens.config))
         proxy = stack.enter_context(faulty(backend, address=address, tls=authority.context(address)))
         stack.enter_context(authority.trusted_by_engines(proxy.host))
-        yield Guarded(proxy, tokens)
+        yield Guarded(proxy, backend, tokens)
 
 
 def _encoded(data: bytes) -> str:

@@ -32,6 +32,7 @@ ALLOWED = {
     "tinyship.tasks.mount",
     "tinyship.tasks.pins",
     "tinyship.tasks.preflight",
+    "tinyship.tasks.promote",
     "tinyship.tasks.push",
     "tinyship.tasks.records",
     "tinyship.tasks.release",

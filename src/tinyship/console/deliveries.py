@@ -1,4 +1,4 @@
-"""What a push did, as lines: the digest in each repository, its tags, and the bytes that went there."""
+"""What a push or a promotion did, as lines: the digest in each repository, its tags, the bytes that went there."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 from tinyship.units import size
 
 if TYPE_CHECKING:
-    from tinyship.stages.push import Arrival, Delivery
+    from tinyship.stages.delivering import Arrival
+    from tinyship.stages.promote import Promoted
+    from tinyship.stages.push import Delivery
 
 
 def lines(delivery: Delivery) -> Iterator[str]:
@@ -23,6 +25,17 @@ def lines(delivery: Delivery) -> Iterator[str]:
         yield f"  {_bytes(arrival)}"
     if delivery.pull is not None:
         yield f"{delivery.release.image}: pull size {size(delivery.pull)}"
+
+
+def promotion(promoted: Promoted) -> Iterator[str]:
+    """The lines of one promotion."""
+    yield promoted.source
+    for tag in promoted.tags:
+        before = "was there" if tag.before == promoted.digest else f"named {tag.before}" if tag.before else "is new"
+        yield f"  {tag.reference}  ({before})"
+    counts = ((promoted.sent, "sent"), (promoted.mounted, "taken over"), (promoted.present, "already there"))
+    told = ", ".join(f"{size(count)} {how}" for count, how in counts if count)
+    yield f"  {told or 'nothing sent'}"
 
 
 def _bytes(arrival: Arrival) -> str:

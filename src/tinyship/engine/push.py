@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -25,6 +26,9 @@ _TEMPORARY = re.compile(
     r"|short copy|blob upload (?:unknown|invalid)|unknown blob",
     re.I,
 )
+_WAIT = re.compile(r"Retrying in (\d+) second")
+_OWN_TRIES = 4
+"""Announcements of another try with one layer after which an engine gives up (moby, ``maxUploadAttempts``)."""
 _DENIED = re.compile(r"denied|unauthori[sz]ed|no basic auth credentials|authentication required|forbidden", re.I)
 
 
@@ -63,6 +67,7 @@ def push(engine: Engine, reference: str, *, credential: Credential | None, timeo
     what = f"pushing {reference}"
     digest = ""
     layers: dict[str, str] = {}
+    retried: Counter[str] = Counter()
     try:
         with translated(what):
             response = api._post(
@@ -75,7 +80,7 @@ def push(engine: Engine, reference: str, *, credential: Credential | None, timeo
         with closing(frames(response, what=what)) as stream:
             for frame in _news(stream, timeout, what):
                 digest = _digest(frame) or digest
-                _tell(frame, layers, events)
+                _tell(frame, layers, retried, events)
     except Silence as error:
         raise RegistryError(
             f"{host} does not answer: nothing happened for {timeout:g} s",
@@ -83,7 +88,7 @@ def push(engine: Engine, reference: str, *, credential: Credential | None, timeo
             hint=f"{_AGAIN} `push.timeout` is how long to wait.",
         ) from error
     except EngineError as error:
-        raise _refused(error, host, credential) from error
+        raise _refused(error, host, credential, tried=max(retried.values(), default=0) >= _OWN_TRIES) from error
     if not digest:
         raise RegistryError(f"the push to {host} ended without a digest", host=host, hint="Push again.", temporary=True)
     sent = frozenset(layer for layer, state in layers.items() if state == "Pushed")
@@ -115,8 +120,8 @@ def _digest(frame: dict[str, Any]) -> str:
     return match[1] if match else ""
 
 
-def _tell(frame: dict[str, Any], layers: dict[str, str], events: Events) -> None:
-    """Keep the state of each layer, and tell of bytes and of the engine's own retries."""
+def _tell(frame: dict[str, Any], layers: dict[str, str], retried: Counter[str], events: Events) -> None:
+    """Keep the state of each layer and count the engine's own retries, and tell of them and of bytes."""
     layer, status = frame.get("id"), str(frame.get("status", ""))
     if not layer:
         return
@@ -125,15 +130,22 @@ def _tell(frame: dict[str, Any], layers: dict[str, str], events: Events) -> None
         if status == "Pushed":
             events(Transfer(layer, "pushing", 0, 0, done=True))
     elif status.startswith("Retrying"):  # once a second, counting down
-        if not layers.get(layer, "").startswith("Retrying"):
+        if _seconds(status) > _seconds(layers.get(layer, "")):
             events(Log(layer, status, "stderr"))
+            retried[layer] += 1
         layers[layer] = status
     elif current := (frame.get("progressDetail") or {}).get("current"):
         layers.pop(layer, None)
         events(Transfer(layer, "pushing", int(current), int(frame["progressDetail"].get("total") or 0)))
 
 
-def _refused(error: EngineError, host: str, credential: Credential | None) -> RegistryError:
+def _seconds(status: str) -> int:
+    """How long an engine waits before it tries again; 0 where it does not."""
+    match = _WAIT.match(status)
+    return int(match[1]) if match else 0
+
+
+def _refused(error: EngineError, host: str, credential: Credential | None, *, tried: bool) -> RegistryError:
     words = error.message.partition(": ")[2] or error.message
     if _DENIED.search(words):
         whose = f"the credentials from {credential.source}" if credential else "no credentials"
@@ -143,12 +155,18 @@ def _refused(error: EngineError, host: str, credential: Credential | None) -> Re
             hint=f"`docker login {host}` stores credentials; may they push to this repository?",
         )
     if _HUNG.search(words):
-        return RegistryError(f"{host} does not answer: {words}", host=host, hint=_AGAIN, temporary=True)
+        return RegistryError(f"{host} does not answer: {words}", host=host, hint=_AGAIN, temporary=not tried)
+    if "x509: " in words:
+        return RegistryError(
+            f"the engine does not trust the certificate of {host}: {words.partition('x509: ')[2]}",
+            host=host,
+            hint=f"Have the CA's certificate in /etc/docker/certs.d/{host}/ca.crt, on the machine of the engine.",
+        )
     if "connection refused" in words:
         return RegistryError(f"nothing listens at {host}: {words}", host=host, hint="Is the registry running?")
     return RegistryError(
         f"the push to {host} failed: {words}",
         host=host,
         hint=of_certificates(words, host) or "Push again: a push can be repeated.",
-        temporary=bool(_TEMPORARY.search(words)),
+        temporary=not tried and bool(_TEMPORARY.search(words)),
     )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from contextlib import closing, suppress
+from contextlib import closing
 from functools import partial
 from typing import TYPE_CHECKING, Self
 from urllib.parse import urljoin
@@ -62,16 +62,16 @@ class Repository:
         reference = parse(name)
         self.host = reference.host
         self.name = reference.repository
-        self._patience = patience or Patience()
+        self.patience = patience or Patience()
         self._events = events
-        self._connection = Connection(
+        self.connection = Connection(
             self.host,
             self.name,
             credential=credential,
             timeout=timeout,
             network=network,
             events=events,
-            patience=self._patience,
+            patience=self.patience,
         )
 
     @classmethod
@@ -90,7 +90,7 @@ class Repository:
 
     def close(self) -> None:
         """Close the connections."""
-        self._connection.close()
+        self.connection.close()
 
     def __enter__(self) -> Self:
         return self
@@ -113,11 +113,11 @@ class Repository:
         by_digest = DIGEST.fullmatch(reference)
 
         def ask() -> tuple[bytes, str, str]:
-            with self._connection.asking("GET", f"manifests/{reference}", what, accept=_ACCEPTED) as response:
+            with self.connection.asking("GET", f"manifests/{reference}", what, accept=_ACCEPTED) as response:
                 said = str(response.headers.get("Docker-Content-Digest") or "")
                 return read_small(response, self.host, what), said, str(response.headers.get("Content-Type") or "")
 
-        raw, said, told = self._connection.trying(ask)
+        raw, said, told = self.connection.trying(ask)
         digest = f"sha256:{hashlib.sha256(raw).hexdigest()}"
         for wanted in (reference if by_digest else digest, said if DIGEST.fullmatch(said) else digest):
             if wanted != digest:
@@ -138,10 +138,10 @@ class Repository:
 
         def ask() -> tuple[int, str]:
             path = f"manifests/{reference}"
-            with self._connection.asking("HEAD", path, what, accept=_ACCEPTED, accepted=(200, 404, 405)) as response:
+            with self.connection.asking("HEAD", path, what, accept=_ACCEPTED, accepted=(200, 404, 405)) as response:
                 return response.status_code, str(response.headers.get("Docker-Content-Digest") or "")
 
-        status, said = self._connection.trying(ask)
+        status, said = self.connection.trying(ask)
         if status == 404:
             return None
         if DIGEST.fullmatch(reference) and status == 200:
@@ -170,7 +170,7 @@ class Repository:
         what = self._named(reference)
 
         def ask() -> str:
-            with self._connection.asking(
+            with self.connection.asking(
                 "PUT",
                 f"manifests/{reference}",
                 what,
@@ -180,7 +180,7 @@ class Repository:
             ) as response:
                 return str(response.headers.get("Docker-Content-Digest") or "")
 
-        said = self._connection.trying(ask)
+        said = self.connection.trying(ask)
         if said and said != manifest.digest:
             raise self._altered(what, manifest.digest, said)
         return manifest.digest
@@ -198,10 +198,10 @@ class Repository:
         what = f"to delete {self._named(reference)}"
 
         def ask() -> None:
-            with self._connection.asking("DELETE", f"manifests/{reference}", what, accepted=(200, 202)):
+            with self.connection.asking("DELETE", f"manifests/{reference}", what, accepted=(200, 202)):
                 pass
 
-        self._connection.trying(ask)
+        self.connection.trying(ask)
 
     def check_push(self) -> None:
         """Ask whether we may push here: an upload is begun, and taken back.
@@ -212,15 +212,12 @@ class Repository:
         what = f"a push to {self.name}"
 
         def ask() -> str:
-            with self._connection.asking(
+            with self.connection.asking(
                 "POST", "blobs/uploads/", what, body=lambda: b"", accepted=(201, 202)
             ) as response:
                 return urljoin(response.url, str(response.headers.get("Location") or ""))
 
-        begun = self._connection.trying(ask)
-        if begun.startswith(self._connection.origin):
-            with suppress(RegistryError), self._connection.asking("DELETE", begun, what, accepted=(200, 202, 204)):
-                pass
+        self.connection.abandon(self.connection.trying(ask), what)
 
     def blob(self, digest: str, *, size: int | None = None) -> Iterator[bytes]:
         """The bytes of a blob, in pieces of 256 kB at most; nothing is right before the last one has come.
@@ -244,7 +241,7 @@ class Repository:
             before = read
             response = self._opened(digest, what, read)
             try:
-                with translated(self.host, what, self._connection.timeout), closing(response):
+                with translated(self.host, what, self.connection.timeout), closing(response):
                     for piece in _from(response, read):
                         seen.update(piece)
                         read += len(piece)
@@ -254,7 +251,7 @@ class Repository:
                 break
             except RegistryError as error:
                 tries = 1 if read > before else tries + 1
-                if not error.temporary or tries >= self._patience.tries:
+                if not error.temporary or tries >= self.patience.tries:
                     raise
                 self._events(Notice(f"{error.message}; going on from byte {read}", "warning"))
         if size is not None and read != size:
@@ -269,8 +266,8 @@ class Repository:
         """The answer with a blob's bytes from one of them on, or with all of them."""
         headers = {"Range": f"bytes={start}-"} if start else {}
         accepted = (200, 206) if start else (200,)
-        ask = partial(self._connection.answered, "GET", f"blobs/{digest}", what, headers=headers, accepted=accepted)
-        return self._connection.trying(ask)
+        ask = partial(self.connection.answered, "GET", f"blobs/{digest}", what, headers=headers, accepted=accepted)
+        return self.connection.trying(ask)
 
     def tags(self) -> tuple[str, ...]:
         """All tags, in the registry's order.
@@ -284,19 +281,19 @@ class Repository:
         page = f"tags/list?n={_PAGE}"
         while page and page not in asked:
             asked.add(page)
-            body, response = self._connection.trying(partial(self._page, page, what))
+            body, response = self.connection.trying(partial(self._page, page, what))
             listed = json_object(body, self.host, what).get("tags") or []
             if not isinstance(listed, list) or not all(isinstance(tag, str) for tag in listed):
                 raise RegistryError(f"{self.host} gave no list for {what}", host=self.host, hint="Is this a registry?")
             found.update(dict.fromkeys(listed))
             following = response.links.get("next", {}).get("url", "")
             page = urljoin(response.url, following) if following else ""
-            if page and not page.startswith(self._connection.origin):
+            if page and not page.startswith(self.connection.origin):
                 raise RegistryError(f"{self.host} leads to another host, asking for {what}", host=self.host)
         return tuple(found)
 
     def _page(self, page: str, what: str) -> tuple[bytes, Response]:
-        with self._connection.asking("GET", page, what) as response:
+        with self.connection.asking("GET", page, what) as response:
             return read_small(response, self.host, what), response
 
     def _named(self, reference: str) -> str:

@@ -29,7 +29,8 @@ class Place:
         release: what is pushed.
         there: the digest that each tag names; without the tags that are not there.
         digest: of the release's manifest here; empty until that is known.
-        put: when the last tag was given to it, of ``time.monotonic``.
+        was_given: whether any tag was given to it.
+        promised: when the last tag that never moves was given to it, of ``time.monotonic``; 0.0 where none was.
     """
 
     name: str
@@ -37,7 +38,8 @@ class Place:
     release: Release
     there: dict[str, str] = field(default_factory=dict)
     digest: str = ""
-    put: float = 0.0
+    was_given: bool = False
+    promised: float = 0.0
 
     def look(self, tags: Iterable[str]) -> None:
         """Ask what these tags name.
@@ -99,11 +101,13 @@ class Place:
         """The manifest of the release, byte by byte as the registry has it."""
         return self.repository.manifest(self.digest)
 
-    def give(self, tag: str) -> None:
+    def give(self, tag: str, *, moving: bool) -> None:
         """Let a tag name the release."""
         self.repository.put(self.manifest, tag)
         self.there[tag] = self.digest
-        self.put = time.monotonic()
+        self.was_given = True
+        if not moving:
+            self.promised = time.monotonic()
 
     def confirm(self, tags: Iterable[str]) -> dict[str, str]:
         """Ask again; returns what names something else by now, and what, where it is there at all.
@@ -111,8 +115,8 @@ class Place:
         Registries cannot compare and swap. Another release that looked before we put, and puts after, has done so
         within the time that one request takes: that long is waited here before the last question.
         """
-        if self.put:
-            time.sleep(max(0.0, self.put + _SETTLING - time.monotonic()))
+        if self.promised:
+            time.sleep(max(0.0, self.promised + _SETTLING - time.monotonic()))
         return {tag: found for tag in tags if (found := self.ask(tag)) != self.digest}
 
     def _config(self, digest: str) -> str:

@@ -39,8 +39,8 @@ class Upload:
     layers_present: int
 
 
-def upload(scope: Scope, place: Place, tag: str) -> Upload:
-    """Let the engine push the release under one tag, and find its manifest.
+def upload(scope: Scope, place: Place, tag: str) -> engine_push.Pushed:
+    """Let the engine push the release under one tag.
 
     Raises:
         RegistryError: it could not be pushed, or another release took the tag meanwhile.
@@ -51,9 +51,10 @@ def upload(scope: Scope, place: Place, tag: str) -> Upload:
         pushed = _push(scope, reference, _watched(place, tag, before, scope.events))
     place.digest = pushed.digest
     place.there[tag] = pushed.digest
-    place.put = time.monotonic()
+    place.was_given = True
+    place.promised = time.monotonic()
     place.__dict__.pop("manifest", None)
-    return _weighed(scope, place, pushed)
+    return pushed
 
 
 def _push(scope: Scope, reference: str, events: Events) -> engine_push.Pushed:
@@ -103,8 +104,12 @@ def _watched(place: Place, tag: str, before: str, events: Events) -> Events:
     return tell
 
 
-def _weighed(scope: Scope, place: Place, pushed: engine_push.Pushed) -> Upload:
-    """Bytes of what was sent and of what was there: engines tell of layers, and the manifest has their sizes."""
+def weighed(scope: Scope, place: Place, pushed: engine_push.Pushed) -> Upload:
+    """Bytes of what was sent and of what was there: engines tell of layers, and the manifest has their sizes.
+
+    Raises:
+        RegistryError: the registry does not give the manifest, or another one.
+    """
     if place.manifest.is_index or not pushed.sent | pushed.present:
         return Upload(None, None, len(pushed.sent), len(pushed.present))
     listed = place.manifest.parsed()

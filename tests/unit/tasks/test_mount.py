@@ -24,6 +24,7 @@ NAMES = {
     "clean.images",
     "clean.leftovers",
     "config",
+    "push.promote",
     "push.send",
     "release.check",
     "release.list",
