@@ -13,16 +13,24 @@ from pathlib import Path
 import pytest
 from forwarder import forwarding
 from guarded import program, running
+from listeners import listening, to_buildkit
 from outside import Authority
 from ships import Ran, Ship
 from test_pins import Elsewhere, builders, project
 
 from conftest import unavailable
 from tinyship import lock
+from tinyship.context.source import Context
 from tinyship.engine import images
+from tinyship.engine.buildkit import door
+from tinyship.engine.buildkit.solve import BuildKitBuilder
 from tinyship.engine.connect import Engine
+from tinyship.engine.request import BuildRequest
 from tinyship.events import ignore
 from tinyship.lock import Lock, Pin
+from tinyship.settings.schema import Settings
+from tinyship.stages import network
+from tinyship.stages.scope import Scope
 
 pytestmark = pytest.mark.engine
 
@@ -180,6 +188,22 @@ def test_proxy_of_the_docker_config(ship: Ship, tmp_path: Path) -> None:
     ship.invoke("build", DOCKER_CONFIG=str(tmp_path / "docker"))
     said = (ship.root / "bin/foo").read_text().split()
     assert said == [f"http://{MARK}:1"] * 2 + [f"http://{MARK}:2"] * 2 + ["a.example.com"] * 2
+
+
+@pytest.mark.needs("buildkit")
+def test_proxy_with_a_buildkitd_elsewhere(engine: Engine, tmp_path: Path, namespace: str, busybox: str) -> None:
+    """It is told as the engine is, and keeps it out of the image as well."""
+    way = f"http://mate:s3cret@{MARK}:3128"
+    (tmp_path / "Dockerfile").write_text(f'FROM {busybox}\nRUN test "$HTTPS_PROXY $https_proxy" = "{way} {way}"\n')
+    scope = Scope(tmp_path, Settings(image=f"{namespace}/foo", proxy=way), connect=lambda: engine)
+    request = BuildRequest(
+        context=Context.open(tmp_path, tmp_path / "Dockerfile"),
+        tags=(f"{namespace}/foo:1",),
+        args=network.environment(scope),
+    )
+    with listening(to_buildkit(engine)) as port:
+        result = BuildKitBuilder(engine, door.of_daemon(f"tcp://127.0.0.1:{port}")).build(request, ignore)
+    assert '"Env": ["PATH=/bin"]' in json.dumps(engine.api.inspect_image(result.image_id)["Config"])
 
 
 def test_registry_by_a_proxy(
