@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import json
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.client import BadStatusLine, RemoteDisconnected
@@ -27,6 +28,8 @@ _ENOSPC = '"err": 28'
 _FULL = ("no space left", "disk full", "quota")
 _BROKEN = {"MANIFEST_BLOB_UNKNOWN", "BLOB_UPLOAD_INVALID", "SIZE_INVALID", "DIGEST_INVALID", "MANIFEST_INVALID"}
 _CERTIFICATES = "`ca`, or the variable REQUESTS_CA_BUNDLE, names a file with the certificates that are to be trusted."
+_TUNNEL = re.compile(r"Tunnel connection failed: (\d{3})")
+"""How Python's ``http.client`` says what a proxy answered to CONNECT."""
 _NO_WAY = {errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN}
 
 
@@ -55,11 +58,7 @@ def translated(host: str, what: str, timeout: float) -> Iterator[None]:
     except (requests.exceptions.SSLError, urllib.SSLError) as error:
         raise _tls(error, host) from error
     except requests.exceptions.ProxyError as error:
-        raise RegistryError(
-            f"the proxy on the way to {_where(host, error)} does not work",
-            host=host,
-            hint="`proxy` or HTTPS_PROXY names it, `no_proxy` or NO_PROXY the hosts that need none.",
-        ) from error
+        raise _proxy(error, host) from error
     except (requests.exceptions.InvalidSchema, requests.exceptions.InvalidURL) as error:
         raise RegistryError(
             f"{host} leads to an address that is not followed, asking for {what}",
@@ -183,6 +182,19 @@ def _tls(error: Exception, host: str) -> RegistryError:
             f"the certificate of {where} is not trusted{f': {why}' if why else ''}", host=host, hint=_CERTIFICATES
         )
     return RegistryError(f"TLS with {where} failed", host=host, hint=_CERTIFICATES)
+
+
+def _proxy(error: Exception, host: str) -> RegistryError:
+    """A proxy's failure; what it says of a tunnel, or a connection that it ended, may be over in a moment."""
+    causes = list(_causes(error))
+    said = next((found for cause in causes if (found := _TUNNEL.search(str(cause)))), None)
+    ended = any(isinstance(cause, ConnectionResetError) for cause in causes)
+    return RegistryError(
+        f"the proxy on the way to {_where(host, error)} does not work{f' (status {said[1]})' if said else ''}",
+        host=host,
+        hint="`proxy` or HTTPS_PROXY names it, `no_proxy` or NO_PROXY the hosts that need none.",
+        temporary=int(said[1]) in TEMPORARY if said else ended,
+    )
 
 
 def _connection(error: Exception, host: str, what: str) -> RegistryError:

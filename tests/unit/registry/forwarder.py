@@ -67,6 +67,8 @@ def _serve(near: socket.socket, found: Forwarder) -> None:
                 path = target.partition("://")[2].partition("/")[2]
                 lead = "\r\n".join([f"{method} /{path} HTTP/1.1", *kept, "Connection: close"])
                 far.sendall(f"{lead}\r\n\r\n".encode("latin-1") + rest)
+                answer, body = _head(far)
+                near.sendall(answer + b"\r\nConnection: close\r\n\r\n" + body)  # or the next one would come here too
             _carry(near, far)
 
 

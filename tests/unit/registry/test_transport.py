@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import trustme
 from forwarder import Forwarder, forwarding
-from registries import OCI, Answer, Answers, Asked, Server, serving
+from registries import OCI, Answer, Answers, Asked, Server, greeting, serving
 
 from tinyship.credentials import Credential
 from tinyship.errors import RegistryError
@@ -160,6 +160,24 @@ def test_proxy_that_is_away_tells_no_password(ca: str) -> None:
         assert SECRET not in repr(told)
         told = told.__cause__ or told.__context__
     assert SECRET not in repr(network)
+
+
+@pytest.mark.parametrize(("status", "temporary"), [("503", True), ("502", True), ("403", False), ("407", False)])
+def test_proxy_that_refuses(status: str, temporary: bool) -> None:
+    """What it answers is told, and what may be over in a moment is tried again."""
+    with (
+        greeting(f"HTTP/1.1 {status} No\r\nContent-Length: 0\r\n\r\n".encode()) as proxy,
+        pytest.raises(RegistryError, match=rf"does not work \(status {status}\)") as caught,
+    ):
+        raw("registry.test:1", Network(proxy=f"http://{proxy}"))
+    assert caught.value.temporary is temporary
+
+
+def test_proxy_that_hangs_up() -> None:
+    """It may have been restarted: that is tried again."""
+    with greeting(b"") as proxy, pytest.raises(RegistryError, match=r"registry\.test:1") as caught:
+        raw("registry.test:1", Network(proxy=f"http://{proxy}"))
+    assert caught.value.temporary
 
 
 def test_setting_before_the_environment(
