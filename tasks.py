@@ -50,7 +50,7 @@ def stress(c: Context) -> None:
     c.run(f"{_PYTHON} -m pytest -q -m slow", echo=True)
 
 
-_BENCHMARKS = ("startup", "context_memory", "noop_release", "buildkit", "sizes")
+_BENCHMARKS = ("startup", "context_memory", "noop_release", "buildkit", "sizes", "push")
 
 
 @task(

@@ -14,6 +14,7 @@ import json
 import os
 import re
 import shutil
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -142,31 +143,44 @@ def again(sides: Sides, pairs: int) -> bool:
 
 
 IN_PROCESS = """
-import sys, time
-sys.modules["paramiko"] = None
+import os, sys, time
+sys.modules["paramiko"] = None  # here for tests; docker-py imports it
 from tinyship import Project
-project = Project.load(".")
-project.push()
-times = []
-for _ in range(int(sys.argv[1])):
+for host in sys.argv[1:]:
+    os.environ["TINYSHIP_PUSH_TO"] = host
+    project = Project.load(".")
     begun = time.monotonic()
     project.push()
-    times.append(time.monotonic() - begun)
-print(sorted(times)[len(times) // 2])
+    print(time.monotonic() - begun)
 """
 
 
-def again_in_process(sides: Sides, pairs: int) -> bool:
-    """Nothing to do, called from a process that has everything imported, as a deployment script does."""
-    with empty_registry() as registry:
-        environment = {**os.environ, "TINYSHIP_PUSH_TO": registry.host, "TINYSHIP_PUSH_SMOKE": "false"}
-        command = [sys.executable, "-c", IN_PROCESS, str(pairs)]
-        said = subprocess.run(command, cwd=sides.folder, env=environment, check=True, capture_output=True, text=True)
-        ours = float(said.stdout)
-        theirs = median([sides.theirs(registry.host, sides.tags()) for _ in range(pairs)])
-    print(f"the same, Project.push() in a running process: {1000 * ours:.0f} ms / {1000 * theirs:.0f} ms", end="")
-    print(f"   ratio {ours / theirs:.2f} (bar 0.5)", flush=True)
-    return ours / theirs <= 0.5
+def in_process(sides: Sides, *hosts: str) -> list[float]:
+    """Push to these registries from one process, which has everything imported after the first; seconds of each."""
+    environment = {**os.environ, "TINYSHIP_PUSH_SMOKE": "false"}
+    command = [sys.executable, "-c", IN_PROCESS, *hosts]
+    said = subprocess.run(command, cwd=sides.folder, env=environment, check=True, capture_output=True, text=True)
+    return [float(line) for line in said.stdout.split()]
+
+
+def running(sides: Sides, pairs: int) -> bool:
+    """Both once more from a process that runs already, as a deployment script is; the CLI starts anew each time."""
+    firsts, seconds = [], []
+    for _ in range(pairs):
+        with empty_registry() as one, empty_registry() as two, empty_registry() as three:
+            _, first_push, second_push = in_process(sides, one.host, two.host, two.host)
+            firsts.append((first_push, sides.theirs(three.host, ["latest"]).seconds))
+            sides.theirs(two.host, sides.tags())
+            seconds.append((second_push, sides.theirs(two.host, sides.tags()).seconds))
+    more = statistics.median(ours - theirs for ours, theirs in firsts)
+    ratio = statistics.median(ours / theirs for ours, theirs in seconds)
+    mine, other = (1000 * statistics.median(column) for column in zip(*firsts, strict=True))
+    print(
+        f"Project.push() in a running process, first push: {mine:.0f} ms / {other:.0f} ms   {more:+.2f} s (bar +0.30)"
+    )
+    mine, other = (1000 * statistics.median(column) for column in zip(*seconds, strict=True))
+    print(f"    nothing to do: {mine:.0f} ms / {other:.0f} ms   ratio {ratio:.2f} (bar 0.5)", flush=True)
+    return more <= 0.3 and ratio <= 0.5
 
 
 def promotion(sides: Sides) -> bool:
@@ -197,7 +211,7 @@ def main() -> None:
         sides = Sides(root / "foo")
         sides.ours("release", to="")
         print(f"wall time, medians of {pairs} interleaved pairs; {sides.peers.version}")
-        reached = [row(sides, pairs) for row in (first, again, again_in_process)]
+        reached = [row(sides, pairs) for row in (first, again, running)]
         reached.append(promotion(sides))
     sys.exit(not all(reached))
 
