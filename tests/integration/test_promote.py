@@ -67,7 +67,7 @@ def test_another_tag(promoter: Ship) -> None:
             "present": 0,
         }
     ]
-    assert f"{registry}/{promoter.image}:stable named {one}, and is replaced" in ran.err
+    assert f"{registry}/{promoter.image}:stable named {one}, and moves" in ran.err
     assert digest(registry, promoter.image, "stable") == two
     assert "was there" in promoter.invoke("push.promote", str(two), "stable").out
 
@@ -101,6 +101,8 @@ def test_dry(promoter: Ship, proxy: FaultyRegistry) -> None:
     ]
     assert plan["actions"][1]["detail"] == f"as {one}, in place of {two}"
     assert [check["state"] for check in plan["checks"]] == ["ok", "failed", "ok"]
+    ran = promoter.invoke("--dry", "push.promote", "1.0.0", "1.1.0", "--force", "--json")
+    assert [check["state"] for check in ran.json["plans"][0]["checks"]] == ["note"]
     assert {seen.method for seen in proxy.requests()} == {"GET", "HEAD"}
 
 
