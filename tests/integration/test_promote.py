@@ -192,6 +192,20 @@ def test_release_of_the_record(promoter: Ship) -> None:
     assert digest(promoter.registry, promoter.image, "stable") == one
 
 
+def test_from_a_release_to_its_users(ship: Ship, registry: str) -> None:
+    """What was pushed becomes what users get, while the engine is away; the record stays the release's."""
+    ship.invoke("release", "push")
+    before = ship.record
+    ship.environment.update(_NO_ENGINE)
+    goal = f"{registry}/{ship.image}-live:1.0.0"
+    ran = ship.invoke("push.promote", "release", f"stable,{goal}", "--json")
+    (done,) = ran.json["promoted"]
+    assert done["digest"] == before["pushed"][0]["digest"] == digest(registry, ship.image, "stable")
+    assert digest(registry, f"{ship.image}-live", "1.0.0") == done["digest"]
+    assert (done["sent"], done["mounted"] > 0) == (0, True)
+    assert ship.record == before
+
+
 @pytest.mark.parametrize(
     ("source", "target", "code", "words"),
     [
