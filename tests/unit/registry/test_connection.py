@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import socket
+import threading
+
 import pytest
 from registries import OCI, Answer, Asked, digest_of, serving
 
 from tinyship.credentials import Credential
 from tinyship.errors import RegistryError
 from tinyship.registry.client import Repository
+from tinyship.registry.retry import Patience
 
 RAW = b"{}"
 CAPTAIN = Credential("captain", "s3cret-word", identity_token=False, source="a file")
@@ -34,6 +38,30 @@ def test_all_questions_go_over_one_connection() -> None:
                 repository.delete("2.0")
         assert len(server.asked) == 13
         assert server.connections == 1
+
+
+def test_connection_that_was_closed_meanwhile() -> None:
+    """A question meets the end of a connection that was kept: it is asked again at once, and once."""
+    asked: list[bytes] = []
+    raw = b"HTTP/1.1 404 no\r\nContent-Length: 0\r\n\r\n"
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            for answered in (1, 1):
+                peer, _ = server.accept()
+                with peer:
+                    for _ in range(answered):
+                        asked.append(peer.recv(1 << 16))
+                        peer.sendall(raw)
+                    asked.append(peer.recv(1 << 16))  # and no answer
+
+        threading.Thread(target=serve, daemon=True).start()
+        host = f"127.0.0.1:{server.getsockname()[1]}"
+        once = Patience(tries=1)
+        with Repository.open(f"{host}/foo", credential=None, patience=once) as repository:
+            assert repository.digest("1.0") is None
+            assert repository.digest("1.0") is None
+            assert len(asked) == 3
 
 
 def test_blob_that_is_not_read_is_not_waited_for() -> None:
