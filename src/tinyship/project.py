@@ -188,9 +188,9 @@ class Project:
             Refused: a tag that looks like a version names another image.
             RegistryError: the image is not there, or a registry refused or failed.
         """
-        from tinyship.stages import promote
+        from tinyship.stages import promote, route
 
-        with replace(self, images=promote.concerned(self.images, source, target)).scopes() as scopes:
+        with replace(self, images=route.concerned(self.images, source, target)).scopes() as scopes:
             for scope in scopes if len(scopes) > 1 else ():
                 promote.check(scope, source, target, force=force)
             return tuple(promote.promote(scope, source, target, force=force) for scope in scopes)

@@ -134,6 +134,17 @@ def test_upload_that_fails_once(proxy: FaultyRegistry, namespace: str, fault: Fa
     assert len(proxy.requests("PUT", UPLOADS)) == (1 if fault.lost else 2)
 
 
+def test_upload_that_stalls(proxy: FaultyRegistry, namespace: str) -> None:
+    """Silence is an end as well, after the time that the registry may take for the bytes."""
+    proxy.on("PUT", UPLOADS, Fault(stalls_at=1 << 20, stalls_for=5))
+    content = secrets.token_bytes(2 << 20)
+    quick = Repository.open(f"{proxy.host}/{namespace}/foo", credential=None, patience=_QUICK, timeout=0.5)
+    with quick as repository:
+        assert uploads.upload(repository, digest_of(content), len(content), lambda: [content])
+        assert b"".join(repository.blob(digest_of(content))) == content
+    assert len(proxy.requests("PUT", UPLOADS)) == 2
+
+
 def test_upload_of_something_else(proxy: FaultyRegistry, namespace: str) -> None:
     """The registry checks the digest; once is enough, and nothing is there."""
     with at(proxy.host, f"{namespace}/foo") as repository:

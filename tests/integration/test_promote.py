@@ -67,7 +67,7 @@ def test_another_tag(promoter: Ship) -> None:
             "present": 0,
         }
     ]
-    assert f"{registry}/{promoter.image}:stable named {one}, and is replaced" in ran.err
+    assert f"{registry}/{promoter.image}:stable named {one}, and moves" in ran.err
     assert digest(registry, promoter.image, "stable") == two
     assert "was there" in promoter.invoke("push.promote", str(two), "stable").out
 
@@ -101,6 +101,8 @@ def test_dry(promoter: Ship, proxy: FaultyRegistry) -> None:
     ]
     assert plan["actions"][1]["detail"] == f"as {one}, in place of {two}"
     assert [check["state"] for check in plan["checks"]] == ["ok", "failed", "ok"]
+    ran = promoter.invoke("--dry", "push.promote", "1.0.0", "1.1.0", "--force", "--json")
+    assert [check["state"] for check in ran.json["plans"][0]["checks"]] == ["note"]
     assert {seen.method for seen in proxy.requests()} == {"GET", "HEAD"}
 
 
@@ -188,6 +190,20 @@ def test_release_of_the_record(promoter: Ship) -> None:
     (folder / "release.json").write_text(json.dumps({"schema": 1, "images": [{**entry, "pushed": pushed}]}))
     promoter.invoke("push.promote", "release", "stable")
     assert digest(promoter.registry, promoter.image, "stable") == one
+
+
+def test_from_a_release_to_its_users(ship: Ship, registry: str) -> None:
+    """What was pushed becomes what users get, while the engine is away; the record stays the release's."""
+    ship.invoke("release", "push")
+    before = ship.record
+    ship.environment.update(_NO_ENGINE)
+    goal = f"{registry}/{ship.image}-live:1.0.0"
+    ran = ship.invoke("push.promote", "release", f"stable,{goal}", "--json")
+    (done,) = ran.json["promoted"]
+    assert done["digest"] == before["pushed"][0]["digest"] == digest(registry, ship.image, "stable")
+    assert digest(registry, f"{ship.image}-live", "1.0.0") == done["digest"]
+    assert (done["sent"], done["mounted"] > 0) == (0, True)
+    assert ship.record == before
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from tinyship.errors import RegistryError
 from tinyship.events import Events
 from tinyship.reference import HUB
 from tinyship.registry.authentication import authorization
-from tinyship.registry.faults import refused, translated
+from tinyship.registry.faults import is_hang_up, refused, translated
 from tinyship.registry.retry import Patience, trying
 from tinyship.registry.transport import Network, prepare
 
@@ -85,6 +85,7 @@ class Connection:
         self._session = session
         self._authorization: dict[str, str] = {}
         self._asked = threading.Lock()
+        self._kept = False
 
     def close(self) -> None:
         """Close it."""
@@ -103,7 +104,7 @@ class Connection:
         """
         with (
             translated(self._host, what, self.timeout),
-            _ending(self.answered(method, path, what, **more)) as response,
+            self._ending(self.answered(method, path, what, **more)) as response,
         ):
             yield response
 
@@ -139,11 +140,11 @@ class Connection:
             response = self._send(method, url, {**named, **sent}, body, timeout)
             if response.status_code == 401 and response.url.startswith(self.origin):
                 # A store elsewhere has no say in where credentials go.
-                with _ending(response):
+                with self._ending(response):
                     self._authorize(response, sent)
                 response = self._send(method, url, {**named, **self._authorization}, body, timeout)
             if response.status_code not in accepted:
-                with _ending(response):
+                with self._ending(response):
                     writing = method in {"PUT", "POST", "PATCH", "DELETE"}
                     error = refused(response, self._host, what, self._credential, writing=writing)
                 raise error
@@ -180,20 +181,30 @@ class Connection:
     def _send(
         self, method: str, url: str, headers: dict[str, str], body: Callable[[], Any] | None, timeout: float
     ) -> Response:
-        response: Response = self._session.request(
-            method, url, headers=headers, data=body() if body else None, stream=True, timeout=timeout
-        )
-        return response
+        def once() -> Response:
+            response: Response = self._session.request(
+                method, url, headers=headers, data=body() if body else None, stream=True, timeout=timeout
+            )
+            return response
 
+        try:
+            return once()
+        except OSError as error:
+            # Whoever is at the other end may have closed a kept connection just when we asked (RFC 9112, 9.3.1).
+            kept, self._kept = self._kept, False
+            if not kept or method not in {"GET", "HEAD"} or not is_hang_up(error):
+                raise
+            return once()
 
-@contextmanager
-def _ending(response: Response) -> Iterator[Response]:
-    """An answer whose connection serves the next question as well, unless much of the answer is left unread."""
-    with closing(response):
-        yield response
-        left = response.raw.length_remaining
-        if left is not None and left <= _LEFT:
-            response.raw.drain_conn()
+    @contextmanager
+    def _ending(self, response: Response) -> Iterator[Response]:
+        """An answer whose connection serves the next question as well, unless much of the answer is left unread."""
+        with closing(response):
+            yield response
+            left = response.raw.length_remaining
+            if left is not None and left <= _LEFT:
+                response.raw.drain_conn()
+                self._kept = True
 
 
 def read_small(response: Response, host: str, what: str) -> bytes:

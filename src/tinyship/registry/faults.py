@@ -222,6 +222,11 @@ def _connection(error: Exception, host: str, what: str) -> RegistryError:
     )
 
 
+def is_hang_up(error: BaseException) -> bool:
+    """Whether the other end closed the connection in place of an answer."""
+    return any(isinstance(cause, (ConnectionResetError, BrokenPipeError)) for cause in _causes(error))
+
+
 def _causes(error: BaseException) -> Iterator[BaseException]:
     """An exception, and those that led to it, as requests and urllib3 wrap them."""
     following: BaseException | None = error

@@ -3,27 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from tinyship import record, reference, versions
-from tinyship.errors import ConfigError, NothingPushed, NothingReleased, Refused, RegistryError, TinyshipError
+from tinyship import versions
+from tinyship.errors import Refused, RegistryError, TinyshipError
 from tinyship.events import Notice
 from tinyship.plan import Action, Check
-from tinyship.reference import DIGEST, TAG
 from tinyship.registry import copying
 from tinyship.registry.client import Repository
 from tinyship.registry.manifest import Manifest
-from tinyship.stages import goals
+from tinyship.stages import route
 from tinyship.stages.scope import Scope
-
-if TYPE_CHECKING:
-    from tinyship.settings.load import Loaded
-
-RELEASE = "release"
-"""How the digest is named that the record has of the release."""
 
 _SETTLING = 0.1
 """Seconds between giving a tag and asking for it again: whoever asked before us has given it within that time."""
@@ -90,8 +82,8 @@ class _Promotion:
         self._scope = scope
         self._stack = stack
         self._open: dict[str, Repository] = {}
-        name, named = _source(scope, source)
-        wanted = tuple(_targets(scope, target))
+        name, named = route.source(scope, source)
+        wanted = tuple(route.targets(scope, target))
         self.source = self._repository(name)
         self.manifest: Manifest = self.source.manifest(named)
         self.name = f"{name}@{self.digest}"
@@ -131,29 +123,9 @@ class _Promotion:
         return self._open[name]
 
 
-def concerned(images: Sequence[Loaded], source: str, target: str) -> tuple[Loaded, ...]:
-    """Of a project's images those that a promotion is for: all where tags are named alone.
-
-    Raises:
-        ConfigError: it is for one of several, and nothing says for which.
-    """
-    names = (source, *(part.strip() for part in target.split(",")))
-    whole = [name for name in names if name != RELEASE and not TAG.fullmatch(name)]
-    if len(images) == 1 or not whole:
-        return tuple(images)
-    for name in whole:
-        repository = f"/{'' if DIGEST.fullmatch(name) else reference.parse(name).repository}"
-        if found := [one for one in images if repository.endswith(f"/{one.settings.image}")]:
-            return tuple(found[:1])
-    if len(whole) == len(names) and not DIGEST.fullmatch(source):
-        return tuple(images[:1])
-    raise ConfigError(
-        f"`{source}` and `{target}` do not say which of the project's {len(images)} images is meant",
-        hint="Name the source by its full reference: `registry.example.com/lacion/foo:1.0`.",
-    )
-
-
-def plan(scope: Scope, source: str, target: str) -> tuple[tuple[Action, ...], tuple[Check, ...]]:
+def plan(
+    scope: Scope, source: str, target: str, *, force: bool = False
+) -> tuple[tuple[Action, ...], tuple[Check, ...]]:
     """What ``promote`` would do, as the registries say, and whether it would be refused; the arguments are its own."""
     with ExitStack() as stack:
         promotion = _Promotion(scope, source, target, stack)
@@ -161,17 +133,19 @@ def plan(scope: Scope, source: str, target: str) -> tuple[tuple[Action, ...], tu
         for goal in promotion.moves:
             before = f", in place of {goal.before}" if goal.before else ""
             actions.append(Action("tag", goal.reference, f"as {promotion.digest}{before}"))
-        checks = []
-        for goal in promotion.goals:
-            if goal in promotion.taken:
-                hint = "Promote to another tag, or with `--force`."
-                checks.append(Check(goal.reference, "failed", f"a version, and names {goal.before}", hint=hint))
-            elif goal.before:
-                same = goal.before == promotion.digest
-                checks.append(Check(goal.reference, "ok" if same else "note", f"names {goal.before}"))
-            else:
-                checks.append(Check(goal.reference, "ok", "is free"))
+        checks = (_checked(goal, promotion, force=force) for goal in promotion.goals)
         return tuple(actions), tuple(checks)
+
+
+def _checked(goal: _Goal, promotion: _Promotion, *, force: bool) -> Check:
+    if not goal.before:
+        return Check(goal.reference, "ok", "is free")
+    if goal not in promotion.taken:
+        return Check(goal.reference, "ok" if goal.before == promotion.digest else "note", f"names {goal.before}")
+    said = f"a version, and names {goal.before}"
+    if force:
+        return Check(goal.reference, "note", f"{said}; `--force` replaces it")
+    return Check(goal.reference, "failed", said, hint="Promote to another tag, or with `--force`.")
 
 
 def check(scope: Scope, source: str, target: str, *, force: bool = False) -> None:
@@ -226,8 +200,9 @@ def _give(scope: Scope, goal: _Goal, manifest: Manifest, *, force: bool) -> None
         if found not in {"", manifest.digest}:
             _refuse((_Goal(goal.repository, goal.name, goal.tag, found),), manifest.digest, force=False)
     if goal.before:
-        told = f"{goal.reference} named {goal.before}, and is replaced"
-        scope.events(Notice(told, "warning" if goal.is_promise() else "info"))
+        replaces = goal.is_promise()
+        told = f"{goal.reference} named {goal.before}, and {'is replaced' if replaces else 'moves'}"
+        scope.events(Notice(told, "warning" if replaces else "info"))
     goal.repository.put(manifest, goal.tag)
 
 
@@ -241,11 +216,11 @@ def _refuse(taken: Sequence[_Goal], digest: str, *, force: bool) -> None:
         )
 
 
-def _confirm(goals: Sequence[_Goal], digest: str, *, waits: bool) -> None:
+def _confirm(asked: Sequence[_Goal], digest: str, *, waits: bool) -> None:
     """Ask again what each tag names; registries cannot compare and swap."""
     if waits:
         time.sleep(_SETTLING)
-    found = {goal: goal.repository.digest(goal.tag) or "nothing" for goal in goals}
+    found = {goal: goal.repository.digest(goal.tag) or "nothing" for goal in asked}
     lost = {goal: names for goal, names in found.items() if names != digest}
     if lost:
         said = ", ".join(f"{goal.reference} names {names}" for goal, names in lost.items())
@@ -253,44 +228,5 @@ def _confirm(goals: Sequence[_Goal], digest: str, *, waits: bool) -> None:
             f"somebody else was faster: {said}, and not {digest}",
             host=next(iter(lost)).repository.host,
             hint="Find out which of the two is right, and promote that one again.",
-            tail=[f"{goal.reference} names {digest}" for goal in goals if goal not in lost],
+            tail=[f"{goal.reference} names {digest}" for goal in asked if goal not in lost],
         )
-
-
-def _source(scope: Scope, named: str) -> tuple[str, str]:
-    """The repository where an image is, and its tag or its digest there."""
-    if named == RELEASE:
-        return _released(scope)
-    if TAG.fullmatch(named) or DIGEST.fullmatch(named):
-        return goals.repositories(scope.settings)[0], named
-    found = reference.parse(named)
-    return f"{found.host}/{found.repository}", found.manifest
-
-
-def _released(scope: Scope) -> tuple[str, str]:
-    image = scope.settings.image
-    release = record.read(scope.root).find(image)
-    if not release:
-        raise NothingReleased("nothing is released yet", hint="`invoke release push` comes first.")
-    if not release.pushed:
-        raise NothingPushed(f"version {release.version} is in no registry yet", hint="`invoke push` comes first.")
-    pushed = release.pushed[0]
-    return pushed.reference.rpartition(":")[0], pushed.digest
-
-
-def _targets(scope: Scope, named: str) -> Iterator[tuple[str, str]]:
-    """The repository and the tag of each goal, once."""
-    seen: set[tuple[str, str]] = set()
-    for part in (part.strip() for part in named.split(",")):
-        if TAG.fullmatch(part):
-            goal = goals.repositories(scope.settings)[0], part
-        else:
-            found = reference.parse(part)
-            if found.digest:
-                raise ConfigError(f"`{part}` is a digest, and an image is promoted to a tag")
-            if not part.endswith(f":{found.tag}"):
-                raise ConfigError(f"`{part}` has no tag", hint=f"Which one is meant? `{part}:latest` is one.")
-            goal = f"{found.host}/{found.repository}", found.tag
-        if goal not in seen:
-            seen.add(goal)
-            yield goal

@@ -41,11 +41,12 @@ def promote(session: Session, source: str, target: str, force: bool = False, jso
 
     from tinyship.console import deliveries
     from tinyship.stages import promote as stage
+    from tinyship.stages import route
 
     def plan(scope: Scope) -> Plan:
         from tinyship import pipeline
 
-        actions, checks = stage.plan(scope, source, target)
+        actions, checks = stage.plan(scope, source, target, force=force)
         return pipeline.plan(scope, "push.promote", actions, checks=checks)
 
     def show(done: list[Promoted]) -> None:
@@ -53,7 +54,7 @@ def promote(session: Session, source: str, target: str, force: bool = False, jso
             session.console.lines(deliveries.promotion(one))
         session.console.result({"promoted": done})
 
-    images = stage.concerned(session.project.images, source, target)
+    images = route.concerned(session.project.images, source, target)
     of_these = replace(session, project=replace(session.project, images=images))
     if len(images) > 1 and not session.dry:
         with of_these.project.scopes() as scopes:

@@ -6,7 +6,7 @@ import pytest
 
 from tinyship.errors import ConfigError
 from tinyship.settings.load import Layer, Loaded, load
-from tinyship.stages.promote import concerned
+from tinyship.stages.route import concerned
 
 DIGEST = f"sha256:{'a' * 64}"
 TWO = {"images": [{"name": "api", "image": "lacion/api"}, {"name": "web", "image": "lacion/web"}]}
