@@ -191,6 +191,8 @@ class Project:
         from tinyship.stages import promote
 
         with replace(self, images=promote.concerned(self.images, source, target)).scopes() as scopes:
+            for scope in scopes if len(scopes) > 1 else ():
+                promote.check(scope, source, target, force=force)
             return tuple(promote.promote(scope, source, target, force=force) for scope in scopes)
 
     def sizes(self) -> tuple[Row, ...]:

@@ -107,6 +107,8 @@ class Release:
         branch: that HEAD was on; empty where it was on none.
         bases: the images that it stands on, as they were when it was built; empty where that is not known.
         run: what a container of it runs; None in the records of a tinyship that did not ask.
+        raw_version: the version before it was made a tag, which has no ``+``; empty in the records of a tinyship that
+            did not tell.
     """
 
     image: str
@@ -127,6 +129,7 @@ class Release:
     branch: str = ""
     bases: tuple[BaseImage, ...] = ()
     run: Runtime | None = None
+    raw_version: str = ""
 
     @property
     def reference(self) -> str:

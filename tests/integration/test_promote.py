@@ -217,3 +217,20 @@ def test_python(promoter: Ship) -> None:
         project.promote("1.0.0", "1.1.0")
     (done,) = project.promote("1.0.0", "1.1.0", force=True)
     assert done.tags[0].before != done.digest == digest(promoter.registry, promoter.image, "1.1.0")
+
+
+def test_all_images_of_a_project_or_none(promoter: Ship, registry: str) -> None:
+    """Where one of them has the version already, the other one is not promoted either."""
+    web = promoter.image.replace("/foo", "/web")
+    Uploads(registry, web).image(b"web", tag="1.0.0")
+    config = json.loads((promoter.root / "invoke.json").read_text())["tinyship"]
+    names = ({"name": "foo", "image": promoter.image}, {"name": "web", "image": web})
+    section = {"push": config["push"], "images": names}
+    (promoter.root / "invoke.json").write_text(json.dumps({"tinyship": section}))
+    with Repository.open(f"{registry}/{web}", credential=None) as repository:
+        Uploads(registry, web).image(b"other", tag="2.0.0")
+        promoter.invoke("push.promote", "1.0.0", "2.0.0", code=1)
+        assert digest(registry, promoter.image, "2.0.0") is None
+        ran = promoter.invoke("push.promote", "1.0.0", "stable", "--json")
+        assert [done["image"] for done in ran.json["promoted"]] == [promoter.image, web]
+        assert repository.digest("stable") == repository.digest("1.0.0")

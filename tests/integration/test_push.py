@@ -153,6 +153,12 @@ def test_a_version_that_is_given(ship: Ship) -> None:
     assert (ship.record["version"], ship.record["given"]) == ("7.1.0", True)
     assert _digest(ship, "7.1.0") == _digest(ship, "latest")
     assert _digest(ship, "1.0.0") is None
+    commit = _digest(ship, ship.git("rev-parse", "HEAD"))
+    done = ship.invoke("release", "--version", "7.1.1+b5", "push")
+    assert f"stays: it names {commit}, another release of this commit" in done.err
+    assert _digest(ship, ship.git("rev-parse", "HEAD")) == commit == _digest(ship, "7.1.0")
+    assert _digest(ship, "7.1.1-b5") == _digest(ship, "latest")
+    assert f"{ship.image}:7.2.0\n" in ship.invoke("release.plan", "--version", "7.2.0").out
 
 
 def test_a_reference_for_scripts(ship: Ship) -> None:

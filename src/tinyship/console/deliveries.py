@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 from tinyship.units import size
 
 if TYPE_CHECKING:
+    from tinyship.stages.delivering import Arrival
     from tinyship.stages.promote import Promoted
-    from tinyship.stages.push import Arrival, Delivery
+    from tinyship.stages.push import Delivery
 
 
 def lines(delivery: Delivery) -> Iterator[str]:

@@ -25,6 +25,9 @@ T = TypeVar("T")
 SMALL_LIMIT = 4 << 20
 """Bytes of a manifest, and of whatever else is no blob, at most: what the specification asks registries to take."""
 
+_LEFT = 64 << 10
+"""Bytes that are read for nothing rather than that a new connection is made."""
+
 _HUB_API = "registry-1.docker.io"
 
 
@@ -100,7 +103,7 @@ class Connection:
         """
         with (
             translated(self._host, what, self.timeout),
-            closing(self.answered(method, path, what, **more)) as response,
+            _ending(self.answered(method, path, what, **more)) as response,
         ):
             yield response
 
@@ -114,6 +117,7 @@ class Connection:
         headers: Mapping[str, str] | None = None,
         body: Callable[[], Any] | None = None,
         accepted: tuple[int, ...] = (200,),
+        timeout: float = 0.0,
     ) -> Response:
         """Ask once; where the registry wants to know who we are, tell it, and ask once more.
 
@@ -124,22 +128,25 @@ class Connection:
             headers: more of them.
             body: makes what is sent; called for each try.
             accepted: the statuses that are no error.
+            timeout: seconds without an answer, where that takes longer than others; the connection's where 0.
         """
         url = urljoin(self._base, path)
         named = {"Accept": accept, "Accept-Encoding": "identity", **(headers or {})}
-        with translated(self._host, what, self.timeout):
+        timeout = timeout or self.timeout
+        with translated(self._host, what, timeout):
             # An upload may lead to a store elsewhere, by an address that says who we are.
             sent = self._authorization if url.startswith(self.origin) else {}
-            response = self._send(method, url, {**named, **sent}, body)
+            response = self._send(method, url, {**named, **sent}, body, timeout)
             if response.status_code == 401 and response.url.startswith(self.origin):
                 # A store elsewhere has no say in where credentials go.
-                with closing(response):
+                with _ending(response):
                     self._authorize(response, sent)
-                response = self._send(method, url, {**named, **self._authorization}, body)
+                response = self._send(method, url, {**named, **self._authorization}, body, timeout)
             if response.status_code not in accepted:
-                with closing(response):
+                with _ending(response):
                     writing = method in {"PUT", "POST", "PATCH", "DELETE"}
-                    raise refused(response, self._host, what, self._credential, writing=writing)
+                    error = refused(response, self._host, what, self._credential, writing=writing)
+                raise error
             return response
 
     def abandon(self, upload: str, what: str) -> None:
@@ -170,11 +177,23 @@ class Connection:
         if not str(following.url).startswith(self.origin):
             following.headers.pop("Authorization", None)
 
-    def _send(self, method: str, url: str, headers: dict[str, str], body: Callable[[], Any] | None) -> Response:
+    def _send(
+        self, method: str, url: str, headers: dict[str, str], body: Callable[[], Any] | None, timeout: float
+    ) -> Response:
         response: Response = self._session.request(
-            method, url, headers=headers, data=body() if body else None, stream=True, timeout=self.timeout
+            method, url, headers=headers, data=body() if body else None, stream=True, timeout=timeout
         )
         return response
+
+
+@contextmanager
+def _ending(response: Response) -> Iterator[Response]:
+    """An answer whose connection serves the next question as well, unless much of the answer is left unread."""
+    with closing(response):
+        yield response
+        left = response.raw.length_remaining
+        if left is not None and left <= _LEFT:
+            response.raw.drain_conn()
 
 
 def read_small(response: Response, host: str, what: str) -> bytes:

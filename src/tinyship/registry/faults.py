@@ -5,6 +5,7 @@ Source: the error codes of the OCI distribution specification.
 
 from __future__ import annotations
 
+import errno
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,7 +26,8 @@ _ENOSPC = '"err": 28'
 """How a storage driver of the CNCF distribution writes that its disk is full."""
 _FULL = ("no space left", "disk full", "quota")
 _BROKEN = {"MANIFEST_BLOB_UNKNOWN", "BLOB_UPLOAD_INVALID", "SIZE_INVALID", "DIGEST_INVALID", "MANIFEST_INVALID"}
-_CERTIFICATES = "`REQUESTS_CA_BUNDLE` names a file with the certificates that are to be trusted."
+_CERTIFICATES = "`ca`, or the variable REQUESTS_CA_BUNDLE, names a file with the certificates that are to be trusted."
+_NO_WAY = {errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN}
 
 
 @contextmanager
@@ -56,7 +58,7 @@ def translated(host: str, what: str, timeout: float) -> Iterator[None]:
         raise RegistryError(
             f"the proxy on the way to {_where(host, error)} does not work",
             host=host,
-            hint="`HTTPS_PROXY` names it, `NO_PROXY` the hosts that need none.",
+            hint="`proxy` or HTTPS_PROXY names it, `no_proxy` or NO_PROXY the hosts that need none.",
         ) from error
     except (requests.exceptions.InvalidSchema, requests.exceptions.InvalidURL) as error:
         raise RegistryError(
@@ -173,7 +175,7 @@ def _tls(error: Exception, host: str) -> RegistryError:
         return RegistryError(
             f"{where} does not speak TLS",
             host=host,
-            hint="Plain HTTP is spoken with registries on this machine only.",
+            hint="Plain HTTP is spoken with registries of this machine, and with those that `insecure` names.",
         )
     if "certificate verify failed" in reason or "CertificateError" in reason or "doesn't match" in reason:
         why = reason.partition("certificate verify failed: ")[2].partition(" (_ssl.c")[0]
@@ -193,6 +195,14 @@ def _connection(error: Exception, host: str, what: str) -> RegistryError:
         return RegistryError(f"nothing listens at {where}", host=host, hint="Is the registry running?")
     if any(isinstance(cause, BadStatusLine) and not isinstance(cause, RemoteDisconnected) for cause in causes):
         return RegistryError(f"{where} does not speak HTTP", host=host, hint="Is this a registry?")
+    if any(isinstance(cause, OSError) and cause.errno in _NO_WAY for cause in causes):
+        return RegistryError(f"there is no way to {where}", host=host, hint="Is the network up, or is a proxy needed?")
+    if any("CA certificate bundle" in str(cause) for cause in causes):
+        return RegistryError(
+            f"the certificates that REQUESTS_CA_BUNDLE names cannot be read, asking {where}",
+            host=host,
+            hint="It is the path of a PEM file, or of a folder of certificates.",
+        )
     strerror = next((cause.strerror for cause in reversed(causes) if isinstance(cause, OSError) and cause.strerror), "")
     why = f" ({strerror})" if strerror else ""
     return RegistryError(

@@ -14,6 +14,9 @@ from tinyship.errors import ConfigError, RegistryError
 from tinyship.reference import DIGEST
 from tinyship.registry.client import Repository
 
+_STORED = 10e6
+"""Bytes in a second, at least, that a registry checks and puts away before it answers."""
+
 
 def has_blob(repository: Repository, digest: str) -> bool:
     """Whether a repository has a blob. Costs one HEAD request.
@@ -94,6 +97,7 @@ def upload(repository: Repository, digest: str, size: int, pieces: Callable[[], 
                 body=body.again,
                 headers={"Content-Type": "application/octet-stream"},
                 accepted=(201,),
+                timeout=connection.timeout + size / _STORED,
             ) as response:
                 said = str(response.headers.get("Docker-Content-Digest") or digest)
         except BaseException:

@@ -182,6 +182,8 @@ def _container(scope: Scope, command: tuple[str, ...], *, tty: bool = False) -> 
         containers.copy_in(
             scope.engine, container, tar.stream(_source(build, _context(scope)), prefix=prefix, owner=owner)
         )
+        if scope.ca:
+            containers.copy_in(scope.engine, container, network.certificates(scope))
         yield container, workdir
 
 

@@ -53,7 +53,9 @@ def of_release(scope: Scope, release: Release) -> Revision:
     if tags.sanitise(now.full_version) == release.version:
         return now
     if release.given:
-        return replace(now, version=release.version.removesuffix("-dirty"), tag="", is_given=True)
+        return replace(
+            now, version=(release.raw_version or release.version).removesuffix("-dirty"), tag="", is_given=True
+        )
     raise Refused(
         f"version {release.version} was released, and the version is {now.full_version} now",
         hint="A git tag came or went: run `invoke release` again.",
@@ -65,6 +67,12 @@ def of_release(scope: Scope, release: Release) -> Revision:
 def is_promise(tag: Tag, now: Revision) -> bool:
     """Whether a tag may never name another image: a moving one may, and one of a tree with changes."""
     return not tag.moving and not now.dirty
+
+
+def is_of_commit(tag: Tag, now: Revision) -> bool:
+    """Whether a tag tells the commit and no version: several versions of one commit want it, and the first keeps it."""
+    told = now.commit and now.short_commit in tag.name
+    return bool(told) and tags.sanitise(now.full_version) not in tag.name
 
 
 def carrier(tags: Iterable[Tag], now: Revision) -> Tag:

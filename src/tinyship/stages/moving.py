@@ -6,7 +6,7 @@ import platform
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tinyship import credentials, lock, reference
+from tinyship import lock, reference
 from tinyship.errors import ConfigError, EngineError, RegistryError, TinyshipError
 from tinyship.events import Notice
 from tinyship.lock import Lock, Pin
@@ -120,7 +120,7 @@ def now(scope: Scope, name: str) -> str:
 
 def opened(scope: Scope, name: str) -> Repository:
     """The repository of a name, to be closed or used in a `with`; asked as the settings of an image have it."""
-    return Repository.open(name, credential=credentials.find(reference.parse(name).host))
+    return scope.reading(name)
 
 
 def _moved(scope: Scope, name: str, old: Pin | None) -> Moved | None:

@@ -176,6 +176,8 @@ def _tags(scope: Scope, place: Place, settled: Tags, *, built: bool) -> Check:
             lines.append(f"{tag.name}: free")
         elif built and found == place.digest:
             lines.append(f"{tag.name}: there, and this very image")
+        elif goals.is_of_commit(tag, now):
+            lines.append(f"{tag.name}: is {found}{', another release of this commit' if built else ''}, and stays")
         elif not goals.is_promise(tag, now):
             lines.append(f"{tag.name}: moves from {found}")
         else:

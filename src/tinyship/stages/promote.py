@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tinyship import record, reference, versions
-from tinyship.errors import ConfigError, NothingPushed, NothingReleased, Refused, RegistryError
+from tinyship.errors import ConfigError, NothingPushed, NothingReleased, Refused, RegistryError, TinyshipError
 from tinyship.events import Notice
 from tinyship.plan import Action, Check
 from tinyship.reference import DIGEST, TAG
@@ -172,6 +172,16 @@ def plan(scope: Scope, source: str, target: str) -> tuple[tuple[Action, ...], tu
             else:
                 checks.append(Check(goal.reference, "ok", "is free"))
         return tuple(actions), tuple(checks)
+
+
+def check(scope: Scope, source: str, target: str, *, force: bool = False) -> None:
+    """Raise what ``promote`` would before it changes anything: of several images none is promoted where one cannot."""
+    with ExitStack() as stack:
+        promotion = _Promotion(scope, source, target, stack)
+        try:
+            _refuse(promotion.taken, promotion.digest, force=force)
+        except TinyshipError as error:
+            raise error.at("push", scope.settings.image) from None
 
 
 def promote(scope: Scope, source: str, target: str, *, force: bool = False) -> Promoted:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from tinyship import credentials, reference, versions
+from tinyship import reference, versions
 from tinyship.errors import TinyshipError
 from tinyship.events import Notice
 from tinyship.history import Entry, is_sound
@@ -34,10 +34,9 @@ def releases(scope: Scope) -> tuple[Entry, ...]:
     """
     registries = [f"{registry}/" for registry in scope.settings.push.to] or [""]
     name = f"{registries[0]}{scope.settings.image}"
-    wanted = reference.parse(name)
     known = weighing.known(scope)
     try:
-        with Repository.open(name, credential=credentials.find(wanted.host)) as repository:
+        with scope.repository(name) as repository:
             tags = versioned(repository, scope.settings.version.scheme)[:_MOST]
             found = [_entry(scope, repository, tag, known) for tag in tags]
     except TinyshipError as error:

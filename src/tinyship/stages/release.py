@@ -132,6 +132,7 @@ def _entry(scope: Scope, image_id: str, tree: str, rows: tuple[Row, ...], before
         sizes=tuple(Sizes.of(row) for row in rows),
         previous=before,
         given=now.is_given,
+        raw_version=now.full_version,
         branch=now.branch,
         bases=tuple(BaseImage(base.name, base.digest) for base in pins.bases(scope)),
         run=record.Runtime(image.exposed_ports, image.user, image.entrypoint, image.command, image.has_healthcheck)

@@ -10,11 +10,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tinyship import credentials, revision
+from tinyship import credentials, reference, revision
 from tinyship.context.source import Context
 from tinyship.engine.connect import Engine, connect
-from tinyship.errors import ConfigError, TinyshipError
-from tinyship.events import Events, StageEnded, StageStarted, ignore
+from tinyship.errors import ConfigError, RegistryError, TinyshipError
+from tinyship.events import Events, Notice, StageEnded, StageStarted, ignore
 from tinyship.revision import Revision
 from tinyship.settings import options
 
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 _PATIENCE = 30.0
 """Seconds that a registry may take for an answer, at most."""
+_BRIEFLY = 10.0
+"""Seconds that a mirror may take, at most: its registry can be asked instead."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,7 @@ class Scope:
     bases: frozenset[str] = frozenset()
     connect: Callable[[], Engine] = connect
     _credentials: dict[str, credentials.Credential | None] = field(default_factory=dict, init=False, repr=False)
+    _told: set[str] = field(default_factory=set, init=False, repr=False)
 
     @cached_property
     def engine(self) -> Engine:
@@ -90,6 +93,40 @@ class Scope:
             network=self.network,
             events=self.events,
         )
+
+    def reading(self, name: str) -> Repository:
+        """The client of a repository for those who only read what others publish: a mirror of it is asked first.
+
+        What this project pushes is never read so: a mirror may be older. Arguments and errors are as ``repository``'s.
+        """
+        wanted = reference.parse(name)
+        mirror = self.network.mirrors.get(wanted.host)
+        if not mirror or wanted.repository in self._pushed(wanted.host):
+            return self.repository(name)
+        from tinyship.registry.client import Repository
+        from tinyship.registry.mirrors import BRIEF, Mirrored
+
+        there = f"{mirror}/{wanted.repository}"
+        timeout = min(_PATIENCE, self.settings.push.timeout)
+        more = {"network": self.network, "events": self.events}
+        credential, ours = self.credential(there), self.credential(name)
+        nearer = Repository.open(
+            there, credential=credential, timeout=min(_BRIEFLY, timeout), patience=BRIEF, network=self.network
+        )
+        return Mirrored(name, mirror=nearer, missed=self._missed, credential=ours, timeout=timeout, **more)
+
+    def _pushed(self, host: str) -> set[str]:
+        """The repositories at a registry that this project pushes to."""
+        names = {self.settings.image, *self.repositories} - {""}
+        to = [f"{registry}/" for registry in self.settings.push.to] or [""]
+        every = (reference.parse(f"{registry}{name}") for registry in to for name in names)
+        return {one.repository for one in every if one.host == host}
+
+    def _missed(self, error: RegistryError) -> None:
+        """Tell once of each mirror that it did not help."""
+        if error.host not in self._told:
+            self._told.add(error.host)
+            self.events(Notice(f"the mirror {error.host} does not help: {error.message}", "warning"))
 
     @cached_property
     def network(self) -> Network:

@@ -13,8 +13,11 @@ if TYPE_CHECKING:
     from tinyship.tasks.session import Session
 
 
-@task("check")
-def check(session: Session, json: bool = False) -> None:
+_VERSION = {"version": "As `invoke release --version` would release it."}
+
+
+@task("check", help=_VERSION)
+def check(session: Session, version: str | None = None, json: bool = False) -> None:
     """Check all that a release and its push depend on.
 
     Nothing is built, and nothing changes anywhere. Looked at are: the tree,
@@ -25,7 +28,7 @@ def check(session: Session, json: bool = False) -> None:
     """
     from invoke.exceptions import Exit
 
-    every = _looked(session)
+    every = _looked(session.with_version(version))
     ok = not any(_failed(checks) for checks in every.values())
     session.console.result(
         {"ok": ok, "images": [{"image": image, "checks": checks} for image, checks in every.items()]}
@@ -34,8 +37,8 @@ def check(session: Session, json: bool = False) -> None:
         raise Exit(code=1)
 
 
-@task("plan")
-def plan(session: Session, json: bool = False) -> None:
+@task("plan", help=_VERSION)
+def plan(session: Session, version: str | None = None, json: bool = False) -> None:
     """Show what `invoke release push` would do.
 
     What would be built, tagged and pushed, and what `release.check` says; it is
@@ -51,7 +54,7 @@ def plan(session: Session, json: bool = False) -> None:
     def show(done: list[tuple[Plan, ...]]) -> None:
         session.plans(each for some in zip(*done, strict=True) for each in some)
 
-    session.look(plans, show)
+    session.with_version(version).look(plans, show)
 
 
 def ready(session: Session) -> None:

@@ -55,4 +55,8 @@ def promote(session: Session, source: str, target: str, force: bool = False, jso
 
     images = stage.concerned(session.project.images, source, target)
     of_these = replace(session, project=replace(session.project, images=images))
+    if len(images) > 1 and not session.dry:
+        with of_these.project.scopes() as scopes:
+            for scope in scopes:
+                stage.check(scope, source, target, force=force)
     of_these.run(plan, lambda scope: stage.promote(scope, source, target, force=force), show)

@@ -1,0 +1,62 @@
+"""What `push.promote` is told: which image of a project is meant, and what cannot be."""
+
+from __future__ import annotations
+
+import pytest
+
+from tinyship.errors import ConfigError
+from tinyship.settings.load import Layer, Loaded, load
+from tinyship.stages.promote import concerned
+
+DIGEST = f"sha256:{'a' * 64}"
+TWO = {"images": [{"name": "api", "image": "lacion/api"}, {"name": "web", "image": "lacion/web"}]}
+ONE = {"image": "lacion/foo"}
+
+
+def images(section: object) -> tuple[Loaded, ...]:
+    """The images of a config."""
+    return tuple(load([Layer("invoke.yaml", section)], environ={}))
+
+
+def names(section: object, source: str, target: str) -> list[str]:
+    """Those that a promotion is for."""
+    return [one.settings.image for one in concerned(images(section), source, target)]
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "found"),
+    [
+        ("1.0.0", "stable", ["lacion/api", "lacion/web"]),
+        ("release", "stable,live", ["lacion/api", "lacion/web"]),
+        ("registry.example.com/lacion/web:1.0.0", "stable", ["lacion/web"]),
+        ("registry.example.com/team/lacion/web:1.0.0", "stable", ["lacion/web"]),
+        ("1.0.0", "stable, registry.example.com/lacion/web:stable", ["lacion/web"]),
+        (DIGEST, "registry.example.com/lacion/web:stable", ["lacion/web"]),
+        ("other.example.com/x/y:1", "other.example.com/x/y:2", ["lacion/api"]),
+    ],
+)
+def test_one_of_several_images(source: str, target: str, found: list[str]) -> None:
+    """All where tags are named alone; the one that a reference names; whichever where nothing depends on it."""
+    assert names(TWO, source, target) == found
+
+
+@pytest.mark.parametrize(
+    ("source", "target"),
+    [
+        (DIGEST, "stable"),
+        ("1.0.0", "registry.example.com/x/y:stable"),
+        ("release", "registry.example.com/x/y:stable"),
+        ("registry.example.com/x/y:1.0.0", "stable"),
+        (DIGEST, "registry.example.com/x/y:stable"),
+    ],
+)
+def test_which_of_several_images_is_not_said(source: str, target: str) -> None:
+    """Two images would come to have one tag, or one digest would be looked for twice: it is asked what is meant."""
+    with pytest.raises(ConfigError, match="which of the project's 2 images is meant"):
+        names(TWO, source, target)
+
+
+@pytest.mark.parametrize("source", [DIGEST, "1.0.0", "release", "registry.example.com/x/y:1.0.0"])
+def test_the_only_image(source: str) -> None:
+    """It is always meant."""
+    assert names(ONE, source, "stable") == names(ONE, source, "registry.example.com/x/z:stable") == ["lacion/foo"]
