@@ -232,7 +232,7 @@ def test_push(ship: Ship, engine: Engine, registry: str) -> None:
     ship.invoke("release")
     before = ship.record
     with faulty(registry) as slow:
-        slow.on("POST", UPLOADS, Fault(before=lambda _: slow.stopped.wait(60)), times=0)
+        slow.on("POST", UPLOADS, Fault(stalls_for=60), times=0)
         with running(ship, "push", TINYSHIP_PUSH_TO=slow.host) as run:
             run.until(lambda: slow.requests("POST", UPLOADS))
             run.press_ctrl_c()

@@ -190,7 +190,7 @@ def test_push_to_a_full_disk(pushing: Pushing, tmp_path: Path) -> None:
     folder = tmp_path / "full"
     with small_disk(folder, "300k"), running(folder, auth="") as backend, faulty(backend) as proxy:
         full = Pushing(pushing.ship, proxy, backend)
-        failed(full.push(code=1), proxy.host)
+        failed(full.push(code=1), proxy.host, "500", "full disk")
         assert full.holds() == {}
         assert pushing.ship.record["pushed"] == []
     pushing.completes()

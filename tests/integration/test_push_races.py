@@ -137,6 +137,43 @@ def test_push_that_another_release_overtakes_in_a_layer(pushing: Pushing, rival:
     pushing.holds(others=(*owned, "0.9.0", earlier.ship.record["commit"]))
 
 
+@pytest.fixture
+def successor(pushing: Pushing, tmp_path: Path) -> Pushing:
+    """Another clone, which released a higher version."""
+    successor = pushing.clone(tmp_path / "successor")
+    bulk(successor.ship, "next", version="1.1.0")
+    successor.ship.invoke("release")
+    return successor
+
+
+@pytest.mark.slow
+def test_push_of_a_higher_version_right_after(pushing: Pushing, successor: Pushing) -> None:
+    """A higher version takes what moves just after it was given: it keeps it, and the record does not claim it."""
+
+    def from_now_on(_: Seen) -> None:
+        pushing.proxy.on("HEAD", MANIFESTS, Fault(before=lambda _: successor.push()))
+
+    pushing.proxy.on("PUT", f"{MANIFESTS}latest", Fault(before=from_now_on))
+    pushing.push()
+    tags = pushing.holds(others=("1.1.0", "latest", successor.ship.record["commit"]))
+    assert successor.is_mine(tags["latest"])
+    assert pushing.is_mine(tags["1.0.0"])
+
+
+@pytest.mark.slow
+def test_push_of_a_higher_version_right_before(pushing: Pushing, successor: Pushing) -> None:
+    """A higher version is there by the time that what moves is given: that is an error, which says how to mend it."""
+    pushing.proxy.on("PUT", f"{MANIFESTS}latest", Fault(before=lambda _: successor.push()))
+    failed(pushing.push(code=1), "higher version", "latest")
+    pushing.holds(others=("1.1.0", successor.ship.record["commit"]))
+    successor.push()
+    tags = pushing.tags()
+    assert successor.is_mine(tags["latest"])
+    assert pushing.is_mine(tags["1.0.0"])
+    pushing.push()
+    assert pushing.tags() == tags
+
+
 def test_push_of_a_version_that_is_another_image(pushing: Pushing, rival: Pushing) -> None:
     """A version that names another image is refused, before anything is sent; `--force` replaces it and says what."""
     rival.push()

@@ -19,6 +19,7 @@ from tinyship.errors import EngineError, RegistryError
 from tinyship.events import Events, Log, Transfer
 
 _AGAIN = "Push again: what is there already is not sent twice."
+_TRIED = "The engine tried several times; the registry's log says why, a full disk for one. Push again afterwards."
 _DIGEST = re.compile(r"digest: (sha256:[0-9a-f]{64})")
 _HUNG = re.compile(r"TLS handshake timeout|i/o timeout|deadline exceeded|Client\.Timeout|timed out", re.I)
 _TEMPORARY = re.compile(
@@ -167,6 +168,6 @@ def _refused(error: EngineError, host: str, credential: Credential | None, *, tr
     return RegistryError(
         f"the push to {host} failed: {words}",
         host=host,
-        hint=of_certificates(words, host) or "Push again: a push can be repeated.",
+        hint=of_certificates(words, host) or (_TRIED if tried else "Push again: a push can be repeated."),
         temporary=not tried and bool(_TEMPORARY.search(words)),
     )

@@ -120,11 +120,17 @@ class Push:
             if not place.was_given:
                 continue
             with _at(place):
+                moving = [tag.name for tag in self.moving[place.name]]
                 lost = place.confirm(self._tags(place))
-                if lost:
-                    self._settle(place)  # a higher version may have taken what moves
-                    lost = {tag: found for tag, found in lost.items() if tag in self._tags(place)}
-                self._lose(place, lost)
+                self._settle(place)
+                late = [tag for tag in moving if tag not in self._tags(place)]  # a higher version came meanwhile
+                self._lose(place, lost, late)
+                if behind := [tag for tag in late if tag not in lost]:
+                    raise RegistryError(
+                        f"a higher version came meanwhile, and {', '.join(behind)} names this one, {place.digest}",
+                        host=place.repository.host,
+                        hint="Push the higher version again: it takes what follows it.",
+                    )
 
     def arrivals(self) -> tuple[Arrival, ...]:
         """What was done in each repository."""
@@ -251,11 +257,11 @@ class Push:
         self._write(place, [tag.name])
         self.uploads[place.name] = weighed(self.scope, place, pushed)
 
-    def _lose(self, place: Place, lost: dict[str, str]) -> None:
-        """Raise where tags that were given name something else by now; the record does not have them any more."""
+    def _lose(self, place: Place, lost: dict[str, str], late: Iterable[str] = ()) -> None:
+        """Take tags that name something else by now out of the record; an error, but for those that came too late."""
         self._write(place, (), forget=lost)
-        if lost:
-            raise self._overtaken(place, lost)
+        if taken := {tag: found for tag, found in lost.items() if tag not in late}:
+            raise self._overtaken(place, taken)
 
     def _look_again(self, place: Place, tag: Tag) -> None:
         """Just before a fixed tag is given: another release may have come meanwhile."""

@@ -90,6 +90,7 @@ def test_the_engine_tried_again_itself(tries: int, temporary: bool) -> None:
     with pytest.raises(RegistryError, match="500") as caught:
         _push(answer, 5)
     assert caught.value.temporary is temporary
+    assert ("the registry's log" in caught.value.hint) is not temporary
 
 
 def test_the_engine_does_not_trust_the_registry() -> None:
