@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -153,6 +154,27 @@ def test_patience_ends() -> None:
     assert now < 80
 
 
+def test_patience_with_what_takes_long() -> None:
+    """Its tries are counted, and the pauses between them, not the time that it takes by itself."""
+    now = 0.0
+
+    def sleep(seconds: float) -> None:
+        nonlocal now
+        now += seconds
+
+    def act() -> None:
+        sleep(600)
+        raise RegistryError("no", host="x", temporary=True)
+
+    def tried(patience: Patience) -> str:
+        with pytest.raises(RegistryError) as caught:
+            retry.trying(act, events=lambda _: None, patience=patience, long=True, sleep=sleep, clock=lambda: now)
+        return caught.value.message
+
+    assert tried(Patience(tries=5)).endswith("it was tried 5 times")
+    assert tried(Patience(tries=99, pause=10.0, total=40.0)).endswith("it was tried 3 times")
+
+
 @pytest.mark.parametrize("header", ["1", "date"])
 def test_retry_after(header: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is followed, as a number of seconds and as a date."""
@@ -172,8 +194,8 @@ def test_retry_after(header: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _not_sleeping(slept: list[float]) -> object:
-    def trying(act: object, *, events: object, patience: Patience) -> object:
-        return retry.trying(act, events=events, patience=patience, sleep=slept.append)  # type: ignore[arg-type]
+    def trying(act: object, *, events: object, patience: Patience, long: bool) -> object:
+        return retry.trying(act, events=events, patience=patience, long=long, sleep=slept.append)  # type: ignore[arg-type]
 
     return trying
 
@@ -358,6 +380,18 @@ def test_upload_begins_again() -> None:
     assert [(asked.body, asked.headers.get("Content-Length")) for asked in sent] == [(b"onetwo", "6")] * 2
     assert sent[0].path == f"/v2/foo/blobs/uploads/1?state=x&digest={digest_of(b'onetwo').replace(':', '%3A')}"
     assert len(made) == 2
+
+
+def test_upload_that_fails_after_long() -> None:
+    """It is sent again, however long it took: longer than all tries of a question may take."""
+
+    def put(_: Asked) -> Answer:
+        time.sleep(0.3)
+        return Answer(503) if sum(asked.method == "PUT" for asked in registry.asked) < 3 else Answer(201)
+
+    patience = Patience(tries=4, pause=0.01, total=0.2)
+    with serving(uploading(put)) as registry, foo(registry, patience=patience) as (repository, _):
+        assert uploads.upload(repository, digest_of(b"one"), 3, lambda: [b"one"])
 
 
 def test_upload_whose_answer_was_lost() -> None:
