@@ -68,16 +68,26 @@ def trying(
         try:
             return act()
         except RegistryError as error:
-            wait = max(patience.pause * 2 ** (tries - 1) * random.uniform(1.0, 1.25), error.wait)  # noqa: S311
+            wait = max(pause(patience, tries), error.wait)
             late = (waited if long else clock() - begun) + wait > patience.total
             if not error.temporary or tries >= patience.tries or wait > patience.longest or late:
-                if error.temporary and tries > 1:
-                    error.message = f"{error.message}; it was tried {tries} times"
+                counted(error, tries)
                 raise
             tries += 1
             waited += wait
             events(Notice(f"{error.message}; trying again in {wait:.1f} s ({tries} of {patience.tries})", "warning"))
             sleep(wait)
+
+
+def pause(patience: Patience, tries: int) -> float:
+    """The seconds before the next try, after so many that failed."""
+    return patience.pause * 2.0 ** (tries - 1) * random.uniform(1.0, 1.25)  # noqa: S311
+
+
+def counted(error: RegistryError, tries: int) -> None:
+    """Let the error of the last try say how many there were, where there were several for it."""
+    if error.temporary and tries > 1:
+        error.message = f"{error.message}; it was tried {tries} times"
 
 
 def asked_wait(header: str, now: datetime | None = None) -> float:

@@ -283,9 +283,41 @@ def test_blob_that_breaks_off_for_ever() -> None:
         return Answer(206, {"Content-Length": "1000"}) if "Range" in asked.headers else answers(asked)
 
     with serving(nothing_more) as registry, foo(registry) as (repository, _):
-        with pytest.raises(RegistryError, match="broke"):
+        with pytest.raises(RegistryError, match=r"broke.*; it was tried 4 times"):
             list(repository.blob(digest_of(BLOB)))
-        assert 4 <= len(registry.asked) <= 5
+        assert len(registry.asked) == 4
+
+
+def test_blob_that_comes_in_crumbs() -> None:
+    """A few more bytes with each try are no reason to ask without end: each pause is longer, and their count ends."""
+
+    def answers(asked: Asked) -> Answer:
+        start = int(re.sub(r"\D", "", asked.headers.get("Range", "0")))
+        return Answer(206 if start else 200, {"Content-Length": f"{len(BLOB) - start}"}, BLOB[start : start + 10])
+
+    begun = time.monotonic()
+    patience = Patience(tries=4, pause=0.05)
+    with serving(answers) as registry, foo(registry, patience=patience) as (repository, warnings):
+        with pytest.raises(RegistryError, match=r"broke.*; it was tried 4 times"):
+            list(repository.blob(digest_of(BLOB)))
+        assert len(registry.asked) == 4
+    assert time.monotonic() - begun > 0.05 + 0.1 + 0.2
+    assert [warning.rpartition("; ")[2][:24] for warning in warnings] == [
+        f"going on from byte {start} in" for start in (10, 20, 30)
+    ]
+
+
+def test_blob_that_breaks_off_after_much(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What brought much is no try that failed: a large blob comes in as many pieces as its way allows."""
+    monkeypatch.setattr("tinyship.registry.client._WORTH", 100_000)
+
+    def answers(asked: Asked) -> Answer:
+        start = int(re.sub(r"\D", "", asked.headers.get("Range", "0")))
+        return Answer(206 if start else 200, {"Content-Length": f"{len(BLOB) - start}"}, BLOB[start : start + 100_000])
+
+    with serving(answers) as registry, foo(registry) as (repository, warnings):
+        assert b"".join(repository.blob(digest_of(BLOB))) == BLOB
+    assert len(warnings) == len(BLOB) // 100_000 > QUICK.tries
 
 
 def test_blob_that_is_said_to_be_shorter() -> None:
@@ -324,6 +356,19 @@ def test_digest_that_only_the_manifest_tells(answer: Answer, status: int) -> Non
     with serving(answers) as registry, foo(registry) as (repository, _):
         assert repository.digest("1.0") == digest_of(RAW)
         assert [asked.method for asked in registry.asked] == ["HEAD", "GET"]
+
+
+@pytest.mark.parametrize("reference", ["1.0", digest_of(RAW)], ids=["tag", "digest"])
+@pytest.mark.parametrize("status", [200, 405], ids=["no header", "no HEAD"])
+def test_digest_of_what_only_the_manifest_tells_to_be_missing(reference: str, status: int) -> None:
+    """A tag that is not there is no error, whichever question tells; nor is a digest that HEAD is not answered for."""
+
+    def answers(asked: Asked) -> Answer:
+        return Answer(status if asked.method == "HEAD" else 404)
+
+    with serving(answers) as registry, foo(registry) as (repository, _):
+        found = repository.digest(reference)
+        assert found == (reference if status == 200 and reference != "1.0" else None)
 
 
 def test_digest_that_is_none() -> None:
