@@ -18,6 +18,7 @@ from tinyship.codes import without_codes
 from tinyship.credentials import Credential
 from tinyship.errors import RegistryError
 from tinyship.registry.retry import TEMPORARY, asked_wait
+from tinyship.registry.transport import origin
 
 if TYPE_CHECKING:
     from requests import Response
@@ -246,6 +247,7 @@ def _where(host: str, error: Exception) -> str:
 def _elsewhere(host: str, url: str) -> str:
     """The registry, or the other host that it led to."""
     found = urlsplit(url).netloc.rpartition("@")[2]
-    if not found or found.removesuffix(":443") == host.removesuffix(":443") or found.endswith(".docker.io"):
+    scheme = "http" if url.startswith("http:") else "https"
+    if not found or origin(url) == origin(f"{scheme}://{host}") or found.endswith(".docker.io"):
         return host
     return f"{found} (where {host} leads)"
