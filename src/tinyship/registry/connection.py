@@ -142,11 +142,14 @@ class Connection:
             # An upload may lead to a store elsewhere, by an address that says who we are.
             sent = self._authorization if self.leads_to(url) else {}
             response = self._send(method, url, {**named, **sent}, body, timeout)
-            if response.status_code == 401 and self.leads_to(response.url):
+            ours = False
+            for anew in (False, True):
                 # A store elsewhere has no say in where credentials go.
+                if ours or response.status_code != 401 or not self.leads_to(response.url):
+                    break
                 with self._ending(response):
-                    self._authorize(response, sent)
-                response = self._send(method, url, {**named, **self._authorization}, body, timeout)
+                    sent, ours = self._authorize(response, sent, anew=anew)
+                response = self._send(method, url, {**named, **sent}, body, timeout)
             if response.status_code not in accepted:
                 with self._ending(response):
                     writing = method in {"PUT", "POST", "PATCH", "DELETE"}
@@ -165,17 +168,27 @@ class Connection:
             with suppress(RegistryError), self.asking("DELETE", upload, what, accepted=(200, 202, 204)):
                 pass
 
-    def _authorize(self, challenge: Response, sent: dict[str, str]) -> None:
+    def _authorize(self, challenge: Response, sent: dict[str, str], *, anew: bool) -> tuple[dict[str, str], bool]:
+        """The headers that say who we are, and whether they answer this challenge.
+
+        Where another thread has told it meanwhile, it is what that one was asked: leave to read may be all of it.
+
+        Args:
+            sent: the headers that the challenge came for.
+            anew: to answer this challenge in any case.
+        """
         with self._asked:
-            if self._authorization is sent:  # or another thread has told it meanwhile
-                self._authorization = authorization(
-                    self._dxf,
-                    challenge,
-                    host=self._host,
-                    plain=self._plain,
-                    credential=self._credential,
-                    timeout=self.timeout,
-                )
+            if not anew and self._authorization is not sent:
+                return self._authorization, False
+            self._authorization = authorization(
+                self._dxf,
+                challenge,
+                host=self._host,
+                plain=self._plain,
+                credential=self._credential,
+                timeout=self.timeout,
+            )
+            return self._authorization, True
 
     def _on_redirect(self, following: PreparedRequest, response: Response) -> None:
         """Keep our header from other hosts, and what is in ~/.netrc from all."""
