@@ -161,7 +161,7 @@ def _refused(error: EngineError, host: str, credential: Credential | None, *, tr
         return RegistryError(
             f"the engine does not trust the certificate of {host}: {words.partition('x509: ')[2]}",
             host=host,
-            hint=f"Have the CA's certificate in /etc/docker/certs.d/{host}/ca.crt, on the machine of the engine.",
+            hint=of_certificates(words, host),
         )
     if "connection refused" in words:
         return RegistryError(f"nothing listens at {host}: {words}", host=host, hint="Is the registry running?")
