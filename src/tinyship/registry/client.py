@@ -152,12 +152,13 @@ class Repository:
         """Whether there is a manifest under a tag or a digest; raises as ``digest``."""
         return self.digest(reference) is not None
 
-    def put(self, manifest: Manifest, tag: str = "") -> str:
+    def put(self, manifest: Manifest, tag: str = "", *, once: bool = False) -> str:
         """Put a manifest into the repository, byte by byte as it is; what it lists has to be there.
 
         Args:
             manifest: of this repository, or of another one.
             tag: that names it from now on, whatever it named before; by its digest alone where empty.
+            once: not to try again: for those who look at the tag before they do, as others may have moved it meanwhile.
 
         Returns:
             its digest.
@@ -180,7 +181,7 @@ class Repository:
             ) as response:
                 return str(response.headers.get("Docker-Content-Digest") or "")
 
-        said = self.connection.trying(ask)
+        said = ask() if once else self.connection.trying(ask)
         if said and said != manifest.digest:
             raise self._altered(what, manifest.digest, said)
         return manifest.digest

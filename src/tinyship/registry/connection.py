@@ -168,7 +168,7 @@ class Connection:
                     self._dxf,
                     challenge,
                     host=self._host,
-                    local=self._plain,
+                    plain=self._plain,
                     credential=self._credential,
                     timeout=self.timeout,
                 )

@@ -22,6 +22,7 @@ from tinyship.registry import uploads
 from tinyship.registry.client import Repository
 from tinyship.registry.manifest import Manifest
 from tinyship.registry.retry import Patience
+from tinyship.registry.transport import Network
 
 SECRET = "s3cret-word"
 CAPTAIN = Credential("captain", SECRET, identity_token=False, source="a file")
@@ -276,11 +277,20 @@ def test_basic_over_tls(trusted: None, start: Start) -> None:
     assert b64decode(registry.asked[1].headers["Authorization"].partition(" ")[2]).decode() == f"captain:{SECRET}"
 
 
-def test_tokens_over_plain_http() -> None:
-    """A local registry that wants tokens gets no password for one: it would go to whom it names."""
-    answers = Answer(401, {"WWW-Authenticate": 'Bearer realm="http://127.0.0.1:1/token",service="x"'})
-    with serving(lambda _: answers) as registry, pytest.raises(RegistryError, match="tokens over plain HTTP"):
-        manifest(registry, CAPTAIN)
+@pytest.mark.parametrize("credential", [CAPTAIN, IDENTITY], ids=["password", "identity"])
+@pytest.mark.parametrize("name", ["127.0.0.1", "registry.test"], ids=["here", "insecure"])
+def test_tokens_over_plain_http(trusted: None, start: Start, name: str, credential: Credential) -> None:
+    """What asks for tokens over plain HTTP gets no secret for one: anybody on the way may say where it would go."""
+    service = start("auth.test", lambda _: Answer(200, {}, b'{"token": "good"}'))
+    challenge = {"WWW-Authenticate": f'Bearer realm="https://{service.host}/token",service="x"'}
+    with serving(lambda _: Answer(401, challenge), name=name) as registry:
+        network = Network(insecure=(registry.host,))
+        with (
+            Repository.open(f"{registry.host}/foo", credential=credential, network=network) as repository,
+            pytest.raises(RegistryError, match="tokens over plain HTTP"),
+        ):
+            repository.manifest("1.0")
+    assert service.asked == []
 
 
 def test_host_in_capitals(trusted: None, start: Start) -> None:

@@ -78,6 +78,17 @@ def test_burst_that_does_not_end() -> None:
         assert len(registry.asked) == 4
 
 
+def test_put_that_is_tried_once() -> None:
+    """Whoever looks at the tag between the tries gets the first fault, which says that it is temporary."""
+    with serving(first(Answer(503), then=Answer(201))) as registry, foo(registry) as (repository, warnings):
+        with pytest.raises(RegistryError, match="status 503") as caught:
+            repository.put(Manifest(RAW, digest_of(RAW), OCI), "1.0", once=True)
+        assert caught.value.temporary
+        assert [asked.method for asked in registry.asked] == ["PUT"]
+        assert not warnings
+        assert repository.put(Manifest(RAW, digest_of(RAW), OCI), "1.0", once=True) == digest_of(RAW)
+
+
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 405, 409, 413, 501, 507])
 def test_what_lasts(status: int) -> None:
     """It is asked for once."""
