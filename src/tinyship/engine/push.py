@@ -23,7 +23,7 @@ _TRIED = "The engine tried several times; the registry's log says why, a full di
 _DIGEST = re.compile(r"digest: (sha256:[0-9a-f]{64})")
 _HUNG = re.compile(r"TLS handshake timeout|i/o timeout|deadline exceeded|Client\.Timeout|timed out", re.I)
 _TEMPORARY = re.compile(
-    r"status:? 5\d\d|\b50[0234]\b|429|toomanyrequests|too many requests|\bEOF\b|connection reset|broken pipe"
+    r"status:? 5\d\d|\b50[0234]\b|\b429\b|toomanyrequests|too many requests|\bEOF\b|connection reset|broken pipe"
     r"|short copy|blob upload (?:unknown|invalid)|unknown blob",
     re.I,
 )
