@@ -6,6 +6,7 @@ Source: the OCI distribution specification.
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from functools import partial
@@ -19,15 +20,16 @@ from tinyship.reference import DIGEST, TAG, parse
 from tinyship.registry.connection import Connection, read_small
 from tinyship.registry.faults import translated
 from tinyship.registry.manifest import INDEXES, MANIFESTS, Manifest, json_object, kind_of
-from tinyship.registry.retry import Patience
+from tinyship.registry.retry import Patience, counted, pause
 from tinyship.registry.transport import DIRECT, Network
 
 if TYPE_CHECKING:
     from requests import Response
 
 _PIECE = 256 << 10
+_WORTH = 16 << 20
+"""Bytes that a try has to bring not to count as one that failed: however often a large blob breaks off, it comes."""
 _PAGE = 1000
-_HUB_API = "registry-1.docker.io"
 _ACCEPTED = ", ".join(sorted(MANIFESTS | INDEXES))
 
 
@@ -144,9 +146,17 @@ class Repository:
         status, said = self.connection.trying(ask)
         if status == 404:
             return None
-        if DIGEST.fullmatch(reference) and status == 200:
-            return reference if said in {"", reference} else self.manifest(reference).digest
-        return said if DIGEST.fullmatch(said) else self.manifest(reference).digest
+        by_digest = DIGEST.fullmatch(reference)
+        if by_digest and status == 200 and said in {"", reference}:
+            return reference
+        if not by_digest and DIGEST.fullmatch(said):
+            return said
+        try:
+            return self.manifest(reference).digest
+        except RegistryError as error:
+            if error.status == 404:
+                return None
+            raise
 
     def exists(self, reference: str) -> bool:
         """Whether there is a manifest under a tag or a digest; raises as ``digest``."""
@@ -223,7 +233,8 @@ class Repository:
     def blob(self, digest: str, *, size: int | None = None) -> Iterator[bytes]:
         """The bytes of a blob, in pieces of 256 kB at most; nothing is right before the last one has come.
 
-        Where they break off they are asked for again, and go on where they ended: whoever gets them sees each once.
+        Where they break off they are asked for again, and go on where they ended: whoever gets them sees each once. The
+        tries that ``patience`` allows are those in a row that bring little.
 
         Args:
             digest: of the blob.
@@ -237,7 +248,7 @@ class Repository:
             raise ConfigError(f"`{digest}` is no digest")
         what = f"the blob {digest} of {self.name}"
         seen = hashlib.sha256()
-        read = tries = 0
+        read = tries = futile = 0
         while True:
             before = read
             response = self._opened(digest, what, read)
@@ -251,10 +262,14 @@ class Repository:
                         yield piece
                 break
             except RegistryError as error:
-                tries = 1 if read > before else tries + 1
-                if not error.temporary or tries >= self.patience.tries:
+                tries += 1
+                futile = 1 if read - before >= _WORTH else futile + 1
+                if not error.temporary or futile >= self.patience.tries:
+                    counted(error, tries)
                     raise
-                self._events(Notice(f"{error.message}; going on from byte {read}", "warning"))
+                wait = min(pause(self.patience, futile), self.patience.longest)
+                self._events(Notice(f"{error.message}; going on from byte {read} in {wait:.1f} s", "warning"))
+                time.sleep(wait)
         if size is not None and read != size:
             came = "more" if read > size else f"{read}"
             raise RegistryError(

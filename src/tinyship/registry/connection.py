@@ -91,9 +91,9 @@ class Connection:
         """Close it."""
         self._session.close()
 
-    def trying(self, act: Callable[[], T]) -> T:
-        """What ``act`` returns, tried again while what fails is temporary; raises as ``retry.trying``."""
-        return trying(act, events=self._events, patience=self._patience)
+    def trying(self, act: Callable[[], T], *, long: bool = False) -> T:
+        """What ``act`` returns, tried again while what fails is temporary; as ``retry.trying``."""
+        return trying(act, events=self._events, patience=self._patience, long=long)
 
     @contextmanager
     def asking(self, method: str, path: str, what: str, **more: Any) -> Iterator[Response]:

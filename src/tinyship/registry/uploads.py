@@ -111,7 +111,7 @@ def upload(repository: Repository, digest: str, size: int, pieces: Callable[[], 
             )
         return True
 
-    return connection.trying(act)
+    return connection.trying(act, long=True)
 
 
 @dataclass(slots=True)

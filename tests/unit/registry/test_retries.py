@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -153,6 +154,27 @@ def test_patience_ends() -> None:
     assert now < 80
 
 
+def test_patience_with_what_takes_long() -> None:
+    """Its tries are counted, and the pauses between them, not the time that it takes by itself."""
+    now = 0.0
+
+    def sleep(seconds: float) -> None:
+        nonlocal now
+        now += seconds
+
+    def act() -> None:
+        sleep(600)
+        raise RegistryError("no", host="x", temporary=True)
+
+    def tried(patience: Patience) -> str:
+        with pytest.raises(RegistryError) as caught:
+            retry.trying(act, events=lambda _: None, patience=patience, long=True, sleep=sleep, clock=lambda: now)
+        return caught.value.message
+
+    assert tried(Patience(tries=5)).endswith("it was tried 5 times")
+    assert tried(Patience(tries=99, pause=10.0, total=40.0)).endswith("it was tried 3 times")
+
+
 @pytest.mark.parametrize("header", ["1", "date"])
 def test_retry_after(header: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is followed, as a number of seconds and as a date."""
@@ -172,8 +194,8 @@ def test_retry_after(header: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _not_sleeping(slept: list[float]) -> object:
-    def trying(act: object, *, events: object, patience: Patience) -> object:
-        return retry.trying(act, events=events, patience=patience, sleep=slept.append)  # type: ignore[arg-type]
+    def trying(act: object, *, events: object, patience: Patience, long: bool) -> object:
+        return retry.trying(act, events=events, patience=patience, long=long, sleep=slept.append)  # type: ignore[arg-type]
 
     return trying
 
@@ -261,9 +283,41 @@ def test_blob_that_breaks_off_for_ever() -> None:
         return Answer(206, {"Content-Length": "1000"}) if "Range" in asked.headers else answers(asked)
 
     with serving(nothing_more) as registry, foo(registry) as (repository, _):
-        with pytest.raises(RegistryError, match="broke"):
+        with pytest.raises(RegistryError, match=r"broke.*; it was tried 4 times"):
             list(repository.blob(digest_of(BLOB)))
-        assert 4 <= len(registry.asked) <= 5
+        assert len(registry.asked) == 4
+
+
+def test_blob_that_comes_in_crumbs() -> None:
+    """A few more bytes with each try are no reason to ask without end: each pause is longer, and their count ends."""
+
+    def answers(asked: Asked) -> Answer:
+        start = int(re.sub(r"\D", "", asked.headers.get("Range", "0")))
+        return Answer(206 if start else 200, {"Content-Length": f"{len(BLOB) - start}"}, BLOB[start : start + 10])
+
+    begun = time.monotonic()
+    patience = Patience(tries=4, pause=0.05)
+    with serving(answers) as registry, foo(registry, patience=patience) as (repository, warnings):
+        with pytest.raises(RegistryError, match=r"broke.*; it was tried 4 times"):
+            list(repository.blob(digest_of(BLOB)))
+        assert len(registry.asked) == 4
+    assert time.monotonic() - begun > 0.05 + 0.1 + 0.2
+    assert [warning.rpartition("; ")[2][:24] for warning in warnings] == [
+        f"going on from byte {start} in" for start in (10, 20, 30)
+    ]
+
+
+def test_blob_that_breaks_off_after_much(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What brought much is no try that failed: a large blob comes in as many pieces as its way allows."""
+    monkeypatch.setattr("tinyship.registry.client._WORTH", 100_000)
+
+    def answers(asked: Asked) -> Answer:
+        start = int(re.sub(r"\D", "", asked.headers.get("Range", "0")))
+        return Answer(206 if start else 200, {"Content-Length": f"{len(BLOB) - start}"}, BLOB[start : start + 100_000])
+
+    with serving(answers) as registry, foo(registry) as (repository, warnings):
+        assert b"".join(repository.blob(digest_of(BLOB))) == BLOB
+    assert len(warnings) == len(BLOB) // 100_000 > QUICK.tries
 
 
 def test_blob_that_is_said_to_be_shorter() -> None:
@@ -302,6 +356,19 @@ def test_digest_that_only_the_manifest_tells(answer: Answer, status: int) -> Non
     with serving(answers) as registry, foo(registry) as (repository, _):
         assert repository.digest("1.0") == digest_of(RAW)
         assert [asked.method for asked in registry.asked] == ["HEAD", "GET"]
+
+
+@pytest.mark.parametrize("reference", ["1.0", digest_of(RAW)], ids=["tag", "digest"])
+@pytest.mark.parametrize("status", [200, 405], ids=["no header", "no HEAD"])
+def test_digest_of_what_only_the_manifest_tells_to_be_missing(reference: str, status: int) -> None:
+    """A tag that is not there is no error, whichever question tells; nor is a digest that HEAD is not answered for."""
+
+    def answers(asked: Asked) -> Answer:
+        return Answer(status if asked.method == "HEAD" else 404)
+
+    with serving(answers) as registry, foo(registry) as (repository, _):
+        found = repository.digest(reference)
+        assert found == (reference if status == 200 and reference != "1.0" else None)
 
 
 def test_digest_that_is_none() -> None:
@@ -358,6 +425,18 @@ def test_upload_begins_again() -> None:
     assert [(asked.body, asked.headers.get("Content-Length")) for asked in sent] == [(b"onetwo", "6")] * 2
     assert sent[0].path == f"/v2/foo/blobs/uploads/1?state=x&digest={digest_of(b'onetwo').replace(':', '%3A')}"
     assert len(made) == 2
+
+
+def test_upload_that_fails_after_long() -> None:
+    """It is sent again, however long it took: longer than all tries of a question may take."""
+
+    def put(_: Asked) -> Answer:
+        time.sleep(0.3)
+        return Answer(503) if sum(asked.method == "PUT" for asked in registry.asked) < 3 else Answer(201)
+
+    patience = Patience(tries=4, pause=0.01, total=0.2)
+    with serving(uploading(put)) as registry, foo(registry, patience=patience) as (repository, _):
+        assert uploads.upload(repository, digest_of(b"one"), 3, lambda: [b"one"])
 
 
 def test_upload_whose_answer_was_lost() -> None:
