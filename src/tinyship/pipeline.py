@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from tinyship.plan import Action, Check, Plan
 from tinyship.stages import base, build, clean, preflight, push, release, trial
 from tinyship.stages.push import Delivery
@@ -50,8 +52,8 @@ def plan_build(scope: Scope) -> Plan:
 def plan_push(scope: Scope) -> Plan:
     """What ``send`` would do, as far as the registries say."""
     smoke = trial.plan_smoke(scope) if scope.settings.push.smoke else ()
-    asked = preflight.remote(scope)
-    checks = tuple(check for place in asked for check in place.checks)
+    asked = preflight.remote(scope, may_we=False)
+    checks = (push.ready(scope), *(check for place in asked for check in place.checks))
     return plan(scope, "push", smoke, push.plan(scope, asked), checks=checks)
 
 
@@ -89,6 +91,12 @@ def make_release(scope: Scope, *, only: bool = False) -> Released:
     else:
         make_build(scope)
     return release.make(scope)
+
+
+def look_before(scopes: Sequence[Scope], *, allow_dirty: bool = False, force: bool = False) -> None:
+    """Raise what the push of one of several images would be refused with, before any is pushed."""
+    for scope in scopes if len(scopes) > 1 else ():
+        push.look(scope, allow_dirty=allow_dirty, force=force)
 
 
 def send(scope: Scope, *, allow_dirty: bool = False, force: bool = False) -> Delivery:

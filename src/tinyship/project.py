@@ -147,6 +147,8 @@ class Project:
         with self.versioned(version).scopes() as scopes:
             for scope in scopes:
                 pipeline.make_release(scope, only=only)
+            if push:
+                pipeline.look_before(scopes, allow_dirty=allow_dirty)
             for scope in scopes if push else ():
                 pipeline.send(scope, allow_dirty=allow_dirty)
         return record.read(self.root)
@@ -168,6 +170,7 @@ class Project:
         from tinyship import pipeline, record
 
         with self.scopes() as scopes:
+            pipeline.look_before(scopes, allow_dirty=allow_dirty, force=force)
             for scope in scopes:
                 pipeline.send(scope, allow_dirty=allow_dirty, force=force)
         return record.read(self.root)

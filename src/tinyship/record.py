@@ -8,17 +8,21 @@ The JSON Schema that ``schema`` returns says what each field means.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field, replace
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from tinyship import state
 from tinyship.errors import TinyshipError
 from tinyship.sizes.table import Row
 
 SCHEMA = 1
+_LOCK = "release.lock"
+
+Change: TypeAlias = Callable[["Release"], "Release"]
+"""What is done to an entry."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +136,11 @@ class Release:
     raw_version: str = ""
 
     @property
+    def key(self) -> tuple[str, str, str]:
+        """By which two entries are of one release: the image's id, the version, the commit."""
+        return (self.id, self.version, self.commit)
+
+    @property
     def reference(self) -> str:
         """The image in the engine, by its version where it has such a tag."""
         return f"{self.image}:{self.version if self.version in self.tags else self.tags[0]}"
@@ -203,10 +212,36 @@ def read(root: Path) -> Record:
 
 def update(root: Path, release: Release) -> Record:
     """Put ``release`` into the project's record, beside the other images', and write it."""
-    with state.locked(root, "release.lock"):  # several images of a project may be released at once
+    with state.locked(root, _LOCK):  # several images of a project may be released at once
         record = read(root).with_release(release)
-        state.write(root, "release.json", json.dumps(record.as_json(), indent=2) + "\n")
+        _write(root, record)
     return record
+
+
+def amend(root: Path, release: Release, change: Change) -> Release | None:
+    """Change the entry of a release, where it still is that release's, and write it.
+
+    Args:
+        root: the project's folder.
+        release: what the entry was when it was read.
+        change: gets the entry as it is now.
+
+    Returns:
+        the entry as it is now; None where the image was released anew, or its entry is gone.
+    """
+    with state.locked(root, _LOCK):
+        record = read(root)
+        entry = record.find(release.image)
+        if not entry or entry.key != release.key:
+            return None
+        changed = change(entry)
+        if changed != entry:
+            _write(root, record.with_release(changed))
+        return changed
+
+
+def _write(root: Path, record: Record) -> None:
+    state.write(root, "release.json", json.dumps(record.as_json(), indent=2) + "\n")
 
 
 def _unusable(file: Path, why: str) -> TinyshipError:

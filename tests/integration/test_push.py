@@ -222,7 +222,7 @@ def test_plan(ship: Ship) -> None:
     assert "`latest` stays: 1.0.0 is higher than 0.9.0" in dry
     plans = ship.invoke("release.plan", "--json").json["plans"]
     assert [plan["task"] for plan in plans] == ["release", "push"]
-    assert {check["name"] for plan in plans for check in plan["checks"]} >= {"tree", "engine", "push", "tags"}
+    assert {check["name"] for plan in plans for check in plan["checks"]} >= {"tree", "engine", "release", "tags"}
 
 
 def test_another_release_came_first(ship: Ship, proxy: FaultyRegistry) -> None:
@@ -251,3 +251,71 @@ def test_another_release_came_first(ship: Ship, proxy: FaultyRegistry) -> None:
     assert f"{ship.image}:{commit} names it" in lost
     assert _digest(ship, "2.0.0") == first
     assert [one["reference"].rpartition(":")[2] for one in ship.record["pushed"]] == [commit]
+
+
+def test_no_tag_is_left(ship: Ship) -> None:
+    """Where the commit's tag is another release's and there is no other, nothing is pushed, and that is an error."""
+    ship.configure(push={"tags": ["{commit}"]})
+    ship.git("tag", "v1.0.1")
+    ship.invoke("release", "--version", "1.0.1", "push")
+    ship.invoke("release", "--version", "1.0.2")
+    refused = ship.invoke("push", code=1).err
+    assert "no tag is left for this release" in refused
+    assert ship.record["pushed"] == []
+
+
+def test_several_images_are_all_looked_at_first(ship: Ship) -> None:
+    """Where the second of two is refused, the first is not pushed either."""
+    images = [{"name": "one", "image": f"{ship.image}-one"}, {"name": "two", "image": f"{ship.image}-two"}]
+    ship.configure(images=images)
+    ship.git("tag", "v2.0.0")
+    ship.invoke("release")
+    first = f"{ship.registry}/{ship.image}-one"
+    second = f"{ship.registry}/{ship.image}-two"
+    ship.invoke("push", "--json")
+    with Repository.open(second, credential=None) as repository:
+        other = repository.manifest("2.0.0")
+        repository.put(other, "2.1.0")
+    _change(ship, "more", "v2.1.0")
+    ship.invoke("release")
+    refused = ship.invoke("push", code=1).err
+    assert f"2.1.0 is {other.digest}" in refused
+    with Repository.open(first, credential=None) as repository:
+        assert repository.digest("2.1.0") is None
+
+
+def test_dry_release_and_push_in_one(ship: Ship) -> None:
+    """One line of JSON with both plans; the registry is asked, and has nothing new."""
+    plans = ship.invoke("--dry", "release", "--push", "--json").json["plans"]
+    assert [plan["task"] for plan in plans] == ["release", "push"]
+    assert not (ship.root / ".tinyship" / "release.json").exists()
+
+
+def test_release_and_push_of_a_dirty_tree(ship: Ship) -> None:
+    """`--allow-dirty` goes with `--push`: the version with `-dirty` is all that is pushed."""
+    assert "goes with `--push`" in ship.invoke("release", "--allow-dirty", code=2).err
+    (ship.root / "src" / "main.txt").write_text("changed")
+    ship.invoke("release", "--push", "--allow-dirty")
+    assert [one["reference"].rpartition(":")[2] for one in ship.record["pushed"]] == ["1.0.0-dirty"]
+    with (ship.root / "Dockerfile").open("a") as file:
+        file.write("LABEL more=changes\n")
+    again = ship.invoke("release", "--push", "--allow-dirty")
+    assert "1.0.0-dirty named sha256:" in again.err
+
+
+def test_a_release_while_a_push_is_on_its_way(ship: Ship, proxy: FaultyRegistry) -> None:
+    """The record is the newer release's; the push ends, and says that it is not recorded."""
+    from faulty_registry import Fault
+
+    ship.invoke("release")
+    older = ship.record["version"]
+
+    def release(_: object) -> None:
+        _change(ship, "newer", "v1.5.0")
+        ship.invoke("release", TINYSHIP_PUSH_TO=ship.registry)
+
+    proxy.on("PUT", MANIFESTS, Fault(before=release))
+    done = ship.invoke("push", TINYSHIP_PUSH_TO=proxy.host)
+    assert f"{older} is no longer what is released here" in done.err
+    assert (ship.record["version"], ship.record["pushed"]) == ("1.5.0", [])
+    assert _digest(ship, older)

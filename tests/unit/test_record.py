@@ -89,3 +89,16 @@ def test_reference_prefers_the_version() -> None:
     """The release is named by its version, or by its first tag where it has none such."""
     assert RELEASE.reference == "lacion/foo:1.0.0"
     assert replace(RELEASE, tags=("local",)).reference == "lacion/foo:local"
+
+
+def test_amend_leaves_another_release_alone(tmp_path: Path) -> None:
+    """An entry is changed as it is now, and only while it is of the same image, version and commit."""
+    record.update(tmp_path, RELEASE)
+    assert record.amend(tmp_path, RELEASE, lambda entry: replace(entry, smoke=True)) == replace(RELEASE, smoke=True)
+    pushed = (Pushed("localhost:5000/lacion/foo:1.0.0", "sha256:1"),)
+    changed = record.amend(tmp_path, RELEASE, lambda entry: replace(entry, pushed=pushed))
+    assert changed == replace(RELEASE, smoke=True, pushed=pushed), "what others changed meanwhile stays"
+    newer = replace(RELEASE, version="2.0.0")
+    record.update(tmp_path, newer)
+    assert record.amend(tmp_path, RELEASE, lambda entry: replace(entry, smoke=False)) is None
+    assert record.read(tmp_path).find(RELEASE.image) == newer

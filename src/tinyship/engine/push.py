@@ -23,7 +23,7 @@ _TRIED = "The engine tried several times; the registry's log says why, a full di
 _DIGEST = re.compile(r"digest: (sha256:[0-9a-f]{64})")
 _HUNG = re.compile(r"TLS handshake timeout|i/o timeout|deadline exceeded|Client\.Timeout|timed out", re.I)
 _TEMPORARY = re.compile(
-    r"status:? 5\d\d|\b50[0234]\b|429|toomanyrequests|too many requests|\bEOF\b|connection reset|broken pipe"
+    r"status:? 5\d\d|\b50[0234]\b|\b429\b|toomanyrequests|too many requests|\bEOF\b|connection reset|broken pipe"
     r"|short copy|blob upload (?:unknown|invalid)|unknown blob",
     re.I,
 )
@@ -161,7 +161,7 @@ def _refused(error: EngineError, host: str, credential: Credential | None, *, tr
         return RegistryError(
             f"the engine does not trust the certificate of {host}: {words.partition('x509: ')[2]}",
             host=host,
-            hint=f"Have the CA's certificate in /etc/docker/certs.d/{host}/ca.crt, on the machine of the engine.",
+            hint=of_certificates(words, host),
         )
     if "connection refused" in words:
         return RegistryError(f"nothing listens at {host}: {words}", host=host, hint="Is the registry running?")

@@ -1,19 +1,20 @@
-"""A push on its way: what each repository has of it so far, and what the record says of that."""
+"""A push on its way: the order in which repositories get the image and its tags, and what ends it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
-from tinyship import record
 from tinyship.engine import images
 from tinyship.errors import Refused, RegistryError, TinyshipError
 from tinyship.events import Notice
-from tinyship.record import Pushed, Release
+from tinyship.record import Release
 from tinyship.registry import images as remote_images
+from tinyship.registry import retry
 from tinyship.revision import Revision
 from tinyship.stages import goals
+from tinyship.stages.journal import Journal
 from tinyship.stages.place import Place
 from tinyship.stages.scope import Scope
 from tinyship.stages.upload import Upload, upload, weighed
@@ -52,7 +53,6 @@ class Push:
         force: bool,
     ) -> None:
         self.scope = scope
-        self.release = release
         self.now = now
         self.fixed = {place.name: tuple(tag for tag in wanted.tags if not tag.moving) for place in places}
         self.moving = {place.name: tuple(tag for tag in wanted.tags if tag.moving) for place in places}
@@ -61,9 +61,16 @@ class Push:
         self.force = force
         self.given: dict[str, list[str]] = {place.name: [] for place in places}
         self.uploads: dict[str, Upload] = {}
+        references = [f"{place.name}:{tag.name}" for place in places for tag in wanted.tags]
+        self.journal = Journal(scope, release, references)
 
     def look(self) -> None:
-        """Ask every registry what the tags name, before anything is done in any."""
+        """Ask every registry what the tags name, before anything is done in any.
+
+        Raises:
+            Refused: a tag that never moves names another image, or no tag is left.
+            RegistryError: a registry does not say, or does not let us push.
+        """
         for place in self.places:
             with _at(place):
                 place.look(tag.name for tag in self.wanted.tags)
@@ -72,34 +79,37 @@ class Push:
         for place in self.places:
             self._keep(place)
             self._refuse(place)
+        for place in self.places if len(self.places) > 1 else ():
+            if not place.digest:
+                with _at(place):
+                    place.repository.check_push()  # or the first would have it all before the second refuses
         for place in self.places:
-            kept = [tag for tag in self._tags(place) if place.digest and place.there.get(tag) == place.digest]
-            self._write(place, kept, forget=[tag.name for tag in self.wanted.tags if tag.name not in kept])
+            kept = {tag: place.there[tag] for tag in self._tags(place) if place.has(tag)}
+            self._write(place, kept, lost=[tag.name for tag in self.wanted.tags if tag.name not in kept])
 
     def fix(self) -> None:
         """Bring the image to each registry, and give it the fixed tags."""
         for place in self.places:
-            tags = self._tags(place)
-            missing = [tag.name for tag in self.fixed[place.name] if place.there.get(tag.name) != place.digest]
-            if not tags or (place.digest and not missing):
+            missing = [tag for tag in self.fixed[place.name] if not place.has(tag.name)]
+            if place.digest and not missing:
                 continue
-            with self.scope.stage("push", place.name, f"pushing {', '.join(missing or tags)}") as outcome:
+            doing = f"pushing {', '.join(tag.name for tag in missing or self.moving[place.name])}"
+            with self.scope.stage("push", place.name, doing) as outcome:
                 if not place.digest:
                     self._upload(place)
-                for tag in self.fixed[place.name]:
-                    if place.there.get(tag.name) != place.digest:
-                        self._look_again(place, tag)
+                for tag in missing:
+                    if not place.has(tag.name):
                         self._give(place, tag)
                 outcome.word = "pushed"
 
     def move(self) -> None:
         """Give the image the tags that move, where no higher version has them."""
         for place in self.places:
-            if not place.digest:
+            if not any(not place.has(tag.name) for tag in self.moving[place.name]):
                 continue
-            if place.was_given:
-                self._settle(place)  # the upload may have taken long
-            tags = [tag for tag in self.moving[place.name] if place.there.get(tag.name) != place.digest]
+            with _at(place):
+                self._settle(place)  # other registries, or the upload, may have taken long
+            tags = [tag for tag in self.moving[place.name] if not place.has(tag.name)]
             if tags:
                 action = f"moving {', '.join(tag.name for tag in tags)}"
                 with self.scope.stage("push", place.name, action) as outcome:
@@ -145,28 +155,23 @@ class Push:
             for place in self.places
         )
 
-    def pull(self) -> int | None:
-        """The pull size; of several platforms that of the engine's own, whose unpacked size stands beside it."""
-        known = next((entry.pull for entry in self.release.sizes if entry.stage == "release"), None)
+    def weigh(self) -> int | None:
+        """Record the pull size; of several platforms that of the engine's own, whose unpacked size stands beside it."""
+        release = self.journal.release
+        known = next((entry.pull for entry in release.sizes if entry.stage == "release"), None)
         place = next((place for place in self.places if place.digest), None)
         if known is not None or place is None:
             return known
-        platform = self.release.platform
+        platform = release.platform
         try:
-            if "," in platform and (image := images.find(self.scope.engine, self.release.id)):
+            if "," in platform and (image := images.find(self.scope.engine, release.id)):
                 platform = f"{image.os}/{image.architecture}"
-            return remote_images.pull_size(place.repository, place.digest, platform=platform)
+            pull = remote_images.pull_size(place.repository, place.digest, platform=platform)
         except TinyshipError as error:
             self.scope.events(Notice(f"the pull size is not known: {error.message}", "warning"))
             return None
-
-    def written(self, pull: int | None) -> Release:
-        """The release with its pull size, as it is in the record now."""
-        sizes = tuple(replace(size, pull=pull) if size.stage == "release" else size for size in self.release.sizes)
-        if sizes != self.release.sizes:
-            self.release = replace(self.release, sizes=sizes)
-            record.update(self.scope.root, self.release)
-        return self.release
+        self.journal.weigh(pull)
+        return pull
 
     @contextmanager
     def told(self) -> Iterator[None]:
@@ -182,7 +187,7 @@ class Push:
         for place in self.places:
             for tag in self._tags(place):
                 found = place.there.get(tag)
-                names = "names it" if found and found == place.digest else f"names {found}" if found else "is not there"
+                names = "names it" if place.has(tag) else f"names {found}" if found else "is not there"
                 yield f"{place.name}:{tag} {names}"
 
     def _tags(self, place: Place) -> list[str]:
@@ -190,11 +195,12 @@ class Push:
 
     def _candidates(self, place: Place) -> Iterator[str]:
         """The digests that the image had in this repository, as the record knows, or else the engine."""
-        known = [one.digest for one in self.release.pushed if one.reference.rpartition(":")[0] == place.name]
+        release = self.journal.release
+        known = [one.digest for one in release.pushed if one.reference.rpartition(":")[0] == place.name]
         yield from known
         if known:
             return
-        image = images.find(self.scope.engine, self.release.id)
+        image = images.find(self.scope.engine, release.id)
         for digest in image.digests if image else ():
             repository, _, name = digest.partition("@")
             if repository == place.name:
@@ -233,18 +239,26 @@ class Push:
             if self.force or tag not in promises:
                 self.scope.events(Notice(f"{place.name}:{tag} named {digest}, and is replaced", "warning"))
         taken = {tag: digest for tag, digest in others.items() if tag in promises}
+        if not self._tags(place):
+            raise Refused(
+                "no tag is left for this release: each stays with another image",
+                hint="`invoke release.check` shows what they name; `push.tags` lists them.",
+                stage="push",
+                image=place.name,
+            )
         if taken and not self.force:
             lines = "\n".join(f"    {tag} is {digest}" for tag, digest in taken.items())
             raise Refused(
                 f"another image has {'this tag' if len(taken) == 1 else 'these tags'} already, "
-                f"and what was released is {place.digest or self.release.id}:\n{lines}",
+                f"and what was released is {place.digest or self.journal.release.id}:\n{lines}",
                 hint="A released version stays what it is: release under another one, or push with `--force`.",
                 stage="push",
                 image=place.name,
             )
 
     def _upload(self, place: Place) -> None:
-        if not images.find(self.scope.engine, self.release.id):
+        release = self.journal.release
+        if not images.find(self.scope.engine, release.id):
             raise Refused(
                 "the released image is no longer in the engine",
                 hint="Run `invoke release` again.",
@@ -252,14 +266,21 @@ class Push:
                 image=self.scope.settings.image,
             )
         tag = goals.carrier((*self.fixed[place.name], *self.moving[place.name]), self.now)
-        pushed = upload(self.scope, place, tag.name)
-        self.given[place.name].append(tag.name)
-        self._write(place, [tag.name])
+        pushed = upload(self.scope, place, tag.name, lambda: self._look_again(place, tag))
+        self._given(place, tag)
         self.uploads[place.name] = weighed(self.scope, place, pushed)
+        if not place.is_of_release():
+            self._write(place, {}, lost=[tag.name])
+            raise RegistryError(
+                f"the engine pushed another image, {pushed.digest}, as {place.name}:{tag.name}: "
+                "another process named one so meanwhile",
+                host=place.repository.host,
+                hint="Push again, and not two projects of this image at once on one engine.",
+            )
 
     def _lose(self, place: Place, lost: dict[str, str], late: Iterable[str] = ()) -> None:
         """Take tags that name something else by now out of the record; an error, but for those that came too late."""
-        self._write(place, (), forget=lost)
+        self._write(place, {}, lost=lost)
         if taken := {tag: found for tag, found in lost.items() if tag not in late}:
             raise self._overtaken(place, taken)
 
@@ -267,13 +288,23 @@ class Push:
         """Just before a fixed tag is given: another release may have come meanwhile."""
         before = place.there.get(tag.name)
         found = place.ask(tag.name)
-        if found and found not in {before, place.digest} and goals.is_promise(tag, self.now):
+        if found and found != before and not place.is_ours(found) and goals.is_promise(tag, self.now):
             raise self._overtaken(place, {tag.name: found})
 
     def _give(self, place: Place, tag: Tag) -> None:
-        place.give(tag.name, moving=tag.moving)
+        """Let a tag name the image; what it names is looked at before each try."""
+
+        def give() -> None:
+            self._look_again(place, tag)
+            if not place.has(tag.name):
+                place.give(tag.name, moving=tag.moving)
+
+        retry.trying(give, events=self.scope.events, patience=place.repository.patience)
+        self._given(place, tag)
+
+    def _given(self, place: Place, tag: Tag) -> None:
         self.given[place.name].append(tag.name)
-        self._write(place, [tag.name])
+        self._write(place, {tag.name: place.there[tag.name]})
 
     def _overtaken(self, place: Place, lost: dict[str, str]) -> RegistryError:
         names = ", ".join(f"{tag} names {found or 'nothing'}" for tag, found in lost.items())
@@ -283,17 +314,10 @@ class Push:
             hint="Find out which of the two is right; release the other one under another version.",
         )
 
-    def _write(self, place: Place, tags: Iterable[str], *, forget: Iterable[str] = ()) -> None:
-        """Have these tags in the record, with the digest that they name, and others not."""
-        gone = {f"{place.name}:{tag}" for tag in forget}
-        new = {f"{place.name}:{tag}": place.digest for tag in tags}
-        kept = {one.reference: one.digest for one in self.release.pushed if one.reference not in gone} | new
-        order = [f"{place.name}:{tag.name}" for place in self.places for tag in self.wanted.tags]
-        pushed = tuple(Pushed(name, kept.pop(name)) for name in order if name in kept)
-        pushed += tuple(Pushed(name, digest) for name, digest in kept.items())
-        if pushed != self.release.pushed:
-            self.release = replace(self.release, pushed=pushed)
-            record.update(self.scope.root, self.release)
+    def _write(self, place: Place, given: Mapping[str, str], *, lost: Iterable[str] = ()) -> None:
+        """Have these tags of a repository in the record, each with the digest that it names, and the lost ones not."""
+        named = {f"{place.name}:{tag}": digest for tag, digest in given.items()}
+        self.journal.write(named, lost=[f"{place.name}:{tag}" for tag in lost])
 
 
 @contextmanager

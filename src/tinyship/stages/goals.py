@@ -25,7 +25,13 @@ def repositories(settings: Settings) -> tuple[str, ...]:
 def wanted(scope: Scope, now: Revision) -> Tags:
     """The tags that ``push.tags`` come to, fixed ones first; what must not move is still among them."""
     rendered = tags.render(scope.settings.push.tags, now)
-    return replace(rendered, tags=tuple(sorted(rendered.tags, key=lambda tag: tag.moving)))
+    kept, notices = [], [*rendered.notices]
+    for tag in sorted(rendered.tags, key=lambda tag: tag.moving):
+        if tag.follows == "branch" and "." in tag.name and tags.is_final(tag.name, scope.settings.version.scheme):
+            notices.append(f"tag `{tag.name}` is left out: a branch's tag moves, and it is called as a version is")
+        else:
+            kept.append(tag)
+    return replace(rendered, tags=tuple(kept), notices=tuple(notices))
 
 
 def settled(scope: Scope, rendered: Tags, now: Revision, there: Iterable[str]) -> Tags:

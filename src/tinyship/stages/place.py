@@ -31,6 +31,7 @@ class Place:
         digest: of the release's manifest here; empty until that is known.
         was_given: whether any tag was given to it.
         promised: when the last tag that never moves was given to it, of ``time.monotonic``; 0.0 where none was.
+        same: for each digest that was looked at, whether it is this image.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Place:
     digest: str = ""
     was_given: bool = False
     promised: float = 0.0
+    same: dict[str, bool] = field(default_factory=dict)
 
     def look(self, tags: Iterable[str]) -> None:
         """Ask what these tags name.
@@ -87,14 +89,30 @@ class Place:
         self.digest = next((digest for digest in known if self.repository.digest(digest)), "")
 
     def is_ours(self, digest: str) -> bool:
-        """Whether a manifest here is the image that is released, whatever it is compressed with."""
+        """Whether a manifest here is the image that is released, whatever it is compressed with.
+
+        With an engine's graph driver the release's id is the digest of a config, which is compared. With the containerd
+        store it is that of the manifest or the index itself.
+        """
         if digest in {self.digest, self.release.id}:
             return True
-        return self._config(digest) == self.release.id
+        if not self.release.id:
+            return False
+        if digest not in self.same:
+            self.same[digest] = self._config(digest) == self.release.id
+        return self.same[digest]
+
+    def is_of_release(self) -> bool:
+        """Whether the manifest here is the release's; of several platforms the engine may push fewer than it has."""
+        return self.manifest.is_index or self.digest == self.release.id or self._config(self.digest) == self.release.id
+
+    def has(self, tag: str) -> bool:
+        """Whether a tag named the image when it was asked for last."""
+        return tag in self.there and self.is_ours(self.there[tag])
 
     def others(self, tags: Iterable[str]) -> dict[str, str]:
         """Of these tags, those that name another image, and its digest."""
-        return {tag: self.there[tag] for tag in tags if tag in self.there and self.there[tag] != self.digest}
+        return {tag: self.there[tag] for tag in tags if tag in self.there and not self.has(tag)}
 
     @cached_property
     def manifest(self) -> Manifest:
@@ -102,8 +120,8 @@ class Place:
         return self.repository.manifest(self.digest)
 
     def give(self, tag: str, *, moving: bool) -> None:
-        """Let a tag name the release."""
-        self.repository.put(self.manifest, tag)
+        """Let a tag name the release; tried once, because what it names has to be looked at before each try."""
+        self.repository.put(self.manifest, tag, once=True)
         self.there[tag] = self.digest
         self.was_given = True
         if not moving:
@@ -117,7 +135,7 @@ class Place:
         """
         if self.promised:
             time.sleep(max(0.0, self.promised + _SETTLING - time.monotonic()))
-        return {tag: found for tag in tags if (found := self.ask(tag)) != self.digest}
+        return {tag: found for tag in tags if not ((found := self.ask(tag)) and self.is_ours(found))}
 
     def _config(self, digest: str) -> str:
         """The digest of the config of an image here; empty where it is none, or gone."""

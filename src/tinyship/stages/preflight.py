@@ -8,6 +8,7 @@ from tinyship import record, revision, tags
 from tinyship.errors import TinyshipError
 from tinyship.plan import Check
 from tinyship.record import Release
+from tinyship.registry.client import Repository
 from tinyship.revision import Revision
 from tinyship.sizes import budgets
 from tinyship.stages import goals
@@ -39,9 +40,13 @@ def local(scope: Scope) -> tuple[Check, ...]:
     return (_tree(now), _version(scope, now), _order(scope, now), _engine(scope), _budgets(scope))
 
 
-def remote(scope: Scope) -> tuple[Asked, ...]:
-    """What each registry says: whether we may push, and what the tags of this release name there."""
-    return tuple(_registry(scope, name) for name in goals.repositories(scope.settings))
+def remote(scope: Scope, *, may_we: bool = True) -> tuple[Asked, ...]:
+    """What each registry says: what the tags of this release name there, and whether we may push.
+
+    Args:
+        may_we: ask for the latter, by an upload that is begun and taken back; some registries keep a trace of it.
+    """
+    return tuple(_registry(scope, name, may_we=may_we) for name in goals.repositories(scope.settings))
 
 
 def _tree(now: Revision) -> Check:
@@ -130,19 +135,17 @@ def _budgets(scope: Scope) -> Check:
     return Check("budgets", "ok", "; ".join(budgets.describe(budget) for budget in limits))
 
 
-def _registry(scope: Scope, name: str) -> Asked:
+def _registry(scope: Scope, name: str, *, may_we: bool) -> Asked:
     release = _built(scope)
-    wanted = goals.wanted(scope, scope.revision)
+    now = goals.of_release(scope, release) if release else scope.revision
+    wanted = goals.wanted(scope, now)
     try:
         with scope.repository(name) as repository:
-            repository.check_push()
-            credential = scope.credential(name)
-            whose = f"with the credentials from {credential.source}" if credential else "without credentials"
-            allowed = Check("push", "ok", f"{name}: allowed {whose}")
+            allowed = (_allowed(scope, name, repository),) if may_we else ()
             place = Place(name, repository, release or _nothing(scope))
-            settled = goals.settled(scope, wanted, scope.revision, place.known)
-            there = _tags(scope, place, settled, built=bool(release))
-            return Asked(name, (allowed, there), tuple(tag.name for tag in settled.tags))
+            settled = goals.settled(scope, wanted, now, place.known)
+            there = _tags(place, now, settled, built=bool(release))
+            return Asked(name, (*allowed, there), tuple(tag.name for tag in settled.tags))
     except TinyshipError as error:
         failed = Check("push", "failed", f"{name}: {error.message}", hint=error.hint)
         return Asked(name, (failed,), tuple(tag.name for tag in wanted.tags))
@@ -154,7 +157,9 @@ def _built(scope: Scope) -> Release | None:
     if not release:
         return None
     same = (release.commit, release.tree) == revision.state(scope.root)
-    return release if same and release.version == tags.sanitise(scope.revision.full_version) else None
+    now = scope.revision
+    # A version that was given for the release alone is not what git says.
+    return release if same and (release.given or release.version == tags.sanitise(now.full_version)) else None
 
 
 def _nothing(scope: Scope) -> Release:
@@ -163,9 +168,16 @@ def _nothing(scope: Scope) -> Release:
     return Release(scope.settings.image, now.full_version, now.commit, "", now.dirty, "", "", "", "", (), ())
 
 
-def _tags(scope: Scope, place: Place, settled: Tags, *, built: bool) -> Check:
+def _allowed(scope: Scope, name: str, repository: Repository) -> Check:
+    repository.check_push()
+    credential = scope.credential(name)
+    whose = f"with the credentials from {credential.source}" if credential else "without credentials"
+    return Check("push", "ok", f"{name}: allowed {whose}")
+
+
+def _tags(place: Place, now: Revision, settled: Tags, *, built: bool) -> Check:
     """What the tags of a release name now."""
-    now, name = scope.revision, place.name
+    name = place.name
     place.look(tag.name for tag in settled.tags)
     place.find(one.digest for one in place.release.pushed if one.reference.rpartition(":")[0] == name)
     lines = [*settled.notices]
@@ -174,7 +186,7 @@ def _tags(scope: Scope, place: Place, settled: Tags, *, built: bool) -> Check:
         found = place.there.get(tag.name, "")
         if not found:
             lines.append(f"{tag.name}: free")
-        elif built and found == place.digest:
+        elif built and place.has(tag.name):
             lines.append(f"{tag.name}: there, and this very image")
         elif goals.is_of_commit(tag, now):
             lines.append(f"{tag.name}: is {found}{', another release of this commit' if built else ''}, and stays")

@@ -6,13 +6,14 @@ off is resumed by another one, because the registries say what is there already.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 
 from tinyship import record, revision, state
-from tinyship.errors import NothingReleased, Refused
-from tinyship.events import Notice
-from tinyship.plan import Action
+from tinyship.errors import NothingReleased, Refused, TinyshipError
+from tinyship.events import Notice, ignore
+from tinyship.plan import Action, Check
 from tinyship.record import Release
 from tinyship.stages import goals, history
 from tinyship.stages.delivering import Arrival, Push
@@ -87,6 +88,22 @@ def check(scope: Scope, *, allow_dirty: bool = False) -> Release:
     return release
 
 
+def ready(scope: Scope) -> Check:
+    """Whether there is a release that ``send`` would send, for a plan."""
+    try:
+        release = check(scope)
+    except TinyshipError as error:
+        said = error.message.partition("\n")[0].rstrip(":")
+        return Check("release", "note", f"not yet to be pushed: {said}", hint=error.hint)
+    return Check("release", "ok", f"{release.version} is what was released, from this very tree")
+
+
+def look(scope: Scope, *, allow_dirty: bool = False, force: bool = False) -> None:
+    """Raise what ``send`` would raise before anything is sent: of several images, all are looked at first."""
+    with _begun(replace(scope, events=ignore), allow_dirty=allow_dirty, force=force):
+        pass
+
+
 def send(scope: Scope, *, allow_dirty: bool = False, force: bool = False) -> Delivery:
     """Let every tag of the release name its image in every registry, and write down each as it comes.
 
@@ -95,29 +112,36 @@ def send(scope: Scope, *, allow_dirty: bool = False, force: bool = False) -> Del
         force: replace what a fixed tag named before.
 
     Raises:
-        Refused: see ``check``; or a fixed tag names another image.
+        Refused: see ``check``; or a fixed tag names another image, or no tag is left.
         RegistryError: a registry refused, failed, or another release was faster; says which tags name the image, and
             the record holds those.
     """
-    release = check(scope, allow_dirty=allow_dirty)
-    now = goals.of_release(scope, release)
-    wanted = goals.wanted(scope, now)
-    for notice in wanted.notices:
-        scope.events(Notice(notice))
-    lock = f"push-{scope.settings.image.replace('/', '-')}.lock"
-    with state.locked(scope.root, lock), places(scope, release) as found:
-        push = Push(scope, release, now, wanted, found, force)
-        with push.told():
-            push.look()
-            push.fix()
-            push.agree()
-            push.move()
-            push.confirm()
-        arrivals = push.arrivals()
-        pull = push.pull()
-        release = push.written(pull)
+    with _begun(scope, allow_dirty=allow_dirty, force=force) as push:
+        push.fix()
+        push.agree()
+        push.move()
+        push.confirm()
+        pull = push.weigh()
+    release = push.journal.release
     history.pushed(scope, release, allow_dirty=allow_dirty)
-    return Delivery(release, arrivals, pull)
+    return Delivery(release, push.arrivals(), pull)
+
+
+@contextmanager
+def _begun(scope: Scope, *, allow_dirty: bool, force: bool) -> Iterator[Push]:
+    """A push that has looked at everything, and begins to give tags; no other one of this image is on its way here."""
+    lock = f"push-{scope.settings.image.replace('/', '-')}.lock"
+    with state.locked(scope.root, lock, doing=f"pushing {scope.settings.image}"):
+        release = check(scope, allow_dirty=allow_dirty)
+        now = goals.of_release(scope, release)
+        wanted = goals.wanted(scope, now)
+        for notice in wanted.notices:
+            scope.events(Notice(notice))
+        with places(scope, release) as found:
+            push = Push(scope, release, now, wanted, found, force)
+            with push.told():
+                push.look()
+                yield push
 
 
 def _first(changes: tuple[str, ...]) -> tuple[str, ...]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from tinyship.engine import images
 from tinyship.engine import push as engine_push
-from tinyship.errors import RegistryError
+from tinyship.errors import EngineError, RegistryError
 from tinyship.events import Event, Events, Notice
 from tinyship.registry import descriptor
 from tinyship.stages.place import Place
@@ -39,16 +39,19 @@ class Upload:
     layers_present: int
 
 
-def upload(scope: Scope, place: Place, tag: str) -> engine_push.Pushed:
+def upload(scope: Scope, place: Place, tag: str, look: Callable[[], None]) -> engine_push.Pushed:
     """Let the engine push the release under one tag.
+
+    Args:
+        tag: that names it from then on.
+        look: asks what the tag names, before each try, and raises where that is another release by now.
 
     Raises:
         RegistryError: it could not be pushed, or another release took the tag meanwhile.
     """
     reference = f"{place.name}:{tag}"
-    before = place.there.get(tag, "")
     with _named(scope, place.release.id, reference):
-        pushed = _push(scope, reference, _watched(place, tag, before, scope.events))
+        pushed = _push(scope, place, tag, look)
     place.digest = pushed.digest
     place.there[tag] = pushed.digest
     place.was_given = True
@@ -57,32 +60,30 @@ def upload(scope: Scope, place: Place, tag: str) -> engine_push.Pushed:
     return pushed
 
 
-def _push(scope: Scope, reference: str, events: Events) -> engine_push.Pushed:
-    host = reference.partition("/")[0]
+def _push(scope: Scope, place: Place, tag: str, look: Callable[[], None]) -> engine_push.Pushed:
+    reference = f"{place.name}:{tag}"
     for attempt in range(1, _TRIES + 1):
+        look()
         try:
             return engine_push.push(
                 scope.engine,
                 reference,
                 credential=scope.credential(reference),
                 timeout=scope.settings.push.timeout,
-                events=events,
+                events=_watched(look, scope.events),
             )
         except RegistryError as error:
             if not error.temporary or attempt == _TRIES:
                 raise
             wait = _PAUSE * 2 ** (attempt - 1)
-            scope.events(
-                Notice(
-                    f"{error.message}; the push to {host} is tried again in {wait:g} s ({attempt + 1} of {_TRIES})",
-                    "warning",
-                )
-            )
+            host = place.repository.host
+            told = f"the push to {host} is tried again in {wait:g} s ({attempt + 1} of {_TRIES})"
+            scope.events(Notice(f"{error.message}; {told}", "warning"))
             time.sleep(wait)
     raise AssertionError("unreachable")
 
 
-def _watched(place: Place, tag: str, before: str, events: Events) -> Events:
+def _watched(look: Callable[[], None], events: Events) -> Events:
     """Events of a push that is ended where its tag comes to name another image while layers are on their way."""
     looked = time.monotonic()
 
@@ -91,15 +92,12 @@ def _watched(place: Place, tag: str, before: str, events: Events) -> Events:
         events(event)
         if time.monotonic() - looked < _WATCH:
             return
-        found = place.ask(tag)
-        if found not in {"", before} and not place.is_ours(found):
-            host = place.repository.host
-            raise RegistryError(
-                f"another release was faster: {place.name}:{tag} names {found} now, and not {place.release.id}",
-                host=host,
-                hint="Nothing of it was replaced. A version is released once: is yours to have another one?",
-            )
-        looked = time.monotonic()
+        try:
+            look()
+        except RegistryError as error:
+            if not error.temporary:
+                raise
+        looked = time.monotonic()  # what cannot be told now is asked again
 
     return tell
 
@@ -137,7 +135,8 @@ def _named(scope: Scope, image_id: str, reference: str) -> Iterator[None]:
     try:
         yield
     finally:
-        if before is None:
-            images.untag(scope.engine, reference)
-        elif before.id != image_id and scope.settings.push.to:
-            images.tag(scope.engine, before.id, reference)
+        with suppress(EngineError):  # where that fails, the push failed first, and says why
+            if before is None:
+                images.untag(scope.engine, reference)
+            elif before.id != image_id and scope.settings.push.to:
+                images.tag(scope.engine, before.id, reference)

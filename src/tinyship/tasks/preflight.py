@@ -44,31 +44,37 @@ def plan(session: Session, version: str | None = None, json: bool = False) -> No
     What would be built, tagged and pushed, and what `release.check` says; it is
     what `invoke --dry release push` prints.
     """
+    both(session.with_version(version))
+
+
+def both(session: Session, *, only: bool = False) -> None:
+    """Show the plan of the release of each image, and then that of each push."""
     from tinyship import pipeline
     from tinyship.plan import Plan
     from tinyship.stages.scope import Scope
 
     def plans(scope: Scope) -> tuple[Plan, ...]:
-        return pipeline.plan_release(scope, checked=True), pipeline.plan_push(scope)
+        return pipeline.plan_release(scope, only=only, checked=True), pipeline.plan_push(scope)
 
     def show(done: list[tuple[Plan, ...]]) -> None:
         session.plans(each for some in zip(*done, strict=True) for each in some)
 
-    session.with_version(version).look(plans, show)
+    session.look(plans, show)
 
 
-def ready(session: Session) -> None:
+def ready(session: Session, *, allow_dirty: bool = False) -> None:
     """Look at all of it before a release that is to be pushed.
+
+    Args:
+        allow_dirty: a tree with changes, or without a commit, is none of what stands in the way.
 
     Raises:
         Refused: something stands in the way; the table says what.
     """
     from tinyship.errors import Refused
 
-    if session.dry:
-        return  # the plans show it
     for image, checks in _looked(session).items():
-        if failed := _failed(checks):
+        if failed := [name for name in _failed(checks) if not (allow_dirty and name == "tree")]:
             raise Refused(
                 f"nothing was built, because its push would fail: {', '.join(failed)}",
                 hint="`invoke release.check` looks again.",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from tinyship.tasks.spec import task
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from tinyship.record import Record
     from tinyship.stages.scope import Scope
@@ -93,4 +93,7 @@ def publish(
     def act(scope: Scope) -> Delivery:
         return pipeline.send(scope, allow_dirty=allow_dirty, force=force)
 
-    session.run(pipeline.plan_push, act, show)
+    def before(scopes: Sequence[Scope]) -> None:
+        pipeline.look_before(scopes, allow_dirty=allow_dirty, force=force)
+
+    session.run(pipeline.plan_push, act, show, before=before)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tinyship.tasks.preflight import ready
+from tinyship.tasks.preflight import both, ready
 from tinyship.tasks.push import publish
 from tinyship.tasks.spec import BUILD_HELP, task
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     help={
         "only": "Leave base and build as they are, and release what is there.",
         "push": "Check all that stands in the way first (`release.check`), and push what was released.",
+        "allow_dirty": "With --push: push even from a tree with changes that no commit has, under that version alone.",
         "version": "Release as this version, like 2.0.1, whatever git and `tinyship.version` say.",
         **BUILD_HELP,
     },
@@ -28,6 +29,7 @@ def make(
     session: Session,
     only: bool = False,
     push: bool = False,
+    allow_dirty: bool = False,
     version: str | None = None,
     no_cache: bool = False,
     pull: bool = False,
@@ -48,9 +50,12 @@ def make(
     be refused, and what was released is pushed as `invoke push` does it.
     """
     from tinyship import pipeline, record
-    from tinyship.errors import BudgetExceeded
+    from tinyship.errors import BudgetExceeded, ConfigError
     from tinyship.stages.release import Released
     from tinyship.stages.scope import Scope
+
+    if allow_dirty and not push:
+        raise ConfigError("`--allow-dirty` goes with `--push`; a release may be dirty anyway")
 
     def act(scope: Scope) -> Released:
         try:
@@ -65,11 +70,14 @@ def make(
             session.console.result(record.read(session.project.root).as_json())
 
     flagged = session.with_flags(no_cache=no_cache, pull=pull).with_version(version)
+    if push and session.dry:
+        both(flagged, only=only)
+        return
     if push:
-        ready(flagged)
+        ready(flagged, allow_dirty=allow_dirty)
     flagged.run(lambda scope: pipeline.plan_release(scope, only=only, checked=True), act, show)
     if push:
-        publish(flagged)
+        publish(flagged, allow_dirty=allow_dirty)
 
 
 @task("run")

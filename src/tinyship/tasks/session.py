@@ -53,6 +53,7 @@ class Session:
         show: Callable[[list[Any]], None],
         *,
         about: Sequence[str] = (),
+        before: Callable[[Sequence[Scope]], None] | None = None,
     ) -> None:
         """Plan or act for each image, then show what came of it.
 
@@ -61,12 +62,15 @@ class Session:
             act: does it.
             show: gets what ``act`` returned, one entry an image.
             about: names of images, as ``stages.opening`` takes them; what these are not about is left out.
+            before: is done once, before ``act`` is for the first image.
         """
         with self.project.scopes() as every:
             scopes = _concerned(every, about)
             if self.dry:
                 self.plans(plan(scope) for scope in scopes)
                 return
+            if before:
+                before(scopes)
             done = [act(scope) for scope in scopes]
         show(done)
 
