@@ -89,7 +89,7 @@ def test_put_and_delete(registry: str, namespace: str) -> None:
         repository.delete(manifest.digest)
         assert repository.digest("stable") is None
         assert not repository.exists(manifest.digest)
-        with pytest.raises(RegistryError, match="to delete"):
+        with pytest.raises(RegistryError, match="so it is not deleted"):
             repository.delete(manifest.digest)
 
 

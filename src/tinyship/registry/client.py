@@ -206,13 +206,21 @@ class Repository:
             RegistryError: it is not there, or this registry does not delete, or not by tags.
             ConfigError: the reference is neither.
         """
-        what = f"to delete {self._named(reference)}"
+        named = self._named(reference)
+        what = f"the deletion of {named}"
 
-        def ask() -> None:
-            with self.connection.asking("DELETE", f"manifests/{reference}", what, accepted=(200, 202)):
-                pass
+        def ask() -> int:
+            path = f"manifests/{reference}"
+            with self.connection.asking("DELETE", path, what, accepted=(200, 202, 404)) as response:
+                return response.status_code
 
-        self.connection.trying(ask)
+        if self.connection.trying(ask) == 404:
+            raise RegistryError(
+                f"{self.host} does not have {named}, so it is not deleted",
+                host=self.host,
+                status=404,
+                hint="Is the name right, or is it gone already?",
+            )
 
     def check_push(self) -> None:
         """Ask whether we may push here: an upload is begun, and taken back.

@@ -31,6 +31,8 @@ _BROKEN = {"MANIFEST_BLOB_UNKNOWN", "BLOB_UPLOAD_INVALID", "SIZE_INVALID", "DIGE
 _CERTIFICATES = "`ca`, or the variable REQUESTS_CA_BUNDLE, names a file with the certificates that are to be trusted."
 _TUNNEL = re.compile(r"Tunnel connection failed: (\d{3})")
 """How Python's ``http.client`` says what a proxy answered to CONNECT."""
+_HOUR = 3600
+_LONGEST = 400 * 24 * _HOUR
 _NO_WAY = {errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN}
 
 
@@ -116,7 +118,6 @@ def refused(
     if status == 429:
         asked = str(response.headers.get("Retry-After", ""))
         wait = asked_wait(asked)
-        after = f" in {wait:.0f} s" if wait else " later"
         more = "" if credential else f" `docker login {host}` may raise the limit."
         return RegistryError(
             f"{where} was asked too often (status 429), asking for {what}{said}",
@@ -124,7 +125,14 @@ def refused(
             status=status,
             temporary=True,
             wait=wait,
-            hint=f"Try again{after}.{more}",
+            hint=f"Try again {_when(wait)}.{more}",
+        )
+    if code == "NAME_UNKNOWN":
+        return RegistryError(
+            f"{where} has no such repository (status {status}), asking for {what}{said}",
+            host=host,
+            status=status,
+            hint="Is the name right? Some registries want a repository to be made there before the first push.",
         )
     full = status >= 500 and any(sign in words.lower() for sign in _FULL)
     if full or status == 507:
@@ -135,7 +143,13 @@ def refused(
             hint="Its disk is full: make room there, and push again.",
         )
     hint = "The fault is the registry's: try again later." if status >= 500 else "Is this a registry?"
-    if code in _BROKEN:
+    if code == "NAME_INVALID":
+        hint = "This registry has rules of its own for the names of repositories: `image` and `push.to` make ours."
+    elif status == 413:
+        hint = (
+            "It, or a proxy before it, has a limit on what is sent at once (nginx: `client_max_body_size`): raise it."
+        )
+    elif code in _BROKEN:
         hint = "What it has is not what it was given: push again; does a proxy on the way change data?"
     return RegistryError(
         f"{where} answered with status {status}, asking for {what}{said}",
@@ -145,6 +159,16 @@ def refused(
         wait=asked_wait(str(response.headers.get("Retry-After", ""))) if status == 503 else 0.0,
         hint=hint,
     )
+
+
+def _when(wait: float) -> str:
+    """When to try again, after the seconds that a registry asks for; what is past all sense is not told."""
+    if not 0 < wait < _LONGEST:
+        return "later"
+    if wait <= 2 * _HOUR:
+        return f"in {wait:.0f} s"
+    hours = wait / _HOUR
+    return f"in {hours:.0f} hours" if hours < 48 else f"in {hours / 24:.0f} days"
 
 
 def _reason(response: Response) -> tuple[str, str]:

@@ -27,6 +27,7 @@ CAPTAIN = Credential("captain", SECRET, identity_token=False, source="/home/capt
 RAW = b'{"schemaVersion": 2,  "config": {}, "layers": [] }\n'
 ONCE = Patience(tries=1)
 OTHER = f"sha256:{'0' * 64}"
+FAR = "Fri, 31 Dec 2199 23:59:59 GMT"
 
 
 def manifest(
@@ -357,8 +358,42 @@ def test_when_to_try_again() -> None:
     """A registry's word on it is passed on, where it is a number of seconds."""
     with serving(always(429, Retry_After="30")) as registry, pytest.raises(RegistryError, match=r"again in 30 s\."):
         manifest(registry.host)
-    with serving(always(429, Retry_After="soon")) as registry, pytest.raises(RegistryError, match="again later"):
-        manifest(registry.host)
+    for told, words in (("soon", "later"), ("90000", "in 25 hours"), ("864000", "in 10 days"), (FAR, "later")):
+        with serving(always(429, Retry_After=told)) as registry, pytest.raises(RegistryError, match=f"again {words}"):
+            manifest(registry.host)
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "words"),
+    [
+        (404, "NAME_UNKNOWN", ["has no such repository (status 404)", "made there before the first push"]),
+        (400, "NAME_INVALID", ["status 400", "rules of its own", "`image` and `push.to`"]),
+        (413, "", ["status 413", "client_max_body_size"]),
+        (404, "", ["status 404", "Is this a registry?"]),
+    ],
+)
+def test_refusals_of_what_is_written(status: int, code: str, words: list[str]) -> None:
+    """Names that a registry does not know or take, and what is too large for it, are no riddles."""
+    body = json.dumps({"errors": [{"code": code, "message": "no"}]}).encode()
+    with (
+        serving(always(status, body)) as registry,
+        Repository.open(f"{registry.host}/foo", credential=None, patience=ONCE) as repository,
+        pytest.raises(RegistryError) as caught,
+    ):
+        repository.put(Manifest(b"{}", digest_of(b"{}"), OCI), "1.0")
+    for word in words:
+        assert word in str(caught.value)
+
+
+def test_deletion_of_what_is_missing() -> None:
+    """It says that, and not that something was asked for."""
+    with (
+        serving(always(404)) as registry,
+        Repository.open(f"{registry.host}/foo", credential=None, patience=ONCE) as repository,
+        pytest.raises(RegistryError, match=r"does not have foo:1\.0, so it is not deleted") as caught,
+    ):
+        repository.delete("1.0")
+    assert caught.value.status == 404
 
 
 def test_whose_credentials_were_refused() -> None:
