@@ -6,6 +6,7 @@ import pytest
 
 from tinyship.errors import ConfigError
 from tinyship.settings.load import Layer, Loaded, load
+from tinyship.stages import goals
 from tinyship.stages.route import concerned
 
 DIGEST = f"sha256:{'a' * 64}"
@@ -60,3 +61,9 @@ def test_which_of_several_images_is_not_said(source: str, target: str) -> None:
 def test_the_only_image(source: str) -> None:
     """It is always meant."""
     assert names(ONE, source, "stable") == names(ONE, source, "registry.example.com/x/z:stable") == ["lacion/foo"]
+
+
+def test_registry_that_is_named_twice() -> None:
+    """A push goes to it once, and is told of once."""
+    (one,) = images({**ONE, "push": {"to": ["a.example.com", "b.example.com", "a.example.com"]}})
+    assert goals.repositories(one.settings) == ("a.example.com/lacion/foo", "b.example.com/lacion/foo")
