@@ -109,7 +109,7 @@ def find(repository: Any, commit: str, tags: tuple[str, ...], version: Version, 
         ).strip()
     except GitError:
         name = f"0.0.0-g{commit[:SHORT]}"
-        why = f"no tag like `{version.tag or _DEFAULT}` is reached from HEAD, so the version is {name}; {_OTHER}"
+        why = f"no version tag (`{version.tag or _DEFAULT}`) is reached from HEAD, so the version is {name}; {_OTHER}"
         return Found(name, "", (why, *notices))
     match = _DESCRIBED.fullmatch(described)
     if not match:

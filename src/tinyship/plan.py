@@ -39,7 +39,10 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """All that a task would do to one image, in order, and what the user should know before."""
+    """All that a task would do to one image, in order, and what the user should know before.
+
+    Version and commit are those of HEAD; empty where the task is about neither.
+    """
 
     task: str
     image: str

@@ -202,11 +202,19 @@ def read(root: Path) -> Record:
         data = file.read_bytes()
         schema = msgspec.json.decode(data, type=_Schema).schema
         if schema != SCHEMA:
-            raise _unusable(file, f"it is of schema {schema}, and not {SCHEMA}")
+            raise TinyshipError(
+                f"the record {file} cannot be used: it is of schema {schema}; this tinyship knows schema {SCHEMA}",
+                hint="Use the tinyship that wrote it, or a newer one; or remove it and run `invoke release` again.",
+            )
         return Record(msgspec.json.decode(data, type=Record).images)
     except FileNotFoundError:
         return Record()
-    except (OSError, msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+    except OSError as error:
+        raise TinyshipError(
+            f"the record {file} cannot be read: {error.strerror}",
+            hint="Is `.tinyship` a folder, and this user's?",
+        ) from error
+    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
         raise _unusable(file, str(error)) from error
 
 

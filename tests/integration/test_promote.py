@@ -93,6 +93,7 @@ def test_dry(promoter: Ship, proxy: FaultyRegistry) -> None:
         "--dry", "push.promote", "1.0.0", f"stable,1.1.0,{promoter.registry}/new/{promoter.image}:1.0.0", "--json"
     )
     (plan,) = ran.json["plans"]
+    assert (plan["version"], plan["commit"]) == ("", ""), "HEAD says nothing of what is promoted"
     assert [(action["verb"], action["target"]) for action in plan["actions"]] == [
         ("copy", f"{promoter.registry}/new/{promoter.image}"),
         ("tag", f"{promoter.registry}/{promoter.image}:1.1.0"),

@@ -78,6 +78,24 @@ def test_refuses_what_is_not_ours(tmp_path: Path, text: str) -> None:
     assert "invoke release" in caught.value.hint
 
 
+def test_of_a_newer_tinyship(tmp_path: Path) -> None:
+    """A record of a later schema is not called damaged: the first way out is the tinyship that wrote it."""
+    record.path(tmp_path).parent.mkdir()
+    record.path(tmp_path).write_text('{"schema": 2, "images": []}')
+    with pytest.raises(TinyshipError, match="of schema 2; this tinyship knows schema 1") as caught:
+        record.read(tmp_path)
+    assert caught.value.hint.startswith("Use the tinyship that wrote it")
+
+
+def test_folder_that_is_a_file(tmp_path: Path) -> None:
+    """What the system says is told once, without its number, and removing the record is not advised."""
+    (tmp_path / ".tinyship").write_text("")
+    with pytest.raises(TinyshipError, match="cannot be read") as caught:
+        record.read(tmp_path)
+    assert caught.value.message.endswith(".tinyship/release.json cannot be read: Not a directory")
+    assert "Is `.tinyship` a folder" in caught.value.hint
+
+
 def test_leaves_no_file_half_written(tmp_path: Path) -> None:
     """Only the record itself lies in the folder after an update, and the lock that keeps two writers apart."""
     record.update(tmp_path, RELEASE)

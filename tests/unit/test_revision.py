@@ -101,10 +101,11 @@ def test_no_tag(repository: Repository) -> None:
     """Without a tag the version is 0.0.0-g and the commit, and that is said."""
     commit = repository.commit()
     repository.git("tag", "nightly")
+    repository.git("tag", "vendor")  # like `v*` to the letter, and no version
     revision = read(repository.root, FROM_GIT)
-    assert (revision.version, revision.tag, revision.tags) == (f"0.0.0-g{commit[:7]}", "", ("nightly",))
+    assert (revision.version, revision.tag, revision.tags) == (f"0.0.0-g{commit[:7]}", "", ("nightly", "vendor"))
     assert revision.notices == (
-        f"no tag like `v*` is reached from HEAD, so the version is 0.0.0-g{commit[:7]}; "
+        f"no version tag (`v*`) is reached from HEAD, so the version is 0.0.0-g{commit[:7]}; "
         "`--version` or `version.literal` names another",
     )
 

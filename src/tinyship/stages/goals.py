@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 
 def repositories(settings: Settings) -> tuple[str, ...]:
-    """The repositories that the image is pushed to, ``[registry/]name``, in the order of ``push.to``."""
-    return tuple(f"{registry}/{settings.image}" for registry in settings.push.to) or (settings.image,)
+    """The repositories that the image is pushed to, ``[registry/]name``, each once, in the order of ``push.to``."""
+    return tuple(dict.fromkeys(f"{registry}/{settings.image}" for registry in settings.push.to)) or (settings.image,)
 
 
 def wanted(scope: Scope, now: Revision) -> Tags:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from tinyship.tasks.spec import task
 
 if TYPE_CHECKING:
-    from tinyship.plan import Plan
     from tinyship.stages.promote import Promoted
     from tinyship.stages.scope import Scope
     from tinyship.tasks.session import Session
@@ -41,14 +40,14 @@ def promote(session: Session, source: str, target: str, force: bool = False, jso
     from dataclasses import replace
 
     from tinyship.console import deliveries
+    from tinyship.plan import Plan
     from tinyship.stages import promote as stage
     from tinyship.stages import route
 
     def plan(scope: Scope) -> Plan:
-        from tinyship import pipeline
-
+        # What HEAD is says nothing of the image that is promoted, and no repository is needed.
         actions, checks = stage.plan(scope, source, target, force=force)
-        return pipeline.plan(scope, "push.promote", actions, checks=checks)
+        return Plan("push.promote", scope.settings.image, "", "", False, actions, checks=checks)
 
     def show(done: list[Promoted]) -> None:
         for one in done:

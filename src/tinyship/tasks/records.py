@@ -25,7 +25,8 @@ def show(session: Session, format: str = "", image_ref_only: bool = False, json:
     --format=env: `eval "$(invoke release.show --format env)"` sets
     RELEASE_IMAGE, _VERSION, _COMMIT, _CREATED, _PLATFORM and _ID, and, once
     pushed, _REPOSITORY, _DIGEST, _REFERENCE (repository@digest) and _TAGS. Of
-    several images each has its name in them: RELEASE_API_VERSION.
+    several images each has the last part of its own name in them:
+    RELEASE_API_VERSION is of lacion/api.
 
     --format=bake: a file for `docker buildx bake -f docker-bake.hcl -f FILE`. A
     target that inherits `tinyship` has the released images as contexts, by

@@ -6,6 +6,7 @@ import pytest
 
 from tinyship.errors import ConfigError
 from tinyship.settings.load import Layer, Loaded, load
+from tinyship.stages import goals
 from tinyship.stages.route import concerned
 
 DIGEST = f"sha256:{'a' * 64}"
@@ -92,3 +93,9 @@ def test_repository_that_another_one_looks_like(section: object, source: str, ta
 def test_the_only_image(source: str) -> None:
     """It is always meant."""
     assert names(ONE, source, "stable") == names(ONE, source, "registry.example.com/x/z:stable") == ["lacion/foo"]
+
+
+def test_registry_that_is_named_twice() -> None:
+    """A push goes to it once, and is told of once."""
+    (one,) = images({**ONE, "push": {"to": ["a.example.com", "b.example.com", "a.example.com"]}})
+    assert goals.repositories(one.settings) == ("a.example.com/lacion/foo", "b.example.com/lacion/foo")
