@@ -15,25 +15,6 @@ DATE = 6
 """Digits from which on a first number is a date, or the number of a build, where versions have fewer."""
 
 
-def highest(
-    known: Iterable[str],
-    scheme: Scheme = "auto",
-    *,
-    like: str = "",
-    affixes: Affixes = (),
-) -> Version | None:
-    """The highest final version among names, of which some may be none; None where all are none.
-
-    Args:
-        known: names of git tags, without their prefix, and of tags in a registry.
-        scheme: how versions are read.
-        like: a version of the project, which tells its versions from numbers of builds; as the longest where empty.
-        affixes: of ``Tags``.
-    """
-    found = finals(known, scheme, affixes, versions.parse(like, scheme))
-    return max(found, key=lambda one: versions.order(one.text, scheme), default=None)
-
-
 def finals(known: Iterable[str], scheme: Scheme, affixes: Affixes, own: Version | None) -> list[Version]:
     """The final versions among names, each once.
 

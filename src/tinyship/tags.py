@@ -11,7 +11,6 @@ from typing import Literal
 
 from tinyship import versions
 from tinyship.released import Affixes, finals
-from tinyship.released import highest as highest
 from tinyship.revision import Revision
 from tinyship.settings.grammar import TAG_LENGTH
 from tinyship.versions import Scheme

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -76,11 +75,6 @@ def order(text: str, scheme: Scheme = "auto") -> tuple[Any, ...]:
     """
     version = parse(text, scheme)
     return (1, version.order, _natural(text), text) if version else (0, (), _natural(text), text)
-
-
-def highest(texts: Iterable[str], scheme: Scheme = "auto") -> str:
-    """The last of some texts in ``order``; empty where there are none."""
-    return max(texts, key=lambda text: order(text, scheme), default="")
 
 
 def _semver(text: str, *, numbered: bool) -> Version | None:

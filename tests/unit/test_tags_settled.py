@@ -7,9 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tinyship import versions
+from tinyship.released import finals
 from tinyship.revision import Revision
-from tinyship.tags import Tags, highest, render, settle
-from tinyship.versions import Scheme
+from tinyship.tags import Tags, render, settle
+from tinyship.versions import Scheme, parse
 
 COMMIT = "abc1234" + "0" * 33
 DEFAULT = ("{version}", "{commit}", "{major}.{minor}", "{major}", "latest")
@@ -144,15 +145,14 @@ def test_scheme_decides() -> None:
 def test_highest_known(known: list[str], like: str, expected: str | None) -> None:
     """The highest final version among names of all kinds, in whatever order they come."""
     for names in (known, known[::-1]):
-        found = highest(names, like=like)
-        assert (found.text if found else None) == expected
+        found = [version.text for version in finals(names, "auto", (), parse(like))]
+        assert max(found, key=versions.order, default=None) == expected
 
 
 def test_highest_of_variants() -> None:
     """Affixes are cut, as for settling."""
-    found = highest(["1.4.2-alpine", "1.5.0-alpine"], affixes=(("", "-alpine"),))
-    assert found is not None
-    assert found.text == "1.5.0"
+    found = finals(["1.4.2-alpine", "1.5.0-alpine"], "auto", (("", "-alpine"),), None)
+    assert [version.text for version in found] == ["1.4.2", "1.5.0"]
 
 
 @given(VERSIONS, st.lists(VERSIONS, max_size=8))

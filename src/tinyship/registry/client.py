@@ -18,7 +18,7 @@ from tinyship.errors import ConfigError, RegistryError
 from tinyship.events import Events, Notice, ignore
 from tinyship.reference import DIGEST, TAG, parse
 from tinyship.registry.connection import Connection, read_small
-from tinyship.registry.faults import translated
+from tinyship.registry.faults import altered, translated
 from tinyship.registry.manifest import INDEXES, MANIFESTS, Manifest, json_object, kind_of
 from tinyship.registry.retry import Patience, counted, pause
 from tinyship.registry.transport import DIRECT, Network
@@ -123,7 +123,7 @@ class Repository:
         digest = f"sha256:{hashlib.sha256(raw).hexdigest()}"
         for wanted in (reference if by_digest else digest, said if DIGEST.fullmatch(said) else digest):
             if wanted != digest:
-                raise self._altered(what, wanted, digest)
+                raise altered(self.host, what, wanted, digest)
         return Manifest(raw, digest, kind_of(raw, told, self.host, what))
 
     def digest(self, reference: str) -> str | None:
@@ -193,7 +193,7 @@ class Repository:
 
         said = ask() if once else self.connection.trying(ask)
         if said and said != manifest.digest:
-            raise self._altered(what, manifest.digest, said)
+            raise altered(self.host, what, manifest.digest, said, sent=True)
         return manifest.digest
 
     def delete(self, reference: str) -> None:
@@ -284,7 +284,7 @@ class Repository:
                 f"{self.host} gave {came} bytes for {what}, which has {size}", host=self.host, hint="Try again."
             )
         if f"sha256:{seen.hexdigest()}" != digest:
-            raise self._altered(what, digest, f"sha256:{seen.hexdigest()}")
+            raise altered(self.host, what, digest, f"sha256:{seen.hexdigest()}")
 
     def _opened(self, digest: str, what: str, start: int) -> Response:
         """The answer with a blob's bytes from one of them on, or with all of them."""
@@ -326,13 +326,6 @@ class Repository:
         if not by_digest and not TAG.fullmatch(reference):
             raise ConfigError(f"`{reference}` is neither a tag nor a digest")
         return f"{self.name}{'@' if by_digest else ':'}{reference}"
-
-    def _altered(self, what: str, wanted: str, found: str) -> RegistryError:
-        return RegistryError(
-            f"{self.host} gave something else for {what}: its digest is {found}, not {wanted}",
-            host=self.host,
-            hint="Try again; where it stays so, the registry or a proxy before it alters or breaks data.",
-        )
 
 
 def _from(response: Response, start: int) -> Iterator[bytes]:

@@ -272,6 +272,23 @@ def _connection(error: Exception, host: str, what: str) -> RegistryError:
     )
 
 
+def altered(host: str, what: str, wanted: str, found: str, *, sent: bool = False) -> RegistryError:
+    """The error that other bytes are than those that were meant.
+
+    Args:
+        host: of the registry, as users write it.
+        what: was asked for, or sent.
+        wanted: its digest.
+        found: the digest of what came, or of what the registry says that it got.
+        sent: whether it was sent.
+    """
+    return RegistryError(
+        f"{host} {'got' if sent else 'gave'} something else for {what}: its digest is {found}, not {wanted}",
+        host=host,
+        hint="Try again; where it stays so, the registry or a proxy before it alters or breaks data.",
+    )
+
+
 def is_hang_up(error: BaseException) -> bool:
     """Whether the other end closed the connection in place of an answer."""
     import ssl

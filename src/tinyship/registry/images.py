@@ -63,6 +63,13 @@ class RemoteImage:
     layers: tuple[RemoteLayer, ...]
     pull: int
 
+    @property
+    def labels(self) -> dict[str, str]:
+        """The labels of its config; none where that has something else in their place."""
+        run = self.config.get("config")
+        said = run.get("Labels") if isinstance(run, dict) else None
+        return {str(key): str(value) for key, value in said.items()} if isinstance(said, dict) else {}
+
 
 @dataclass(frozen=True, slots=True)
 class PlatformImage:

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlencode, urljoin
 
-from tinyship.errors import ConfigError, RegistryError
+from tinyship.errors import ConfigError
 from tinyship.reference import DIGEST
 from tinyship.registry.client import Repository
+from tinyship.registry.faults import altered
 
 _STORED = 10e6
 """Bytes in a second, at least, that a registry checks and puts away before it answers."""
@@ -104,11 +105,7 @@ def upload(repository: Repository, digest: str, size: int, pieces: Callable[[], 
             connection.abandon(begun, what)
             raise
         if said != digest:
-            raise RegistryError(
-                f"{repository.host} got something else for {what}: its digest is {said}, not {digest}",
-                host=repository.host,
-                hint="Try again; where it stays so, the registry or a proxy before it alters or breaks data.",
-            )
+            raise altered(repository.host, what, digest, said, sent=True)
         return True
 
     return connection.trying(act, long=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Literal
+from typing import Literal
 
 from tinyship import labels, record, reference
 from tinyship.engine import images as local
@@ -13,7 +13,7 @@ from tinyship.errors import EngineError, RegistryError, TinyshipError
 from tinyship.events import Notice
 from tinyship.registry import images
 from tinyship.registry.client import Repository
-from tinyship.stages import moving, pins, published
+from tinyship.stages import goals, moving, pins, published
 from tinyship.stages.pins import BaseImage
 from tinyship.stages.scope import Scope
 
@@ -133,10 +133,10 @@ def _releases(scope: Scope) -> Iterator[tuple[str, BaseImage | None, bool]]:
     known: set[str] = set()
     if last:
         known = {one.digest for one in last.pushed}
-        recorded = tuple(BaseImage(one.name, one.digest) for one in getattr(last, "bases", ()))
+        recorded = tuple(BaseImage(one.name, one.digest) for one in last.bases)
         for base in _bases_of(_labels_of_last(scope, last), recorded):
             yield f"{last.image}:{last.version}", base, True
-    name = f"{scope.settings.push.to[0]}/{scope.settings.image}" if scope.settings.push.to else scope.settings.image
+    name = goals.repositories(scope.settings)[0]
     try:
         with moving.opened(scope, name) as repository:
             found = list(_published(scope, repository))
@@ -147,7 +147,7 @@ def _releases(scope: Scope) -> Iterator[tuple[str, BaseImage | None, bool]]:
     longest = {image.index_digest or image.digest: image for image in sorted(found, key=lambda one: len(one.reference))}
     highest = (found[0].index_digest or found[0].digest) if found else ""
     for digest, image in longest.items():
-        for base in _bases_of(_labels(image.config)) if digest not in known else ():
+        for base in _bases_of(image.labels) if digest not in known else ():
             yield f"{name}:{image.reference}", base, not last and digest == highest
 
 
@@ -169,16 +169,10 @@ def _labels_of_last(scope: Scope, last: record.Release) -> Mapping[str, str]:
     for one in last.pushed:
         try:
             with moving.opened(scope, one.reference) as repository:
-                return _labels(images.find(repository, one.digest).config)
+                return images.find(repository, one.digest).labels
         except RegistryError:
             continue
     return {}
-
-
-def _labels(config: Mapping[str, Any]) -> Mapping[str, str]:
-    run = config.get("config")
-    said = run.get("Labels") if isinstance(run, dict) else None
-    return {str(key): str(value) for key, value in said.items()} if isinstance(said, dict) else {}
 
 
 def _bases_of(said: Mapping[str, str], recorded: Sequence[BaseImage] = ()) -> tuple[BaseImage | None, ...]:

@@ -15,7 +15,7 @@ from tinyship.record import Sizes
 from tinyship.registry import images
 from tinyship.registry.client import Repository
 from tinyship.sizes.image import diff_ids
-from tinyship.stages import weighing
+from tinyship.stages import goals, weighing
 from tinyship.stages.scope import Scope
 from tinyship.versions import Scheme
 
@@ -32,8 +32,7 @@ def releases(scope: Scope) -> tuple[Entry, ...]:
     ``pull`` is known of each; ``unpacked`` where all its layers were looked at here before. A registry that cannot be
     asked is worth a warning.
     """
-    registries = [f"{registry}/" for registry in scope.settings.push.to] or [""]
-    name = f"{registries[0]}{scope.settings.image}"
+    name = goals.repositories(scope.settings)[0]
     known = weighing.known(scope)
     try:
         with scope.repository(name) as repository:
@@ -65,14 +64,11 @@ def _entry(scope: Scope, repository: Repository, tag: str, known: Mapping[str, i
     except TinyshipError:
         return None
     unpacked = sum(known[layer] for layer in chain) if all(layer in known for layer in chain) else None
-    run = image.config.get("config")
-    said = run.get("Labels") if isinstance(run, dict) else None
-    labels = said if isinstance(said, dict) else {}
     date = _date(image.config)
     entry = Entry(
         image=scope.settings.image,
         version=tag,
-        commit=str(labels.get(_REVISION) or ""),
+        commit=image.labels.get(_REVISION, ""),
         created=date,
         recorded=date,
         digest=image.index_digest or image.digest,
