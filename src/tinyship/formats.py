@@ -55,6 +55,12 @@ def check(format: str) -> None:
         raise ConfigError(f"`--format={format}`: there are {', '.join(FORMATS)}")
 
 
+def check_one(flags: Mapping[str, object]) -> None:
+    """Raise ConfigError where more than one of several flags is given, of which each says what is printed alone."""
+    if len(asked := [flag for flag, given in flags.items() if given]) > 1:
+        raise ConfigError(f"`{asked[0]}` and `{asked[1]}` exclude each other")
+
+
 def select(record: Record, images: Iterable[str]) -> Record:
     """The entries of these images, in their order.
 

@@ -68,7 +68,7 @@ class RemoteImage:
         """The labels of its config; none where that has something else in their place."""
         run = self.config.get("config")
         said = run.get("Labels") if isinstance(run, dict) else None
-        return {str(key): str(value) for key, value in said.items()} if isinstance(said, dict) else {}
+        return {key: value for key, value in said.items() if isinstance(value, str)} if isinstance(said, dict) else {}
 
 
 @dataclass(frozen=True, slots=True)

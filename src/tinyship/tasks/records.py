@@ -39,14 +39,9 @@ def show(session: Session, format: str = "", image_ref_only: bool = False, json:
     """
     from tinyship import formats, pipeline, record
     from tinyship.console import releases
-    from tinyship.errors import ConfigError
     from tinyship.plan import Action
 
-    asked = [
-        flag for flag, given in (("--format", format), ("--image-ref-only", image_ref_only), ("--json", json)) if given
-    ]
-    if len(asked) > 1:
-        raise ConfigError(f"`{asked[0]}` and `{asked[1]}` exclude each other")
+    formats.check_one({"--format": format, "--image-ref-only": image_ref_only, "--json": json})
     if session.dry:
         with session.project.scopes() as scopes:
             session.plans(
