@@ -215,6 +215,14 @@ def test_promises_are_those_of_the_settings(promoter: Ship, registry: str) -> No
     assert {digest(registry, promoter.image, tag) for tag in ("1.0", "20240229", "latest")} == {two}
 
 
+def test_promotion_without_git(promoter: Ship, registry: str) -> None:
+    """A tag that git could tell more of is judged by its name alone."""
+    promoter.environment["PATH"] = "/nowhere"
+    promoter.invoke("push.promote", "1.0.0", "1")
+    promoter.invoke("push.promote", "1.1.0", "1")
+    assert digest(registry, promoter.image, "1") == digest(registry, promoter.image, "1.1.0")
+
+
 def test_record_of_what_names_another_image_by_now(promoter: Ship) -> None:
     """Of what was pushed the record loses the tag that an earlier release has got, and nothing else."""
     one, two = (digest(promoter.registry, promoter.image, tag) for tag in ("1.0.0", "1.1.0"))

@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 
 from tinyship import promises, record, reference, revision
-from tinyship.errors import Refused, RegistryError, TinyshipError
+from tinyship.errors import GitError, Refused, RegistryError, TinyshipError
 from tinyship.events import Notice
 from tinyship.record import Release
 from tinyship.registry.client import Repository
@@ -155,7 +155,7 @@ class Promotion:
             tag,
             settings.push.tags,
             settings.version.scheme,
-            lambda: revision.known_versions(self._scope.root, settings.version),
+            lambda: _versions(self._scope),
         )
         return Goal(repository, name, tag, repository.digest(tag) or "", stays)
 
@@ -163,6 +163,14 @@ class Promotion:
         if name not in self._open:
             self._open[name] = self._stack.enter_context(self._scope.repository(name))
         return self._open[name]
+
+
+def _versions(scope: Scope) -> tuple[str, ...]:
+    """The project's versions, as git tells them; none where there is no git, which a promotion can do without."""
+    try:
+        return revision.known_versions(scope.root, scope.settings.version)
+    except GitError:
+        return ()
 
 
 def refuse(taken: Sequence[Goal], digest: str, *, force: bool) -> None:
