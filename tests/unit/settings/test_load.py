@@ -175,6 +175,7 @@ def test_origin_in_an_entry() -> None:
         ([{"name": "api"}, "web"], "`tinyship.images[1]` needs a `name`"),
         ([{"name": 7}], "`tinyship.images[0]` needs a `name`"),
         ([{"name": "api"}, {"name": "api"}], "two entries of `tinyship.images` are named `api`"),
+        ([{"name": "a", "image": "x"}, {"name": "b", "image": "x"}], "`a` and `b` of `tinyship.images` are both `x`"),
         ({"api": {"image": "lacion/api"}}, "`tinyship.images` is a section, but a list is expected"),
         ("api", '`tinyship.images` is `"api"`, but a list is expected'),
         ([{"name": "api", "relase": {}}], "images[api]: `tinyship.relase` is no setting; the nearest is `release`"),
