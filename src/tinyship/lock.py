@@ -42,11 +42,6 @@ class Lock:
 
     pins: Mapping[str, Pin] = field(default_factory=dict)
 
-    @property
-    def digests(self) -> dict[str, str]:
-        """The digests alone, by the names of the images."""
-        return {name: pin.digest for name, pin in self.pins.items()}
-
 
 def path(root: Path) -> Path:
     """Where the lock of the project at ``root`` lies."""

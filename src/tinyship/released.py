@@ -11,7 +11,7 @@ from tinyship.versions import Scheme, Version
 Affixes = tuple[tuple[str, str], ...]
 """What stands before and behind versions in names, the longest first: ("", "-alpine")."""
 _COMMIT = 40
-_DATE = 6
+DATE = 6
 """Digits from which on a first number is a date, or the number of a build, where versions have fewer."""
 
 
@@ -48,17 +48,18 @@ def finals(known: Iterable[str], scheme: Scheme, affixes: Affixes, own: Version 
         affixes: what may stand around a version.
         own: a version of the project, which others are held against; the longest of them where it is None.
     """
-    read = (_read(name, scheme, affixes) for name in known)
-    found = list({version.text: version for version in read if version and version.is_final}.values())
+    parsed = (read(name, scheme, affixes) for name in known)
+    found = list({version.text: version for version in parsed if version and version.is_final}.values())
     if not found:
         return []
     like = own or max(found, key=lambda one: (len(one.numbers), -_width(one)))
     every = (*found, like)
     begun = {(one.epoch, one.numbers[:length]) for one in every for length in range(1, len(one.numbers))}
-    return [one for one in found if (one.epoch, one.numbers) not in begun and _is_like(one, like)]
+    return [one for one in found if (one.epoch, one.numbers) not in begun and is_like(one, like)]
 
 
-def _read(name: str, scheme: Scheme, affixes: Affixes) -> Version | None:
+def read(name: str, scheme: Scheme, affixes: Affixes) -> Version | None:
+    """The version that a name is, or has between what may stand around one; None where it is none."""
     for prefix, suffix in affixes:
         if prefix + suffix and name.startswith(prefix) and name.endswith(suffix):
             version = versions.parse(name[len(prefix) : len(name) - len(suffix)], scheme)
@@ -67,9 +68,10 @@ def _read(name: str, scheme: Scheme, affixes: Affixes) -> Version | None:
     return versions.parse(name, scheme)
 
 
-def _is_like(version: Version, like: Version) -> bool:
+def is_like(version: Version, like: Version) -> bool:
+    """Whether a version may be one of a project that has such versions, and no date, commit or number of a build."""
     width, usual = _width(version), _width(like)
-    if width >= _DATE > usual:
+    if width >= DATE > usual:
         return False
     if len(version.numbers) > 1:
         return True

@@ -87,7 +87,7 @@ def render(templates: Iterable[str], revision: Revision) -> Tags:
         if name not in tags or not follows:  # what is a promise of one template is no moving tag of another
             tags[name] = Tag(name, bool(follows), follows)
         made_of.setdefault(name, template)
-    return Tags(tuple(tags.values()), tuple(notices), tuple(_affixes(every)))
+    return Tags(tuple(tags.values()), tuple(notices), affixes(every))
 
 
 def settle(tags: Tags, version: str, known: Iterable[str], scheme: Scheme = "auto") -> Tags:
@@ -122,6 +122,26 @@ def settle(tags: Tags, version: str, known: Iterable[str], scheme: Scheme = "aut
 def fields(template: str) -> set[str]:
     """The names in braces of a template."""
     return {name for _, name, _, _ in Formatter().parse(template) if name}
+
+
+def is_fixed(template: str) -> bool:
+    """Whether what a template makes names one release for ever, by its version or its commit."""
+    return bool(fields(template) & _FIXED)
+
+
+def affixes(templates: Iterable[str]) -> Affixes:
+    """What templates of nothing but a version write before and behind it, the longest first.
+
+    What could be numbers of the version itself, as in ``{major}.0``, is none.
+    """
+    found = set()
+    for template in templates:
+        names = fields(template)
+        if names and names <= _OF_VERSIONS:
+            prefix, suffix = template.partition("{")[0], template.rpartition("}")[2]
+            if not _NUMERIC.search(f"{prefix[-1:]} {suffix[:1]}"):
+                found.add((prefix, suffix))
+    return tuple(sorted(found, key=lambda affix: (-len("".join(affix)), affix)))
 
 
 def sanitise(text: str) -> str:
@@ -190,18 +210,3 @@ def _said(text: str, name: str, template: str) -> list[str]:
     if name != name.lower() and fields(template):
         return [f"tag `{name}` keeps its upper case: to Docker, `{name.lower()}` is another tag"]
     return []
-
-
-def _affixes(templates: Iterable[str]) -> Iterable[tuple[str, str]]:
-    """What templates of nothing but a version write before and behind it, the longest first.
-
-    What could be numbers of the version itself, as in ``{major}.0``, is none.
-    """
-    found = set()
-    for template in templates:
-        names = fields(template)
-        if names and names <= _OF_VERSIONS:
-            prefix, suffix = template.partition("{")[0], template.rpartition("}")[2]
-            if not _NUMERIC.search(f"{prefix[-1:]} {suffix[:1]}"):
-                found.add((prefix, suffix))
-    return sorted(found, key=lambda affix: (-len("".join(affix)), affix))

@@ -66,6 +66,9 @@ class Handler(BaseHTTPRequestHandler):
     """Passes the requests of one connection on over one connection to the registry."""
 
     protocol_version = "HTTP/1.1"
+    default_request_version = (
+        "HTTP/1.1"  # what is no HTTP, like TLS, gets a status line too: engines go on with HTTP then
+    )
     disable_nagle_algorithm = True
     server: Server
 

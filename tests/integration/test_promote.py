@@ -170,6 +170,74 @@ def test_somebody_was_faster(promoter: Ship, proxy: FaultyRegistry, registry: st
     )
 
 
+def test_what_was_given_is_told(promoter: Ship, proxy: FaultyRegistry, registry: str) -> None:
+    """The second of three tags fails: the error says what each of them names, and the next run completes."""
+    one, two = (digest(registry, promoter.image, tag) for tag in ("1.0.0", "1.1.0"))
+    promoter.invoke("push.promote", "1.1.0", "live")
+    proxy.on("PUT", "/manifests/live", answered(403))
+    ran = promoter.invoke("push.promote", "1.0.0", "stable,live,edge", code=1)
+    name = f"{promoter.registry}/{promoter.image}"
+    for line in (f"{name}:stable names it", f"{name}:live names {two}", f"{name}:edge is not there"):
+        assert line in ran.err
+    promoter.invoke("push.promote", "1.0.0", "stable,live,edge")
+    assert {digest(registry, promoter.image, tag) for tag in ("stable", "live", "edge")} == {one}
+    proxy.on("PUT", "/manifests/other", answered(403))
+    assert "is not there" not in promoter.invoke("push.promote", "1.0.0", "other", code=1).err
+
+
+def test_promise_that_another_release_makes_between_two_tries(
+    promoter: Ship, proxy: FaultyRegistry, registry: str
+) -> None:
+    """The registry stumbles, and another release has the version by the next try: it keeps it."""
+    two = digest(registry, promoter.image, "1.1.0")
+
+    def meanwhile(_: object) -> None:
+        with Repository.open(f"{registry}/{promoter.image}", credential=None) as repository:
+            repository.put(repository.manifest("1.1.0"), "2.0.0")
+
+    proxy.on("PUT", "/manifests/2.0.0", Fault(before=meanwhile, status=503))
+    ran = promoter.invoke("push.promote", "1.0.0", "2.0.0", code=1)
+    assert f"{promoter.image}:2.0.0 is {two}" in ran.err
+    assert digest(registry, promoter.image, "2.0.0") == two
+
+
+def test_promises_are_those_of_the_settings(promoter: Ship, registry: str) -> None:
+    """Versions and commits stay as `push.tags` write them; shortened versions and dates move."""
+    commit = "0123456789abcdef0123456789abcdef01234567"
+    config = json.loads((promoter.root / "invoke.json").read_text())
+    config["tinyship"]["push"]["tags"] = ["release-{version}", "{commit}", "{major}.{minor}", "{date}", "latest"]
+    (promoter.root / "invoke.json").write_text(json.dumps(config))
+    promoter.invoke("push.promote", "1.0.0", f"release-1.0.0,{commit},1.0,20240229,latest")
+    for tag in ("release-1.0.0", commit):
+        assert "another image has this tag already" in promoter.invoke("push.promote", "1.1.0", tag, code=1).err
+    promoter.invoke("push.promote", "1.1.0", "1.0,20240229,latest")
+    two = digest(registry, promoter.image, "1.1.0")
+    assert {digest(registry, promoter.image, tag) for tag in ("1.0", "20240229", "latest")} == {two}
+
+
+def test_record_of_what_names_another_image_by_now(promoter: Ship) -> None:
+    """Of what was pushed the record loses the tag that an earlier release has got, and nothing else."""
+    one, two = (digest(promoter.registry, promoter.image, tag) for tag in ("1.0.0", "1.1.0"))
+    entry = {
+        **dict.fromkeys(("commit", "tree", "source", "created", "platform", "id"), ""),
+        "image": promoter.image,
+        "version": "1.1.0",
+        "dirty": False,
+        "tags": ["1.1.0"],
+        "sizes": [],
+    }
+    name = f"{promoter.registry}/{promoter.image}"
+    pushed = [{"reference": f"{name}:{tag}", "digest": two} for tag in ("1.1.0", "latest")]
+    folder = promoter.root / ".tinyship"
+    folder.mkdir(exist_ok=True)
+    (folder / "release.json").write_text(json.dumps({"schema": 1, "images": [{**entry, "pushed": pushed}]}))
+    promoter.invoke("push.promote", "1.1.0", "latest")
+    assert promoter.record["pushed"] == pushed
+    promoter.invoke("push.promote", "1.0.0", f"{name}:latest")
+    assert digest(promoter.registry, promoter.image, "latest") == one
+    assert promoter.record["pushed"] == pushed[:1]
+
+
 def test_release_of_the_record(promoter: Ship) -> None:
     """`release` is the digest that was pushed, whatever its tags name by now."""
     one = digest(promoter.registry, promoter.image, "1.0.0")
@@ -230,7 +298,7 @@ def test_python(promoter: Ship) -> None:
     project = Project.load(promoter.root)
     (done,) = project.promote("1.0.0", "stable")
     assert done.digest == digest(promoter.registry, promoter.image, "stable")
-    with pytest.raises(Refused, match="another image has this version already"):
+    with pytest.raises(Refused, match="another image has this tag already"):
         project.promote("1.0.0", "1.1.0")
     (done,) = project.promote("1.0.0", "1.1.0", force=True)
     assert done.tags[0].before != done.digest == digest(promoter.registry, promoter.image, "1.1.0")

@@ -44,7 +44,7 @@ def test_three_tags_are_one_upload(ship: Ship, proxy: FaultyRegistry) -> None:
     sent = [seen.path.rpartition("digest=")[2] for seen in proxy.requests("PUT", UPLOADS)]
     assert len(sent) == len(set(sent))
     assert len({one["digest"] for one in ship.record["pushed"]}) == 1
-    assert "already there" in done.out or "sent (" in done.out
+    assert "already there" in done.out or "sent" in done.out  # Podman does not say how much
 
 
 def test_nothing_to_push(ship: Ship, proxy: FaultyRegistry) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
@@ -51,13 +51,22 @@ class Pushed:
     present: frozenset[str]
 
 
-def push(engine: Engine, reference: str, *, credential: Credential | None, timeout: float, events: Events) -> Pushed:
+def push(
+    engine: Engine,
+    reference: str,
+    *,
+    credential: Credential | None,
+    timeout: float,
+    events: Events,
+    meanwhile: Callable[[], None] = lambda: None,
+) -> Pushed:
     """Push one tag.
 
     Args:
         reference: ``[host[:port]/]repository:tag``, which the image has in the engine.
         credential: for the registry; None to push anonymously.
         timeout: seconds without a sign of life from the engine before the push is given up.
+        meanwhile: called at each word of the engine's, be it news or not; what it raises ends the push.
 
     Raises:
         RegistryError: the registry refused, failed, or hung; names it, and where the credentials came from.
@@ -82,6 +91,7 @@ def push(engine: Engine, reference: str, *, credential: Credential | None, timeo
             for frame in _news(stream, timeout, what):
                 digest = _digest(frame) or digest
                 _tell(frame, layers, retried, events)
+                meanwhile()
     except Silence as error:
         raise RegistryError(
             f"{host} does not answer: nothing happened for {timeout:g} s",

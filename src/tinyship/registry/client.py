@@ -304,7 +304,7 @@ class Repository:
             found.update(dict.fromkeys(listed))
             following = response.links.get("next", {}).get("url", "")
             page = urljoin(response.url, following) if following else ""
-            if page and not page.startswith(self.connection.origin):
+            if page and not self.connection.leads_to(page):
                 raise RegistryError(f"{self.host} leads to another host, asking for {what}", host=self.host)
         return tuple(found)
 

@@ -15,7 +15,7 @@ from tinyship.reference import HUB
 from tinyship.registry.authentication import authorization
 from tinyship.registry.faults import is_hang_up, refused, translated
 from tinyship.registry.retry import Patience, trying
-from tinyship.registry.transport import Network, prepare
+from tinyship.registry.transport import Network, origin, prepare
 
 if TYPE_CHECKING:
     from requests import PreparedRequest, Response
@@ -67,8 +67,8 @@ class Connection:
         self._events = events
         self._plain = network.speaks_http(host)
         api = _HUB_API if host == HUB else host.lower()  # as the addresses of answers have it
-        self.origin = f"{'http' if self._plain else 'https'}://{api}/"
-        self._base = f"{self.origin}v2/{name}/"
+        self._base = f"{'http' if self._plain else 'https'}://{api}/v2/{name}/"
+        self._origin = origin(self._base)
         # python-dxf gets the tokens; what it reads loses raw bytes and digests, so reading is ours, on its session.
         self._dxf = DXF(api, name, insecure=self._plain, timeout=timeout)
         self._dxf.__enter__()
@@ -90,6 +90,10 @@ class Connection:
     def close(self) -> None:
         """Close it."""
         self._session.close()
+
+    def leads_to(self, url: str) -> bool:
+        """Whether a whole address is one of this registry, and not of another host that it leads to."""
+        return origin(url) == self._origin
 
     def trying(self, act: Callable[[], T], *, long: bool = False) -> T:
         """What ``act`` returns, tried again while what fails is temporary; as ``retry.trying``."""
@@ -136,13 +140,16 @@ class Connection:
         timeout = timeout or self.timeout
         with translated(self._host, what, timeout):
             # An upload may lead to a store elsewhere, by an address that says who we are.
-            sent = self._authorization if url.startswith(self.origin) else {}
+            sent = self._authorization if self.leads_to(url) else {}
             response = self._send(method, url, {**named, **sent}, body, timeout)
-            if response.status_code == 401 and response.url.startswith(self.origin):
+            ours = False
+            for anew in (False, True):
                 # A store elsewhere has no say in where credentials go.
+                if ours or response.status_code != 401 or not self.leads_to(response.url):
+                    break
                 with self._ending(response):
-                    self._authorize(response, sent)
-                response = self._send(method, url, {**named, **self._authorization}, body, timeout)
+                    sent, ours = self._authorize(response, sent, anew=anew)
+                response = self._send(method, url, {**named, **sent}, body, timeout)
             if response.status_code not in accepted:
                 with self._ending(response):
                     writing = method in {"PUT", "POST", "PATCH", "DELETE"}
@@ -157,25 +164,35 @@ class Connection:
             upload: its whole address.
             what: it is a part of.
         """
-        if upload.startswith(self.origin):
+        if self.leads_to(upload):
             with suppress(RegistryError), self.asking("DELETE", upload, what, accepted=(200, 202, 204)):
                 pass
 
-    def _authorize(self, challenge: Response, sent: dict[str, str]) -> None:
+    def _authorize(self, challenge: Response, sent: dict[str, str], *, anew: bool) -> tuple[dict[str, str], bool]:
+        """The headers that say who we are, and whether they answer this challenge.
+
+        Where another thread has told it meanwhile, it is what that one was asked: leave to read may be all of it.
+
+        Args:
+            sent: the headers that the challenge came for.
+            anew: to answer this challenge in any case.
+        """
         with self._asked:
-            if self._authorization is sent:  # or another thread has told it meanwhile
-                self._authorization = authorization(
-                    self._dxf,
-                    challenge,
-                    host=self._host,
-                    plain=self._plain,
-                    credential=self._credential,
-                    timeout=self.timeout,
-                )
+            if not anew and self._authorization is not sent:
+                return self._authorization, False
+            self._authorization = authorization(
+                self._dxf,
+                challenge,
+                host=self._host,
+                plain=self._plain,
+                credential=self._credential,
+                timeout=self.timeout,
+            )
+            return self._authorization, True
 
     def _on_redirect(self, following: PreparedRequest, response: Response) -> None:
         """Keep our header from other hosts, and what is in ~/.netrc from all."""
-        if not str(following.url).startswith(self.origin):
+        if not self.leads_to(str(following.url)):
             following.headers.pop("Authorization", None)
 
     def _send(

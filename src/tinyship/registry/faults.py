@@ -18,6 +18,7 @@ from tinyship.codes import without_codes
 from tinyship.credentials import Credential
 from tinyship.errors import RegistryError
 from tinyship.registry.retry import TEMPORARY, asked_wait
+from tinyship.registry.transport import origin
 
 if TYPE_CHECKING:
     from requests import Response
@@ -56,7 +57,7 @@ def translated(host: str, what: str, timeout: float) -> Iterator[None]:
             temporary=True,
         ) from error
     except (requests.exceptions.SSLError, urllib.SSLError) as error:
-        raise _tls(error, host) from error
+        raise _tls(error, host, what) from error
     except requests.exceptions.ProxyError as error:
         raise _proxy(error, host) from error
     except (requests.exceptions.InvalidSchema, requests.exceptions.InvalidURL) as error:
@@ -147,29 +148,54 @@ def refused(
 
 
 def _reason(response: Response) -> tuple[str, str]:
-    """The code and the words of the first error that a registry lists; empty where it does not list any.
+    """The code and the words of the first error that a registry lists, or what it says as plain text; empty for none.
 
     What a storage driver says stands in ``detail``, in any form.
     """
     import requests
     import urllib3.exceptions as urllib
 
+    body = b""
     try:
-        listed = json.loads(response.raw.read(_READ, decode_content=True))["errors"][0]
+        body = response.raw.read(_READ, decode_content=True)
+        listed = json.loads(body)["errors"][0]
         words = str(listed.get("message") or "")
         detail = json.dumps(listed.get("detail")).lower()
         if _ENOSPC in detail or any(sign in detail for sign in _FULL):
             words = f"{words} (no space left)"
-        return str(listed.get("code") or ""), " ".join(without_codes(words).split())[:200]
+        return str(listed.get("code") or ""), _line(words)
     except (requests.RequestException, urllib.HTTPError, OSError):
         return "", ""
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
-        return "", ""
+        return "", _line(_plain(body, str(response.headers.get("Content-Type") or "")))
 
 
-def _tls(error: Exception, host: str) -> RegistryError:
+def _plain(body: bytes, media_type: str) -> str:
+    """What an answer says that lists no errors: the first line of a text, and of what is none only that a disk is full.
+
+    Args:
+        media_type: that it says of itself.
+    """
+    text = body.decode(errors="replace")
+    if media_type.lower().startswith("text/plain"):
+        return next((line for line in text.splitlines() if line.strip()), "")
+    return _FULL[0] if _FULL[0] in text.lower() else ""
+
+
+def _line(words: str) -> str:
+    return " ".join(without_codes(words).split())[:200]
+
+
+def _tls(error: Exception, host: str, what: str) -> RegistryError:
     reason = str(error)
     where = _where(host, error)
+    if is_hang_up(error):
+        return RegistryError(
+            f"the connection to {where} broke (TLS had no end), asking for {what}",
+            host=host,
+            hint="Try again; where it stays so, what listens there may speak no TLS that this machine takes.",
+            temporary=True,
+        )
     if "WRONG_VERSION_NUMBER" in reason or "RECORD_LAYER" in reason:
         return RegistryError(
             f"{where} does not speak TLS",
@@ -224,7 +250,10 @@ def _connection(error: Exception, host: str, what: str) -> RegistryError:
 
 def is_hang_up(error: BaseException) -> bool:
     """Whether the other end closed the connection in place of an answer."""
-    return any(isinstance(cause, (ConnectionResetError, BrokenPipeError)) for cause in _causes(error))
+    import ssl
+
+    ended = (ConnectionResetError, BrokenPipeError, ssl.SSLEOFError, ssl.SSLZeroReturnError)
+    return any(isinstance(cause, ended) for cause in _causes(error))
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
@@ -246,6 +275,7 @@ def _where(host: str, error: Exception) -> str:
 def _elsewhere(host: str, url: str) -> str:
     """The registry, or the other host that it led to."""
     found = urlsplit(url).netloc.rpartition("@")[2]
-    if not found or found.removesuffix(":443") == host.removesuffix(":443") or found.endswith(".docker.io"):
+    scheme = "http" if url.startswith("http:") else "https"
+    if not found or origin(url) == origin(f"{scheme}://{host}") or found.endswith(".docker.io"):
         return host
     return f"{found} (where {host} leads)"

@@ -46,6 +46,20 @@ def is_loopback(host: str) -> bool:
     return host.partition(":")[0] in LOOPBACK or host.startswith("[::1]")
 
 
+def origin(url: str) -> tuple[str, str, int]:
+    """Scheme, host and port of an address, to compare: without case, and with the port that goes without saying.
+
+    Source: RFC 3986, section 6.2.3.
+    """
+    parts = urlsplit(url)
+    try:
+        port = parts.port
+    except ValueError:
+        port = -1  # none that anything listens at
+    usual = {"http": 80, "https": 443}.get(parts.scheme, 0)
+    return parts.scheme, parts.hostname or "", usual if port is None else port
+
+
 def passes_by(host: str, no_proxy: Iterable[str]) -> bool:
     """Whether a host needs no proxy.
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from string import Formatter
 
-from tinyship.reference import DIGEST, REPOSITORY, REPOSITORY_LENGTH, TAG
+from tinyship.reference import DIGEST, REPOSITORY, REPOSITORY_LENGTH, TAG, split_host
 
 TAG_LENGTH = 128
 TEMPLATE_NAMES = ("version", "major", "minor", "patch", "commit", "short_commit", "branch", "date")
@@ -33,6 +33,15 @@ def check_repository(name: str) -> None:
     if name != name.lower():
         raise ValueError(f"`{name}` is no image name: use lower case, `{name.lower()}`")
     raise ValueError(f"`{name}` is no image name (like `lacion/foo`)")
+
+
+def check_registry_once(name: str) -> None:
+    """Raise ValueError where ``name`` has a registry before it, and ``push.to`` would put another one before that."""
+    repository = split_host(name)[1]
+    if repository != name:
+        raise ValueError(
+            f"`{name}` names a registry, and `push.to` does as well: write `{repository}`, or leave `push.to` empty"
+        )
 
 
 def check_reference(name: str) -> None:

@@ -22,6 +22,7 @@ from tinyship.settings.grammar import (
     check_digest,
     check_reference,
     check_registry,
+    check_registry_once,
     check_repository,
     check_seconds,
     check_tag,
@@ -353,6 +354,8 @@ class Settings(Section, frozen=True):
     def __post_init__(self) -> None:
         with about("image"):
             check_repository(self.image)
+            if self.push.to:
+                check_registry_once(self.image)
         with about("args"):
             check_assignments(self.args)
         with about("labels"):

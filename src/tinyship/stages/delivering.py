@@ -267,7 +267,7 @@ class Push:
             )
         tag = goals.carrier((*self.fixed[place.name], *self.moving[place.name]), self.now)
         pushed = upload(self.scope, place, tag.name, lambda: self._look_again(place, tag))
-        self._given(place, tag)
+        self._note(place, tag)
         self.uploads[place.name] = weighed(self.scope, place, pushed)
         if not place.is_of_release():
             self._write(place, {}, lost=[tag.name])
@@ -300,9 +300,10 @@ class Push:
                 place.give(tag.name, moving=tag.moving)
 
         retry.trying(give, events=self.scope.events, patience=place.repository.patience)
-        self._given(place, tag)
+        self._note(place, tag)
 
-    def _given(self, place: Place, tag: Tag) -> None:
+    def _note(self, place: Place, tag: Tag) -> None:
+        """Write down that a tag was given."""
         self.given[place.name].append(tag.name)
         self._write(place, {tag.name: place.there[tag.name]})
 

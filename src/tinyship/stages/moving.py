@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
-from tinyship import lock, reference
+from tinyship import lock, reference, state
 from tinyship.errors import ConfigError, EngineError, RegistryError, TinyshipError
 from tinyship.events import Notice
 from tinyship.lock import Lock, Pin
@@ -87,7 +88,7 @@ def update(scopes: Sequence[Scope], *, only: Sequence[str] = (), dry: bool = Fal
                 f"`{name}` is no base image from elsewhere that this project names in a Dockerfile",
                 hint=f"There are {', '.join(sorted(names))}." if names else "There are none.",
             )
-    after, moved, same, failures = dict(before), list[Moved](), list[str](), list[tuple[str, str]]()
+    moved, same, failures = list[Moved](), list[str](), list[tuple[str, str]]()
     for name in only or sorted(names):
         try:
             found = _moved(names[name], name, before.get(name))
@@ -95,17 +96,24 @@ def update(scopes: Sequence[Scope], *, only: Sequence[str] = (), dry: bool = Fal
             failures.append((name, error.message))
             continue
         if found:
-            after[name] = found.new
             moved.append(found)
         else:
             same.append(name)
     everything = not only and {scope.settings.image for scope in scopes} >= scopes[0].repositories
     gone = sorted(before.keys() - names.keys()) if everything else []
-    for name in gone:
-        del after[name]
-    if not dry and (kept is not None or after):
-        lock.write(root, Lock(after))
+    if not dry and (kept is not None or moved):
+        _write(root, {one.name: one.new for one in moved}, gone)
     return Update(tuple(moved), tuple(same), tuple(gone), tuple(failures))
+
+
+def _write(root: Path, new: Mapping[str, Pin], gone: Iterable[str]) -> None:
+    """Change these pins in the lock as it is now: asking took long enough for another update to write it."""
+    with state.locked(root, "update.lock"):
+        found = lock.read(root)
+        pins = {**(found.pins if found else {}), **new}
+        for name in gone:
+            pins.pop(name, None)
+        lock.write(root, Lock(pins))
 
 
 def now(scope: Scope, name: str) -> str:

@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 
-from tinyship import versions
-from tinyship.errors import Refused, RegistryError, TinyshipError
-from tinyship.events import Notice
+from tinyship.errors import TinyshipError
 from tinyship.plan import Action, Check
 from tinyship.registry import copying
-from tinyship.registry.client import Repository
-from tinyship.registry.manifest import Manifest
-from tinyship.stages import route
+from tinyship.stages.promoting import Goal, Promotion, refuse
 from tinyship.stages.scope import Scope
-
-_SETTLING = 0.1
-"""Seconds between giving a tag and asking for it again: whoever asked before us has given it within that time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,78 +48,12 @@ class Promoted:
     present: int
 
 
-@dataclass(frozen=True, slots=True)
-class _Goal:
-    """A tag of one repository that is to name the image, and what it names now."""
-
-    repository: Repository
-    name: str
-    tag: str
-    before: str
-
-    @property
-    def reference(self) -> str:
-        return f"{self.name}:{self.tag}"
-
-    def is_promise(self) -> bool:
-        """Whether the tag looks like a version, which names one image for ever."""
-        return versions.parse(self.tag) is not None
-
-
-class _Promotion:
-    """One promotion on its way: the image, and what each goal named when it was asked."""
-
-    def __init__(self, scope: Scope, source: str, target: str, stack: ExitStack) -> None:
-        self._scope = scope
-        self._stack = stack
-        self._open: dict[str, Repository] = {}
-        name, named = route.source(scope, source)
-        wanted = tuple(route.targets(scope, target))
-        self.source = self._repository(name)
-        self.manifest: Manifest = self.source.manifest(named)
-        self.name = f"{name}@{self.digest}"
-        self.goals = tuple(self._goal(where, tag) for where, tag in wanted)
-
-    @property
-    def digest(self) -> str:
-        return self.manifest.digest
-
-    @property
-    def moves(self) -> tuple[_Goal, ...]:
-        """The goals that do not name the image yet, those that look like versions first."""
-        left = (goal for goal in self.goals if goal.before != self.digest)
-        return tuple(sorted(left, key=lambda goal: not goal.is_promise()))
-
-    @property
-    def taken(self) -> tuple[_Goal, ...]:
-        """The versions that name another image."""
-        return tuple(goal for goal in self.moves if goal.before and goal.is_promise())
-
-    @property
-    def others(self) -> tuple[tuple[str, Repository], ...]:
-        """The repositories that the image is to be in beside its own."""
-        found = {goal.name: goal.repository for goal in self.moves if not self._is_source(goal.repository)}
-        return tuple(found.items())
-
-    def _is_source(self, repository: Repository) -> bool:
-        return (repository.host, repository.name) == (self.source.host, self.source.name)
-
-    def _goal(self, name: str, tag: str) -> _Goal:
-        repository = self._repository(name)
-        return _Goal(repository, name, tag, repository.digest(tag) or "")
-
-    def _repository(self, name: str) -> Repository:
-        if name not in self._open:
-            self._open[name] = self._stack.enter_context(self._scope.repository(name))
-        return self._open[name]
-
-
 def plan(
     scope: Scope, source: str, target: str, *, force: bool = False
 ) -> tuple[tuple[Action, ...], tuple[Check, ...]]:
     """What ``promote`` would do, as the registries say, and whether it would be refused; the arguments are its own."""
     with ExitStack() as stack:
-        promotion = _Promotion(scope, source, target, stack)
+        promotion = Promotion(scope, source, target, stack)
         actions = [Action("copy", name, f"from {promotion.name}") for name, _ in promotion.others]
         for goal in promotion.moves:
             before = f", in place of {goal.before}" if goal.before else ""
@@ -137,12 +62,12 @@ def plan(
         return tuple(actions), tuple(checks)
 
 
-def _checked(goal: _Goal, promotion: _Promotion, *, force: bool) -> Check:
+def _checked(goal: Goal, promotion: Promotion, *, force: bool) -> Check:
     if not goal.before:
         return Check(goal.reference, "ok", "is free")
     if goal not in promotion.taken:
         return Check(goal.reference, "ok" if goal.before == promotion.digest else "note", f"names {goal.before}")
-    said = f"a version, and names {goal.before}"
+    said = f"a promise, and names {goal.before}"
     if force:
         return Check(goal.reference, "note", f"{said}; `--force` replaces it")
     return Check(goal.reference, "failed", said, hint="Promote to another tag, or with `--force`.")
@@ -151,9 +76,9 @@ def _checked(goal: _Goal, promotion: _Promotion, *, force: bool) -> Check:
 def check(scope: Scope, source: str, target: str, *, force: bool = False) -> None:
     """Raise what ``promote`` would before it changes anything: of several images none is promoted where one cannot."""
     with ExitStack() as stack:
-        promotion = _Promotion(scope, source, target, stack)
+        promotion = Promotion(scope, source, target, stack)
         try:
-            _refuse(promotion.taken, promotion.digest, force=force)
+            refuse(promotion.taken, promotion.digest, force=force)
         except TinyshipError as error:
             raise error.at("push", scope.settings.image) from None
 
@@ -165,23 +90,27 @@ def promote(scope: Scope, source: str, target: str, *, force: bool = False) -> P
         source: a tag or a digest in the first repository of ``push.to``, a full reference, or ``release``, which is the
             digest that the record has.
         target: a tag in that repository or a full reference; several with commas between them.
-        force: replace what a tag named that looks like a version.
+        force: replace what the tag of a version or of a commit named; see ``promises``.
 
     Raises:
         ConfigError: one of the two cannot be read.
-        Refused: a tag that looks like a version names another image; or nothing is released, or pushed.
+        Refused: a tag that stays what it is names another image; or nothing is released, or pushed.
         RegistryError: the image is not there; a registry refused, failed, or somebody else was faster.
     """
     with scope.stage("push", scope.settings.image, f"promoting {source} to {target}") as outcome, ExitStack() as stack:
-        promotion = _Promotion(scope, source, target, stack)
-        _refuse(promotion.taken, promotion.digest, force=force)
+        promotion = Promotion(scope, source, target, stack)
+        refuse(promotion.taken, promotion.digest, force=force)
         copies = [
             copying.copy(promotion.source, repository, promotion.digest, events=scope.events)
             for _, repository in promotion.others
         ]
-        for goal in promotion.moves:
-            _give(scope, goal, promotion.manifest, force=force)
-        _confirm(promotion.goals, promotion.digest, waits=bool(promotion.moves))
+        with promotion.told():
+            try:
+                for goal in promotion.moves:
+                    promotion.give(goal, force=force)
+                promotion.confirm()
+            finally:
+                promotion.write()
         outcome.word = "promoted" if promotion.moves else "was there"
         return Promoted(
             image=scope.settings.image,
@@ -191,42 +120,4 @@ def promote(scope: Scope, source: str, target: str, *, force: bool = False) -> P
             sent=sum(each.sent for each in copies),
             mounted=sum(each.mounted for each in copies),
             present=sum(each.present for each in copies),
-        )
-
-
-def _give(scope: Scope, goal: _Goal, manifest: Manifest, *, force: bool) -> None:
-    if goal.is_promise() and not force:
-        found = goal.repository.digest(goal.tag) or ""  # a copy takes long enough for another release to come
-        if found not in {"", manifest.digest}:
-            _refuse((_Goal(goal.repository, goal.name, goal.tag, found),), manifest.digest, force=False)
-    if goal.before:
-        replaces = goal.is_promise()
-        told = f"{goal.reference} named {goal.before}, and {'is replaced' if replaces else 'moves'}"
-        scope.events(Notice(told, "warning" if replaces else "info"))
-    goal.repository.put(manifest, goal.tag)
-
-
-def _refuse(taken: Sequence[_Goal], digest: str, *, force: bool) -> None:
-    if taken and not force:
-        lines = "\n".join(f"    {goal.reference} is {goal.before}" for goal in taken)
-        raise Refused(
-            f"another image has {'this version' if len(taken) == 1 else 'these versions'} already, "
-            f"and what was to be promoted is {digest}:\n{lines}",
-            hint="A version stays what it is: promote to another tag, or with `--force`.",
-        )
-
-
-def _confirm(asked: Sequence[_Goal], digest: str, *, waits: bool) -> None:
-    """Ask again what each tag names; registries cannot compare and swap."""
-    if waits:
-        time.sleep(_SETTLING)
-    found = {goal: goal.repository.digest(goal.tag) or "nothing" for goal in asked}
-    lost = {goal: names for goal, names in found.items() if names != digest}
-    if lost:
-        said = ", ".join(f"{goal.reference} names {names}" for goal, names in lost.items())
-        raise RegistryError(
-            f"somebody else was faster: {said}, and not {digest}",
-            host=next(iter(lost)).repository.host,
-            hint="Find out which of the two is right, and promote that one again.",
-            tail=[f"{goal.reference} names {digest}" for goal in asked if goal not in lost],
         )

@@ -21,6 +21,9 @@ RELEASE = "release"
 def concerned(images: Sequence[Loaded], source: str, target: str) -> tuple[Loaded, ...]:
     """Of a project's images those that a promotion is for: all where tags are named alone.
 
+    A full reference is for the image that is pushed to that very repository. Of several such images the source's
+    counts; where nothing but full references is named it makes no difference which of them it is.
+
     Raises:
         ConfigError: it is for one of several, and nothing says for which.
     """
@@ -28,16 +31,25 @@ def concerned(images: Sequence[Loaded], source: str, target: str) -> tuple[Loade
     whole = [name for name in names if name != RELEASE and not TAG.fullmatch(name)]
     if len(images) == 1 or not whole:
         return tuple(images)
-    for name in whole:
-        repository = f"/{'' if DIGEST.fullmatch(name) else reference.parse(name).repository}"
-        if found := [one for one in images if repository.endswith(f"/{one.settings.image}")]:
-            return tuple(found[:1])
-    if len(whole) == len(names) and not DIGEST.fullmatch(source):
-        return tuple(images[:1])
+    theirs = {_repository(name): one for one in reversed(images) for name in goals.repositories(one.settings)}
+    asked = {name: theirs.get(_repository(name)) for name in whole if not DIGEST.fullmatch(name)}
+    if found := asked.get(source):
+        return (found,)
+    meant = {one.settings.image: one for one in asked.values() if one}
+    if len(meant) == 1 or len(asked) == len(names):
+        return (next(iter(meant.values()), images[0]),)
+    some = [
+        f"`{goals.repositories(one.settings)[0]}:{tag}`" for one, tag in zip(images, ("1.0", "stable"), strict=False)
+    ]
     raise ConfigError(
         f"`{source}` and `{target}` do not say which of the project's {len(images)} images is meant",
-        hint="Name the source by its full reference: `registry.example.com/lacion/foo:1.0`.",
+        hint=f"Name a repository that an image of the project is pushed to: {' or '.join(some)}.",
     )
+
+
+def _repository(name: str) -> tuple[str, str]:
+    found = reference.parse(name)
+    return found.host.lower(), found.repository
 
 
 def source(scope: Scope, named: str) -> tuple[str, str]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from tinyship.engine import images
 from tinyship.engine import push as engine_push
 from tinyship.errors import EngineError, RegistryError
-from tinyship.events import Event, Events, Notice
+from tinyship.events import Notice
 from tinyship.registry import descriptor
 from tinyship.stages.place import Place
 from tinyship.stages.scope import Scope
@@ -70,7 +70,8 @@ def _push(scope: Scope, place: Place, tag: str, look: Callable[[], None]) -> eng
                 reference,
                 credential=scope.credential(reference),
                 timeout=scope.settings.push.timeout,
-                events=_watched(look, scope.events),
+                events=scope.events,
+                meanwhile=_watching(look),
             )
         except RegistryError as error:
             if not error.temporary or attempt == _TRIES:
@@ -83,13 +84,12 @@ def _push(scope: Scope, place: Place, tag: str, look: Callable[[], None]) -> eng
     raise AssertionError("unreachable")
 
 
-def _watched(look: Callable[[], None], events: Events) -> Events:
-    """Events of a push that is ended where its tag comes to name another image while layers are on their way."""
+def _watching(look: Callable[[], None]) -> Callable[[], None]:
+    """Looks every second: a push ends where its tag comes to name another image while layers are on their way."""
     looked = time.monotonic()
 
-    def tell(event: Event) -> None:
+    def watch() -> None:
         nonlocal looked
-        events(event)
         if time.monotonic() - looked < _WATCH:
             return
         try:
@@ -99,7 +99,7 @@ def _watched(look: Callable[[], None], events: Events) -> Events:
                 raise
         looked = time.monotonic()  # what cannot be told now is asked again
 
-    return tell
+    return watch
 
 
 def weighed(scope: Scope, place: Place, pushed: engine_push.Pushed) -> Upload:

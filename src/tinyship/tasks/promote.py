@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     help={
         "source": "The image: a tag or a digest in the first repository of `push.to`, a full reference, or `release`.",
         "target": "A tag there, like `stable`, or a full reference; several with commas between them.",
-        "force": "Let version tags that name another image name this one; says what it replaces.",
+        "force": "Let tags of versions and commits that name another image name this one; says what it replaces.",
     },
 )
 def promote(session: Session, source: str, target: str, force: bool = False, json: bool = False) -> None:
@@ -33,8 +33,9 @@ def promote(session: Session, source: str, target: str, force: bool = False, jso
     In one repository only the manifest is put again; within one registry its
     layers are taken over there; to another registry they are copied. Tags are
     given when everything is there, and the registry is asked for them at the
-    end. A tag that looks like a version and names another image is never
-    replaced without `--force`. Bytes are compressed ones.
+    end. A tag that `push.tags` give to one version or commit, or that looks
+    like one, is never taken from another image without `--force`; one of a
+    shortened version or of a date moves. Bytes are compressed ones.
     """
     from dataclasses import replace
 

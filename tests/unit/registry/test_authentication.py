@@ -14,7 +14,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import trustme
-from registries import OCI, Answer, Answers, Asked, Server, digest_of, serving
+from registries import OCI, Answer, Answers, Asked, Server, digest_of, greeting, serving
 
 from tinyship.credentials import Credential
 from tinyship.errors import RegistryError
@@ -212,6 +212,33 @@ def test_token_that_expires(trusted: None, start: Start) -> None:
     assert len(service.asked) == 2
 
 
+def test_token_that_another_thread_got_for_less(trusted: None, start: Start) -> None:
+    """What may read is no answer to a challenge to write: it is answered itself, where the token of another fails."""
+
+    def token(asked: Asked) -> Answer:
+        (scope,) = parse_qs(urlsplit(asked.path).query)["scope"]
+        return Answer(200, {}, json.dumps({"token": "write" if "push" in scope else "read"}).encode())
+
+    service = start("auth.test", token)
+
+    def answers(asked: Asked) -> Answer:
+        given = asked.headers.get("Authorization", "").removeprefix("Bearer ")
+        scope = "pull" if asked.method == "GET" else "pull,push"
+        if given == "write" or (given and asked.method == "GET"):
+            return Answer(200 if asked.method == "GET" else 201, {"Content-Type": OCI}, RAW)
+        if asked.method == "PUT" and not given:
+            assert repository.manifest("1.0").raw == RAW  # as another thread would, while this challenge is on its way
+        realm = f"https://{service.host}/token"
+        return Answer(401, {"WWW-Authenticate": f'Bearer realm="{realm}",service="x",scope="repository:foo:{scope}"'})
+
+    registry = start("registry.test", answers)
+    with Repository.open(f"{registry.host}/foo", credential=CAPTAIN, timeout=5, patience=QUICK) as repository:
+        assert repository.put(Manifest(RAW, digest_of(RAW), OCI), "1.0") == digest_of(RAW)
+    sent = [asked.headers.get("Authorization") for asked in registry.asked if asked.method == "PUT"]
+    assert sent == [None, "Bearer read", "Bearer write"]
+    assert len(service.asked) == 2
+
+
 def test_tokens_that_expire_in_mid_push(trusted: None, start: Start) -> None:
     """Every third question needs another token: an upload is sent again where it met the end of one, and completes."""
     given = 0
@@ -317,6 +344,14 @@ def test_certificate_of_another(trusted: None, start: Start) -> None:
     with pytest.raises(RegistryError, match=r"is not trusted: .*registry\.test"):
         manifest(registry, CAPTAIN)
     assert registry.asked == []
+
+
+def test_hang_up_in_the_handshake() -> None:
+    """A registry that ends the connection there may be beginning itself: it is asked again."""
+    with greeting(b"") as host, pytest.raises(RegistryError, match=r"broke.*; it was tried 2 times") as caught:
+        manifest(Server(f"registry.test:{host.partition(':')[2]}"), None)
+    assert caught.value.temporary
+    assert "certificate" not in str(caught.value)
 
 
 def test_no_tls_away_from_here() -> None:

@@ -310,6 +310,39 @@ def test_what_is_not_there(body: bytes, words: str) -> None:
     assert re.search(words, caught.value.message)
 
 
+@pytest.mark.parametrize(
+    ("media_type", "body", "words"),
+    [
+        (
+            "text/plain; charset=utf-8",
+            b"\nwrite /data: no space left on device\nat x.go",
+            ": write /data: no space left",
+        ),
+        ("text/html", b"<h1>500</h1><p>No space left on device</p>", ": no space left"),
+        ("", b"no space left on device", ": no space left"),
+    ],
+)
+def test_full_disk_in_plain_text(media_type: str, body: bytes, words: str) -> None:
+    """It is no fault that passes, however the registry words it: it is told, and not tried again."""
+    with serving(always(500, body, Content_Type=media_type)) as registry, pytest.raises(RegistryError) as caught:
+        manifest(registry.host)
+    assert re.search(rf"has no room left \(status 500\), asking for foo:1\.0{words}", caught.value.message)
+    assert "x.go" not in caught.value.message
+    assert not caught.value.temporary
+
+
+def test_plain_text() -> None:
+    """What a proxy on the way says is shown, where it is a text, and no page."""
+    with serving(always(502, b"upstream is away\n", Content_Type="text/plain")) as registry:
+        with pytest.raises(RegistryError, match=r"status 502, asking for foo:1\.0: upstream is away\n") as caught:
+            manifest(registry.host)
+        assert caught.value.temporary
+    with serving(always(502, b"<h1>upstream is away</h1>", Content_Type="text/html")) as registry:
+        with pytest.raises(RegistryError) as caught:
+            manifest(registry.host)
+        assert "away" not in caught.value.message
+
+
 def test_words_of_a_registry_are_words() -> None:
     """What it says is shown, in one line, without what would move a cursor, and not all of it."""
     body = json.dumps({"errors": [{"code": "X", "message": "\x1b[31mno\nway\x1b[0m ä " + "x" * 5000}]}).encode()

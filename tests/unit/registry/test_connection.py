@@ -76,3 +76,46 @@ def test_blob_that_is_not_read_is_not_waited_for() -> None:
             assert next(pieces)
             pieces.close()  # type: ignore[attr-defined]
         assert server.connections == 2
+
+
+@pytest.mark.parametrize(
+    ("url", "ours"),
+    [
+        ("https://registry.example.com/v2/foo/", True),
+        ("https://registry.example.com:443/v2/foo/blobs/uploads/1?state=x", True),
+        ("https://Registry.Example.COM/", True),
+        ("https://registry.example.com", True),
+        ("https://registry.example.com:5000/", False),
+        ("https://registry.example.com:0/", False),
+        ("https://registry.example.com:no/", False),
+        ("http://registry.example.com/", False),
+        ("http://registry.example.com:443/", False),
+        ("https://registry.example.com.other.test/", False),
+        ("https://registry.example.com@other.test/", False),
+        ("https://other.test/registry.example.com/", False),
+        ("", False),
+    ],
+)
+@pytest.mark.parametrize("host", ["registry.example.com", "registry.example.com:443"])
+def test_what_is_the_same_registry(host: str, url: str, ours: bool) -> None:
+    """A port that goes without saying, and capitals, make no other host."""
+    with Repository.open(f"{host}/foo", credential=None) as repository:
+        assert repository.connection.leads_to(url) == ours
+
+
+def test_upload_to_the_registry_in_other_words() -> None:
+    """Where it leads to itself by another spelling, it is told who we are, and can be asked to forget an upload."""
+
+    def guarded(asked: Asked) -> Answer:
+        if "Authorization" not in asked.headers:
+            return Answer(401, {"WWW-Authenticate": 'Basic realm="test"'})
+        if asked.method == "POST":
+            return Answer(202, {"Location": f"http://LOCALHOST:{server.host.partition(':')[2]}/v2/foo/blobs/uploads/1"})
+        return Answer(204)
+
+    with (
+        serving(guarded, name="localhost") as server,
+        Repository.open(f"{server.host}/foo", credential=CAPTAIN) as repository,
+    ):
+        repository.check_push()
+        assert [asked.method for asked in server.asked] == ["POST", "POST", "DELETE"]

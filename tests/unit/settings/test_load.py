@@ -210,6 +210,11 @@ def test_no_section_at_all(layers: list[Layer]) -> None:
     ("section", "text"),
     [
         ({"relaese": {}}, "0.yaml: `tinyship.relaese` is no setting; the nearest is `release`"),
+        (
+            {"image": "localhost:5000/lacion/foo", "push": {"to": ["registry.example.com"]}},
+            "0.yaml: `tinyship.image`: `localhost:5000/lacion/foo` names a registry, and `push.to` does as well: "
+            "write `lacion/foo`, or leave `push.to` empty",
+        ),
         ({"push": {"tgs": ["x"]}}, "0.yaml: `tinyship.push.tgs` is no setting; the nearest is `tags`"),
         (
             {"dockerfile": "x"},

@@ -95,6 +95,22 @@ def test_moves_of_an_index(shop: Shop, host: str, tmp_path: Path) -> None:
     assert moving.update([scope]) == moving.Update((), (f"{host}/foo:1",), (), ())
 
 
+def test_another_update_meanwhile(shop: Shop, tmp_path: Path) -> None:
+    """What it pinned and removed while ours asked stays so; each changes its own pins only."""
+    shop.image(b"one", tag="1")
+
+    def answers(asked: Asked) -> Answer:
+        lock.write(tmp_path, Lock({"new:1": Pin(ZERO), "gone:2": Pin(ZERO)}))
+        return shop(asked)
+
+    with serving(answers) as server:
+        name = f"{server.host}/foo:1"
+        lock.write(tmp_path, Lock({"gone:1": Pin(ZERO), "gone:2": Pin(ZERO), name: Pin(ZERO)}))
+        done = moving.update([scope_of(tmp_path, f"FROM {name}\n")])
+    assert done.gone == ("gone:1", "gone:2")
+    assert lock.read(tmp_path) == Lock({"new:1": Pin(ZERO), name: done.moved[0].new})
+
+
 def test_an_old_image_that_is_gone(shop: Shop, host: str, tmp_path: Path) -> None:
     """What the lock says of its size counts, where it is of the same platform; its layers are not known."""
     shop.image(b"one", tag="1")
