@@ -161,6 +161,18 @@ def test_a_version_that_is_given(ship: Ship) -> None:
     assert f"{ship.image}:7.2.0\n" in ship.invoke("release.plan", "--version", "7.2.0").out
 
 
+def test_a_given_version_that_git_has_elsewhere(ship: Ship) -> None:
+    """What is another commit's version in git is not pushed as this one's, not even where no registry has it yet."""
+    ship.git("commit", "-q", "--allow-empty", "-m", "another")
+    ship.invoke("release", "--version", "1.0.0")
+    refused = ship.invoke("push", code=1).err
+    assert "version 1.0.0 was given, and the git tag v1.0.0 is on" in refused
+    assert "`git checkout v1.0.0`" in refused
+    assert _digest(ship, "1.0.0") is None
+    ship.invoke("push", "--force")
+    assert _digest(ship, "1.0.0") == _digest(ship, "latest") is not None
+
+
 def test_a_reference_for_scripts(ship: Ship) -> None:
     """Standard output has `repository@digest`, or assignments, and nothing else."""
     ship.invoke("release")

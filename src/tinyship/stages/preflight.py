@@ -84,12 +84,8 @@ def _version(scope: Scope, now: Revision) -> Check:
 
 def _given(scope: Scope, now: Revision) -> Check:
     """A version that git did not say, which must not be the one of another commit."""
-    name = revision.tag_of(scope.settings.version, now.version)
-    try:
-        commit = revision.tag_commit(scope.root, name)
-    except TinyshipError:  # without a repository there are no tags
-        commit = ""
-    if commit and commit != now.commit:
+    if found := goals.elsewhere(scope, now.version, now.commit):
+        name, commit = found
         return Check(
             "version",
             "failed",
