@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from tinyship.plan import Action, Check, Plan
 from tinyship.stages import base, build, clean, preflight, push, release, trial
@@ -49,12 +50,18 @@ def plan_build(scope: Scope) -> Plan:
     return plan(scope, "build", base.plan(scope), build.plan(scope))
 
 
-def plan_push(scope: Scope) -> Plan:
-    """What ``send`` would do, as far as the registries say."""
+def plan_push(scope: Scope, *, after_release: bool = False) -> Plan:
+    """What ``send`` would do, as far as the registries say.
+
+    Args:
+        after_release: a release is made before, so that what the record has is not what is pushed.
+    """
     smoke = trial.plan_smoke(scope) if scope.settings.push.smoke else ()
-    asked = preflight.remote(scope, may_we=False)
+    asked = preflight.remote(scope, may_we=False, recorded=not after_release)
     checks = (push.ready(scope), *(check for place in asked for check in place.checks))
-    return plan(scope, "push", smoke, push.plan(scope, asked), checks=checks)
+    found = plan(scope, "push", smoke, push.plan(scope, asked), checks=checks)
+    release = None if after_release else preflight.built(scope, recorded=True)
+    return replace(found, version=release.raw_version or release.version) if release and release.given else found
 
 
 def plan_clean(scope: Scope, task: str, what: str) -> Plan:

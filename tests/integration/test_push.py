@@ -161,6 +161,19 @@ def test_a_version_that_is_given(ship: Ship) -> None:
     assert f"{ship.image}:7.2.0\n" in ship.invoke("release.plan", "--version", "7.2.0").out
 
 
+def test_the_next_release_is_not_the_given_one(ship: Ship) -> None:
+    """After `release --version` a push alone is of that version; a check, and a plan of both, are of what git says."""
+    ship.invoke("release", "--version", "7.1.0")
+    assert "7.1.0: free" in ship.invoke("--dry", "push").out
+    assert f"push of {ship.image} 7.1.0," in ship.invoke("--dry", "push").out
+    checked = ship.invoke("release.check").out
+    assert "1.0.0: free" in checked
+    assert "7.1.0" not in checked
+    pushes = [action["target"] for action in ship.invoke("release.plan", "--json").json["plans"][1]["actions"]]
+    assert any(one.endswith(":1.0.0") for one in pushes)
+    assert not any(one.endswith(":7.1.0") for one in pushes)
+
+
 def test_a_given_version_that_git_has_elsewhere(ship: Ship) -> None:
     """What is another commit's version in git is not pushed as this one's, not even where no registry has it yet."""
     ship.git("commit", "-q", "--allow-empty", "-m", "another")

@@ -40,13 +40,16 @@ def local(scope: Scope) -> tuple[Check, ...]:
     return (_tree(now), _version(scope, now), _order(scope, now), _engine(scope), _budgets(scope))
 
 
-def remote(scope: Scope, *, may_we: bool = True) -> tuple[Asked, ...]:
+def remote(scope: Scope, *, may_we: bool = True, recorded: bool = False) -> tuple[Asked, ...]:
     """What each registry says: what the tags of this release name there, and whether we may push.
 
     Args:
         may_we: ask for the latter, by an upload that is begun and taken back; some registries keep a trace of it.
+        recorded: the release is the one in the record, where that is of this tree, and not one that is to be made; they
+            differ where its version was given for it alone.
     """
-    return tuple(_registry(scope, name, may_we=may_we) for name in goals.repositories(scope.settings))
+    release = built(scope, recorded=recorded)
+    return tuple(_registry(scope, name, release, may_we=may_we) for name in goals.repositories(scope.settings))
 
 
 def _tree(now: Revision) -> Check:
@@ -131,8 +134,7 @@ def _budgets(scope: Scope) -> Check:
     return Check("budgets", "ok", "; ".join(budgets.describe(budget) for budget in limits))
 
 
-def _registry(scope: Scope, name: str, *, may_we: bool) -> Asked:
-    release = _built(scope)
+def _registry(scope: Scope, name: str, release: Release | None, *, may_we: bool) -> Asked:
     now = goals.of_release(scope, release) if release else scope.revision
     wanted = goals.wanted(scope, now)
     try:
@@ -147,15 +149,18 @@ def _registry(scope: Scope, name: str, *, may_we: bool) -> Asked:
         return Asked(name, (failed,), tuple(tag.name for tag in wanted.tags))
 
 
-def _built(scope: Scope) -> Release | None:
-    """The release in the record, where it is one of this very revision."""
+def built(scope: Scope, *, recorded: bool = False) -> Release | None:
+    """The release in the record, where it is one of this very revision.
+
+    Args:
+        recorded: whichever version it was given.
+    """
     release = record.read(scope.root).find(scope.settings.image)
     if not release:
         return None
     same = (release.commit, release.tree) == revision.state(scope.root)
-    now = scope.revision
-    # A version that was given for the release alone is not what git says.
-    return release if same and (release.given or release.version == tags.sanitise(now.full_version)) else None
+    given = recorded and release.given
+    return release if same and (given or release.version == tags.sanitise(scope.revision.full_version)) else None
 
 
 def _nothing(scope: Scope) -> Release:

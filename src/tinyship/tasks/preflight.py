@@ -41,8 +41,9 @@ def check(session: Session, version: str | None = None, json: bool = False) -> N
 def plan(session: Session, version: str | None = None, json: bool = False) -> None:
     """Show what `invoke release push` would do.
 
-    What would be built, tagged and pushed, and what `release.check` says; it is
-    what `invoke --dry release push` prints.
+    What would be built, tagged and pushed, and what `release.check` says; only
+    whether we may push is not asked, as nothing may change. It is what
+    `invoke --dry release push` prints.
     """
     both(session.with_version(version))
 
@@ -54,7 +55,7 @@ def both(session: Session, *, only: bool = False) -> None:
     from tinyship.stages.scope import Scope
 
     def plans(scope: Scope) -> tuple[Plan, ...]:
-        return pipeline.plan_release(scope, only=only, checked=True), pipeline.plan_push(scope)
+        return pipeline.plan_release(scope, only=only, checked=True), pipeline.plan_push(scope, after_release=True)
 
     def show(done: list[tuple[Plan, ...]]) -> None:
         session.plans(each for some in zip(*done, strict=True) for each in some)
