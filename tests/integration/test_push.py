@@ -186,6 +186,21 @@ def test_a_given_version_that_git_has_elsewhere(ship: Ship) -> None:
     assert _digest(ship, "1.0.0") == _digest(ship, "latest") is not None
 
 
+def test_a_git_tag_that_moved(ship: Ship) -> None:
+    """A check finds before anything is built that the version is another commit's image; of the same it cannot know."""
+    ship.invoke("release", "push")
+    first = ship.git("rev-parse", "HEAD")
+    record = ship.root / ".tinyship" / "release.json"
+    record.unlink()
+    assert f"{_digest(ship, '1.0.0')}, made of commit {first[:7]}" in ship.invoke("release.check").out
+    ship.git("commit", "-q", "--allow-empty", "-m", "another")
+    ship.git("tag", "-f", "v1.0.0")
+    refused = ship.invoke("release", "--push", code=1)
+    assert f"1.0.0: is {_digest(ship, '1.0.0')}, made of commit {first[:7]}" in refused.out
+    assert "nothing was built, because its push would fail: tags" in refused.err
+    assert not record.exists()
+
+
 def test_a_reference_for_scripts(ship: Ship) -> None:
     """Standard output has `repository@digest`, or assignments, and nothing else."""
     ship.invoke("release")

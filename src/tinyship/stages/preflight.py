@@ -11,7 +11,7 @@ from tinyship.record import Release
 from tinyship.registry.client import Repository
 from tinyship.revision import Revision
 from tinyship.sizes import budgets
-from tinyship.stages import goals
+from tinyship.stages import goals, published
 from tinyship.stages.place import Place
 from tinyship.stages.scope import Scope
 from tinyship.tags import Tags
@@ -142,7 +142,7 @@ def _registry(scope: Scope, name: str, release: Release | None, *, may_we: bool)
             allowed = (_allowed(scope, name, repository),) if may_we else ()
             place = Place(name, repository, release or _nothing(scope))
             settled = goals.settled(scope, wanted, now, place.known)
-            there = _tags(place, now, settled, built=bool(release))
+            there = _tags(scope, place, now, settled, built=bool(release))
             return Asked(name, (*allowed, there), tuple(tag.name for tag in settled.tags))
     except TinyshipError as error:
         failed = Check("push", "failed", f"{name}: {error.message}", hint=error.hint)
@@ -176,13 +176,13 @@ def _allowed(scope: Scope, name: str, repository: Repository) -> Check:
     return Check("push", "ok", f"{name}: allowed {whose}")
 
 
-def _tags(place: Place, now: Revision, settled: Tags, *, built: bool) -> Check:
+def _tags(scope: Scope, place: Place, now: Revision, settled: Tags, *, built: bool) -> Check:
     """What the tags of a release name now."""
     name = place.name
     place.look(tag.name for tag in settled.tags)
     place.find(one.digest for one in place.release.pushed if one.reference.rpartition(":")[0] == name)
     lines = [*settled.notices]
-    taken = False
+    taken = other = False
     for tag in settled.tags:
         found = place.there.get(tag.name, "")
         if not found:
@@ -194,11 +194,14 @@ def _tags(place: Place, now: Revision, settled: Tags, *, built: bool) -> Check:
         elif not goals.is_promise(tag, now):
             lines.append(f"{tag.name}: moves from {found}")
         else:
-            lines.append(f"{tag.name}: is {found}{', another image' if built else ''}")
+            made_of = "" if built else published.commit(scope, place.repository, found)
+            told = f", made of commit {made_of[: revision.SHORT]}" if made_of else ""
+            lines.append(f"{tag.name}: is {found}{', another image' if built else told}")
             taken = True
+            other = other or built or bool(made_of and made_of != now.commit)
     if not settled.tags:
         return Check("tags", "failed", f"{name}: none of `push.tags` goes with this release", tuple(lines))
-    if taken and built:
+    if other:
         hint = "A released version stays what it is: release under another one, or push with `--force`."
         return Check("tags", "failed", f"{name}: taken by another image", tuple(lines), hint)
     if taken:

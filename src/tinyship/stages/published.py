@@ -24,6 +24,7 @@ _MOST = 50
 _LIKE = re.compile(r"v?\d+(?:\.\d+)+.*")
 """A version, or one with a word behind it that is none of the version's, like ``1.4-lts``."""
 _REVISION = "org.opencontainers.image.revision"
+_COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 
 
 def releases(scope: Scope) -> tuple[Entry, ...]:
@@ -57,6 +58,17 @@ def versioned(repository: Repository, scheme: Scheme) -> tuple[str, ...]:
     return tuple(sorted(named, key=lambda tag: versions.order(tag, scheme), reverse=True))
 
 
+def commit(scope: Scope, repository: Repository, digest: str) -> str:
+    """The full commit that an image of ours was made of, by its label; empty where that cannot be read or trusted."""
+    if any(label.partition("=")[0] == _REVISION for label in scope.settings.labels):
+        return ""  # the label says what the settings have it say
+    try:
+        found = _made_of(images.find(repository, digest).config)
+    except TinyshipError:
+        return ""
+    return found if _COMMIT.fullmatch(found) else ""
+
+
 def _entry(scope: Scope, repository: Repository, tag: str, known: Mapping[str, int]) -> Entry | None:
     """What one tag names; None where that is no image, and no reason to leave out the others."""
     try:
@@ -65,20 +77,24 @@ def _entry(scope: Scope, repository: Repository, tag: str, known: Mapping[str, i
     except TinyshipError:
         return None
     unpacked = sum(known[layer] for layer in chain) if all(layer in known for layer in chain) else None
-    run = image.config.get("config")
-    said = run.get("Labels") if isinstance(run, dict) else None
-    labels = said if isinstance(said, dict) else {}
     date = _date(image.config)
     entry = Entry(
         image=scope.settings.image,
         version=tag,
-        commit=str(labels.get(_REVISION) or ""),
+        commit=_made_of(image.config),
         created=date,
         recorded=date,
         digest=image.index_digest or image.digest,
         sizes=(Sizes("release", f"{scope.settings.image}:{tag}", unpacked, image.pull, None, len(image.layers)),),
     )
     return entry if is_sound(entry) else None
+
+
+def _made_of(config: Mapping[str, Any]) -> str:
+    """What the label of a config says that is the commit; empty where there is none."""
+    run = config.get("config")
+    labels = run.get("Labels") if isinstance(run, dict) else None
+    return str(labels.get(_REVISION) or "") if isinstance(labels, dict) else ""
 
 
 def _date(config: Mapping[str, Any]) -> str:
