@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from tinyship import lock
+from tinyship.errors import EngineError, TinyshipError
 from tinyship.plan import Action, Check, Plan
 from tinyship.stages import base, build, clean, preflight, push, release, trial
 from tinyship.stages.push import Delivery
@@ -30,7 +32,22 @@ def plan(scope: Scope, task: str, *actions: tuple[Action, ...], checks: tuple[Ch
 def check(scope: Scope) -> tuple[Check, ...]:
     """Everything that can be known to stand in the way of a release and its push, before anything is built."""
     asked = preflight.remote(scope)
-    return (*preflight.local(scope), *(check for place in asked for check in place.checks))
+    return (*preflight.local(scope), *_missing(scope), *(check for place in asked for check in place.checks))
+
+
+def _missing(scope: Scope) -> tuple[Check, ...]:
+    """A row for what the stages would fail for before they begin, a file or a setting; none where nothing is wrong."""
+    try:
+        base.check(scope)
+        build.check(scope)
+        release.check(scope)
+        lock.read(scope.root)
+    except EngineError:
+        return ()  # the row of the engine says it
+    except TinyshipError as error:
+        said, *more = error.message.splitlines()
+        return (Check("build", "failed", said, tuple(more), error.hint),)
+    return ()
 
 
 def plan_release(scope: Scope, *, only: bool = False, checked: bool = False) -> Plan:
@@ -41,7 +58,7 @@ def plan_release(scope: Scope, *, only: bool = False, checked: bool = False) -> 
         checked: look at git, the engine and the settings as ``check`` does.
     """
     before = () if only else (base.plan(scope), build.plan(scope))
-    checks = preflight.local(scope) if checked else ()
+    checks = (*preflight.local(scope), *_missing(scope)) if checked else ()
     return plan(scope, "release", *before, release.plan(scope), checks=checks)
 
 

@@ -240,6 +240,20 @@ def test_check(ship: Ship, guarded: str) -> None:
     assert "no such socket" in down.out
 
 
+def test_check_of_what_is_missing(ship: Ship) -> None:
+    """A damaged lock, and a Dockerfile that is not there, are found before a release, each in a row of its own."""
+    (ship.root / "tinyship.lock").write_text("<<<<<<< HEAD\n")
+    ship.git("add", "--all")
+    ship.git("commit", "-q", "-m", "a lock that a merge broke")
+    assert "failed  build    " in (found := ship.invoke("release.check", code=1).out)
+    assert "tinyship.lock is no JSON" in found
+    ship.git("rm", "-q", "tinyship.lock", "Dockerfile")
+    ship.git("commit", "-q", "-m", "nothing to build")
+    checks = ship.invoke("release.check", "--json", code=1).json["images"][0]["checks"]
+    assert [check["name"] for check in checks if check["state"] == "failed"] == ["build"]
+    assert "Dockerfile is missing" in ship.invoke("release.plan").out
+
+
 def test_check_of_what_is_there(ship: Ship) -> None:
     """Tags are free, this image's, or another's; a given version that git has elsewhere is refused."""
     assert "1.0.0: free" in ship.invoke("release.check").out

@@ -21,8 +21,9 @@ def check(session: Session, version: str | None = None, json: bool = False) -> N
     """Check all that a release and its push depend on.
 
     Nothing is built, and nothing changes anywhere. Looked at are: the tree,
-    the version and its git tag, higher versions, the engine, the budgets; and
-    in each registry of `push.to` whether we may push there (it is asked, by
+    the version and its git tag, higher versions, the engine, the budgets; files
+    and settings of the stages, with a row only where something is wrong; and in
+    each registry of `push.to` whether we may push there (it is asked, by
     beginning an upload that is taken back), and what the tags of this release
     name there now. Exit code 1 where something failed.
     """
