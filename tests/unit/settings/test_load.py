@@ -409,6 +409,8 @@ DIGEST = "sha256:" + "0" * 64
     ("section", "words"),
     [
         ({"build": {"tag": "a:b"}}, "`tinyship.build.tag`: `a:b` is no tag"),
+        ({"push": {"to": ["a.example/b/"]}}, "`a.example/b/` is no registry (host[:port][/path], in lower case,"),
+        ({"push": {"to": ["a.example:65536/b"]}}, "`a.example:65536/b` is no registry: ports end with 65535"),
         ({"push": {"to": ["https://a.example"]}}, "`tinyship.push.to`: `https://a.example` is no registry"),
         ({"push": {"tags": []}}, "`tinyship.push.tags`: there is none"),
         ({"push": {"tags": [""]}}, "`tinyship.push.tags`: a tag is empty"),
