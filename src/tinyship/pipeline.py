@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
+from tinyship import lock
+from tinyship.errors import EngineError, TinyshipError
 from tinyship.plan import Action, Check, Plan
 from tinyship.stages import base, build, clean, preflight, push, release, trial
 from tinyship.stages.push import Delivery
@@ -29,7 +32,22 @@ def plan(scope: Scope, task: str, *actions: tuple[Action, ...], checks: tuple[Ch
 def check(scope: Scope) -> tuple[Check, ...]:
     """Everything that can be known to stand in the way of a release and its push, before anything is built."""
     asked = preflight.remote(scope)
-    return (*preflight.local(scope), *(check for place in asked for check in place.checks))
+    return (*preflight.local(scope), *_missing(scope), *(check for place in asked for check in place.checks))
+
+
+def _missing(scope: Scope) -> tuple[Check, ...]:
+    """A row for what the stages would fail for before they begin, a file or a setting; none where nothing is wrong."""
+    try:
+        base.check(scope)
+        build.check(scope)
+        release.check(scope)
+        lock.read(scope.root)
+    except EngineError:
+        return ()  # the row of the engine says it
+    except TinyshipError as error:
+        said, *more = error.message.splitlines()
+        return (Check("build", "failed", said, tuple(more), error.hint),)
+    return ()
 
 
 def plan_release(scope: Scope, *, only: bool = False, checked: bool = False) -> Plan:
@@ -40,7 +58,7 @@ def plan_release(scope: Scope, *, only: bool = False, checked: bool = False) -> 
         checked: look at git, the engine and the settings as ``check`` does.
     """
     before = () if only else (base.plan(scope), build.plan(scope))
-    checks = preflight.local(scope) if checked else ()
+    checks = (*preflight.local(scope), *_missing(scope)) if checked else ()
     return plan(scope, "release", *before, release.plan(scope), checks=checks)
 
 
@@ -49,12 +67,18 @@ def plan_build(scope: Scope) -> Plan:
     return plan(scope, "build", base.plan(scope), build.plan(scope))
 
 
-def plan_push(scope: Scope) -> Plan:
-    """What ``send`` would do, as far as the registries say."""
+def plan_push(scope: Scope, *, after_release: bool = False) -> Plan:
+    """What ``send`` would do, as far as the registries say.
+
+    Args:
+        after_release: a release is made before, so that what the record has is not what is pushed.
+    """
     smoke = trial.plan_smoke(scope) if scope.settings.push.smoke else ()
-    asked = preflight.remote(scope, may_we=False)
+    asked = preflight.remote(scope, may_we=False, recorded=not after_release)
     checks = (push.ready(scope), *(check for place in asked for check in place.checks))
-    return plan(scope, "push", smoke, push.plan(scope, asked), checks=checks)
+    found = plan(scope, "push", smoke, push.plan(scope, asked), checks=checks)
+    release = None if after_release else preflight.built(scope, recorded=True)
+    return replace(found, version=release.raw_version or release.version) if release and release.given else found
 
 
 def plan_clean(scope: Scope, task: str, what: str) -> Plan:

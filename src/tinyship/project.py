@@ -89,7 +89,10 @@ class Project:
             return tuple(
                 plan
                 for scope in scopes
-                for plan in (pipeline.plan_release(scope), *((pipeline.plan_push(scope),) if push else ()))
+                for plan in (
+                    pipeline.plan_release(scope),
+                    *((pipeline.plan_push(scope, after_release=True),) if push else ()),
+                )
             )
 
     def base(self, *, force: bool = False) -> tuple[Made, ...]:

@@ -20,7 +20,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from faulty_registry import BLOBS, UPLOADS, answered, faulty
+from faulty_registry import BLOBS, MANIFESTS, answered, faulty
 from guarded import SECRET, USER, free
 from ships import COMPILE, Ran, Ship
 from small_disk import small_disk
@@ -372,7 +372,7 @@ def test_registry_hangs(released: Ship, engine: Engine, silent: str) -> None:
 def test_pushed_before_it_failed(released: Ship, registry: str) -> None:
     """What was pushed before another registry failed is in the record, and the error says what each tag names."""
     with faulty(registry) as other:
-        other.on("POST", UPLOADS, answered(403, "DENIED"), times=0)
+        other.on("PUT", MANIFESTS, answered(403, "DENIED"), times=0)
         other.on("HEAD", BLOBS, answered(404, "BLOB_UNKNOWN"), times=0)
         other.on("HEAD|GET", "/manifests/|/tags/", answered(404, "NAME_UNKNOWN"), times=0)
         _pushes_to(released, f"{released.registry},{other.host}")

@@ -161,6 +161,46 @@ def test_a_version_that_is_given(ship: Ship) -> None:
     assert f"{ship.image}:7.2.0\n" in ship.invoke("release.plan", "--version", "7.2.0").out
 
 
+def test_the_next_release_is_not_the_given_one(ship: Ship) -> None:
+    """After `release --version` a push alone is of that version; a check, and a plan of both, are of what git says."""
+    ship.invoke("release", "--version", "7.1.0")
+    assert "7.1.0: free" in ship.invoke("--dry", "push").out
+    assert f"push of {ship.image} 7.1.0," in ship.invoke("--dry", "push").out
+    checked = ship.invoke("release.check").out
+    assert "1.0.0: free" in checked
+    assert "7.1.0" not in checked
+    pushes = [action["target"] for action in ship.invoke("release.plan", "--json").json["plans"][1]["actions"]]
+    assert any(one.endswith(":1.0.0") for one in pushes)
+    assert not any(one.endswith(":7.1.0") for one in pushes)
+
+
+def test_a_given_version_that_git_has_elsewhere(ship: Ship) -> None:
+    """What is another commit's version in git is not pushed as this one's, not even where no registry has it yet."""
+    ship.git("commit", "-q", "--allow-empty", "-m", "another")
+    ship.invoke("release", "--version", "1.0.0")
+    refused = ship.invoke("push", code=1).err
+    assert "version 1.0.0 was given, and the git tag v1.0.0 is on" in refused
+    assert "`git checkout v1.0.0`" in refused
+    assert _digest(ship, "1.0.0") is None
+    ship.invoke("push", "--force")
+    assert _digest(ship, "1.0.0") == _digest(ship, "latest") is not None
+
+
+def test_a_git_tag_that_moved(ship: Ship) -> None:
+    """A check finds before anything is built that the version is another commit's image; of the same it cannot know."""
+    ship.invoke("release", "push")
+    first = ship.git("rev-parse", "HEAD")
+    record = ship.root / ".tinyship" / "release.json"
+    record.unlink()
+    assert f"{_digest(ship, '1.0.0')}, made of commit {first[:7]}" in ship.invoke("release.check").out
+    ship.git("commit", "-q", "--allow-empty", "-m", "another")
+    ship.git("tag", "-f", "v1.0.0")
+    refused = ship.invoke("release", "--push", code=1)
+    assert f"1.0.0: is {_digest(ship, '1.0.0')}, made of commit {first[:7]}" in refused.out
+    assert "nothing was built, because its push would fail: tags" in refused.err
+    assert not record.exists()
+
+
 def test_a_reference_for_scripts(ship: Ship) -> None:
     """Standard output has `repository@digest`, or assignments, and nothing else."""
     ship.invoke("release")
@@ -198,6 +238,20 @@ def test_check(ship: Ship, guarded: str) -> None:
     assert f"docker login {guarded}" in refused.out
     down = ship.invoke("release.check", code=1, DOCKER_HOST="unix:///nowhere.sock")
     assert "no such socket" in down.out
+
+
+def test_check_of_what_is_missing(ship: Ship) -> None:
+    """A damaged lock, and a Dockerfile that is not there, are found before a release, each in a row of its own."""
+    (ship.root / "tinyship.lock").write_text("<<<<<<< HEAD\n")
+    ship.git("add", "--all")
+    ship.git("commit", "-q", "-m", "a lock that a merge broke")
+    assert "failed  build    " in (found := ship.invoke("release.check", code=1).out)
+    assert "tinyship.lock is no JSON" in found
+    ship.git("rm", "-q", "tinyship.lock", "Dockerfile")
+    ship.git("commit", "-q", "-m", "nothing to build")
+    checks = ship.invoke("release.check", "--json", code=1).json["images"][0]["checks"]
+    assert [check["name"] for check in checks if check["state"] == "failed"] == ["build"]
+    assert "Dockerfile is missing" in ship.invoke("release.plan").out
 
 
 def test_check_of_what_is_there(ship: Ship) -> None:

@@ -12,6 +12,7 @@ from tinyship.reference import DIGEST, REPOSITORY, REPOSITORY_LENGTH, TAG, split
 
 TAG_LENGTH = 128
 TEMPLATE_NAMES = ("version", "major", "minor", "patch", "commit", "short_commit", "branch", "date")
+_LAST_PORT = 65535
 _REMOTE = re.compile(r"\w[\w./-]*")
 
 
@@ -98,7 +99,12 @@ def check_digest(digest: str) -> None:
 def check_registry(registry: str) -> None:
     """Raise ValueError unless ``registry`` is a host with an optional port and path."""
     if not REPOSITORY.fullmatch(f"{registry}/x") or "://" in registry:
-        raise ValueError(f"`{registry}` is no registry (host[:port][/path], without a scheme)")
+        raise ValueError(
+            f"`{registry}` is no registry (host[:port][/path], in lower case, without a scheme and a last `/`)"
+        )
+    port = registry.partition("/")[0].rpartition(":")[2]
+    if port.isdecimal() and int(port) > _LAST_PORT:
+        raise ValueError(f"`{registry}` is no registry: ports end with {_LAST_PORT}")
 
 
 def check_remote(name: str) -> None:

@@ -89,6 +89,7 @@ def load(layers: Sequence[Layer], *, image: str = "", environ: Mapping[str, str]
     entries = _entries(whole, image)
     merged = {name: _merged(layers, variables, entry) for name, entry in entries.items()}
     repositories = {name: str(one.values.get("image", "")) for name, one in merged.items() if name}
+    _check_told_apart(repositories, whole.source_of("images"))
     images = frozenset(str(one.values.get("image", "")) for one in merged.values())
     bases = frozenset(name for one in merged.values() for name in _made(one.values.get("base")))
     return tuple(
@@ -207,6 +208,17 @@ def _entries(whole: _Merged, image: str) -> dict[str, Layer | None]:
         near = difflib.get_close_matches(image, entries, n=1, cutoff=0)
         raise ConfigError(f"{source}: no entry of `{SECTION}.images` is named `{image}`; the nearest is `{near[0]}`")
     return entries
+
+
+def _check_told_apart(repositories: Mapping[str, str], source: str) -> None:
+    """Raise ConfigError where two entries have one repository: tags in the engine and the record know no other name."""
+    first: dict[str, str] = {}
+    for name, image in repositories.items():
+        if image and first.setdefault(image, name) != name:
+            raise ConfigError(
+                f"{source}: `{first[image]}` and `{name}` of `{SECTION}.images` are both `{image}`: "
+                "the one would be pushed as the other; give each a repository of its own"
+            )
 
 
 def _merged(layers: Sequence[Layer], variables: Mapping[str, Any], entry: Layer | None) -> _Merged:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tinyship import revision, tags
-from tinyship.errors import Refused
+from tinyship.errors import Refused, TinyshipError
 from tinyship.record import Release
 from tinyship.revision import Revision
 from tinyship.stages.scope import Scope
@@ -68,6 +68,21 @@ def of_release(scope: Scope, release: Release) -> Revision:
         stage="push",
         image=scope.settings.image,
     )
+
+
+def elsewhere(scope: Scope, version: str, commit: str) -> tuple[str, str] | None:
+    """The git tag of a version and the commit that it is on, where that is another one; None where there is none such.
+
+    Args:
+        version: as git tags would have it, not as Docker's do.
+        commit: that is, or is to be, released as this version.
+    """
+    name = revision.tag_of(scope.settings.version, version)
+    try:
+        found = revision.tag_commit(scope.root, name)
+    except TinyshipError:  # without a repository there are no tags
+        return None
+    return (name, found) if found and found != commit else None
 
 
 def is_promise(tag: Tag, now: Revision) -> bool:

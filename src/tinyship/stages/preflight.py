@@ -11,7 +11,7 @@ from tinyship.record import Release
 from tinyship.registry.client import Repository
 from tinyship.revision import Revision
 from tinyship.sizes import budgets
-from tinyship.stages import goals
+from tinyship.stages import goals, published
 from tinyship.stages.place import Place
 from tinyship.stages.scope import Scope
 from tinyship.tags import Tags
@@ -40,13 +40,16 @@ def local(scope: Scope) -> tuple[Check, ...]:
     return (_tree(now), _version(scope, now), _order(scope, now), _engine(scope), _budgets(scope))
 
 
-def remote(scope: Scope, *, may_we: bool = True) -> tuple[Asked, ...]:
+def remote(scope: Scope, *, may_we: bool = True, recorded: bool = False) -> tuple[Asked, ...]:
     """What each registry says: what the tags of this release name there, and whether we may push.
 
     Args:
         may_we: ask for the latter, by an upload that is begun and taken back; some registries keep a trace of it.
+        recorded: the release is the one in the record, where that is of this tree, and not one that is to be made; they
+            differ where its version was given for it alone.
     """
-    return tuple(_registry(scope, name, may_we=may_we) for name in goals.repositories(scope.settings))
+    release = built(scope, recorded=recorded)
+    return tuple(_registry(scope, name, release, may_we=may_we) for name in goals.repositories(scope.settings))
 
 
 def _tree(now: Revision) -> Check:
@@ -84,12 +87,8 @@ def _version(scope: Scope, now: Revision) -> Check:
 
 def _given(scope: Scope, now: Revision) -> Check:
     """A version that git did not say, which must not be the one of another commit."""
-    name = revision.tag_of(scope.settings.version, now.version)
-    try:
-        commit = revision.tag_commit(scope.root, name)
-    except TinyshipError:  # without a repository there are no tags
-        commit = ""
-    if commit and commit != now.commit:
+    if found := goals.elsewhere(scope, now.version, now.commit):
+        name, commit = found
         return Check(
             "version",
             "failed",
@@ -135,8 +134,7 @@ def _budgets(scope: Scope) -> Check:
     return Check("budgets", "ok", "; ".join(budgets.describe(budget) for budget in limits))
 
 
-def _registry(scope: Scope, name: str, *, may_we: bool) -> Asked:
-    release = _built(scope)
+def _registry(scope: Scope, name: str, release: Release | None, *, may_we: bool) -> Asked:
     now = goals.of_release(scope, release) if release else scope.revision
     wanted = goals.wanted(scope, now)
     try:
@@ -144,22 +142,25 @@ def _registry(scope: Scope, name: str, *, may_we: bool) -> Asked:
             allowed = (_allowed(scope, name, repository),) if may_we else ()
             place = Place(name, repository, release or _nothing(scope))
             settled = goals.settled(scope, wanted, now, place.known)
-            there = _tags(place, now, settled, built=bool(release))
+            there = _tags(scope, place, now, settled, built=bool(release))
             return Asked(name, (*allowed, there), tuple(tag.name for tag in settled.tags))
     except TinyshipError as error:
         failed = Check("push", "failed", f"{name}: {error.message}", hint=error.hint)
         return Asked(name, (failed,), tuple(tag.name for tag in wanted.tags))
 
 
-def _built(scope: Scope) -> Release | None:
-    """The release in the record, where it is one of this very revision."""
+def built(scope: Scope, *, recorded: bool = False) -> Release | None:
+    """The release in the record, where it is one of this very revision.
+
+    Args:
+        recorded: whichever version it was given.
+    """
     release = record.read(scope.root).find(scope.settings.image)
     if not release:
         return None
     same = (release.commit, release.tree) == revision.state(scope.root)
-    now = scope.revision
-    # A version that was given for the release alone is not what git says.
-    return release if same and (release.given or release.version == tags.sanitise(now.full_version)) else None
+    given = recorded and release.given
+    return release if same and (given or release.version == tags.sanitise(scope.revision.full_version)) else None
 
 
 def _nothing(scope: Scope) -> Release:
@@ -175,13 +176,13 @@ def _allowed(scope: Scope, name: str, repository: Repository) -> Check:
     return Check("push", "ok", f"{name}: allowed {whose}")
 
 
-def _tags(place: Place, now: Revision, settled: Tags, *, built: bool) -> Check:
+def _tags(scope: Scope, place: Place, now: Revision, settled: Tags, *, built: bool) -> Check:
     """What the tags of a release name now."""
     name = place.name
     place.look(tag.name for tag in settled.tags)
     place.find(one.digest for one in place.release.pushed if one.reference.rpartition(":")[0] == name)
     lines = [*settled.notices]
-    taken = False
+    taken = other = False
     for tag in settled.tags:
         found = place.there.get(tag.name, "")
         if not found:
@@ -193,11 +194,14 @@ def _tags(place: Place, now: Revision, settled: Tags, *, built: bool) -> Check:
         elif not goals.is_promise(tag, now):
             lines.append(f"{tag.name}: moves from {found}")
         else:
-            lines.append(f"{tag.name}: is {found}{', another image' if built else ''}")
+            made_of = "" if built else published.commit(scope, place.repository, found)
+            told = f", made of commit {made_of[: revision.SHORT]}" if made_of else ""
+            lines.append(f"{tag.name}: is {found}{', another image' if built else told}")
             taken = True
+            other = other or built or bool(made_of and made_of != now.commit)
     if not settled.tags:
         return Check("tags", "failed", f"{name}: none of `push.tags` goes with this release", tuple(lines))
-    if taken and built:
+    if other:
         hint = "A released version stays what it is: release under another one, or push with `--force`."
         return Check("tags", "failed", f"{name}: taken by another image", tuple(lines), hint)
     if taken:

@@ -24,6 +24,7 @@ _MOST = 50
 _LIKE = re.compile(r"v?\d+(?:\.\d+)+.*")
 """A version, or one with a word behind it that is none of the version's, like ``1.4-lts``."""
 _REVISION = "org.opencontainers.image.revision"
+_COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 
 
 def releases(scope: Scope) -> tuple[Entry, ...]:
@@ -54,6 +55,17 @@ def versioned(repository: Repository, scheme: Scheme) -> tuple[str, ...]:
     """
     named = (tag for tag in repository.tags() if reference.TAG.fullmatch(tag) and _LIKE.fullmatch(tag))
     return tuple(sorted(named, key=lambda tag: versions.order(tag, scheme), reverse=True))
+
+
+def commit(scope: Scope, repository: Repository, digest: str) -> str:
+    """The full commit that an image of ours was made of, by its label; empty where that cannot be read or trusted."""
+    if any(label.partition("=")[0] == _REVISION for label in scope.settings.labels):
+        return ""  # the label says what the settings have it say
+    try:
+        found = images.find(repository, digest).labels.get(_REVISION, "")
+    except TinyshipError:
+        return ""
+    return found if _COMMIT.fullmatch(found) else ""
 
 
 def _entry(scope: Scope, repository: Repository, tag: str, known: Mapping[str, int]) -> Entry | None:

@@ -15,6 +15,7 @@ from tinyship.errors import NothingReleased, Refused, TinyshipError
 from tinyship.events import Notice, ignore
 from tinyship.plan import Action, Check
 from tinyship.record import Release
+from tinyship.revision import Revision
 from tinyship.stages import goals, history
 from tinyship.stages.delivering import Arrival, Push
 from tinyship.stages.place import places
@@ -109,10 +110,11 @@ def send(scope: Scope, *, allow_dirty: bool = False, force: bool = False) -> Del
 
     Args:
         allow_dirty: push even what was released from a tree with uncommitted changes.
-        force: replace what a fixed tag named before.
+        force: replace what a fixed tag named before, and take a version that was given for what it is.
 
     Raises:
-        Refused: see ``check``; or a fixed tag names another image, or no tag is left.
+        Refused: see ``check``; or the version was given and is another commit's, a fixed tag names another image, or no
+            tag is left.
         RegistryError: a registry refused, failed, or another release was faster; says which tags name the image, and
             the record holds those.
     """
@@ -134,6 +136,8 @@ def _begun(scope: Scope, *, allow_dirty: bool, force: bool) -> Iterator[Push]:
     with state.locked(scope.root, lock, doing=f"pushing {scope.settings.image}"):
         release = check(scope, allow_dirty=allow_dirty)
         now = goals.of_release(scope, release)
+        if not force:
+            _check_given(scope, now)
         wanted = goals.wanted(scope, now)
         for notice in wanted.notices:
             scope.events(Notice(notice))
@@ -142,6 +146,18 @@ def _begun(scope: Scope, *, allow_dirty: bool, force: bool) -> Iterator[Push]:
             with push.told():
                 push.look()
                 yield push
+
+
+def _check_given(scope: Scope, now: Revision) -> None:
+    """Refuse a version that git did not say, where git says it of another commit."""
+    found = goals.elsewhere(scope, now.version, now.commit) if now.is_given and not now.dirty else None
+    if found:
+        name, commit = found
+        raise _refused(
+            scope,
+            f"version {now.version} was given, and the git tag {name} is on {commit[:7]}, not on {now.short_commit}",
+            f"Release what the tag is on (`git checkout {name}`), or another version; or push with `--force`.",
+        )
 
 
 def _first(changes: tuple[str, ...]) -> tuple[str, ...]:

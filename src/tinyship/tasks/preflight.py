@@ -21,8 +21,9 @@ def check(session: Session, version: str | None = None, json: bool = False) -> N
     """Check all that a release and its push depend on.
 
     Nothing is built, and nothing changes anywhere. Looked at are: the tree,
-    the version and its git tag, higher versions, the engine, the budgets; and
-    in each registry of `push.to` whether we may push there (it is asked, by
+    the version and its git tag, higher versions, the engine, the budgets; files
+    and settings of the stages, with a row only where something is wrong; and in
+    each registry of `push.to` whether we may push there (it is asked, by
     beginning an upload that is taken back), and what the tags of this release
     name there now. Exit code 1 where something failed.
     """
@@ -41,8 +42,9 @@ def check(session: Session, version: str | None = None, json: bool = False) -> N
 def plan(session: Session, version: str | None = None, json: bool = False) -> None:
     """Show what `invoke release push` would do.
 
-    What would be built, tagged and pushed, and what `release.check` says; it is
-    what `invoke --dry release push` prints.
+    What would be built, tagged and pushed, and what `release.check` says; only
+    whether we may push is not asked, as nothing may change. It is what
+    `invoke --dry release push` prints.
     """
     both(session.with_version(version))
 
@@ -54,7 +56,7 @@ def both(session: Session, *, only: bool = False) -> None:
     from tinyship.stages.scope import Scope
 
     def plans(scope: Scope) -> tuple[Plan, ...]:
-        return pipeline.plan_release(scope, only=only, checked=True), pipeline.plan_push(scope)
+        return pipeline.plan_release(scope, only=only, checked=True), pipeline.plan_push(scope, after_release=True)
 
     def show(done: list[tuple[Plan, ...]]) -> None:
         session.plans(each for some in zip(*done, strict=True) for each in some)

@@ -42,8 +42,10 @@ def send(
     same manifest, given by tinyship itself. Tags that stay (version, commit)
     come first, those that move (`latest`, `1.4`) last, and these only where no
     git tag and no tag of the registry is a higher version. A version that names
-    another image is never replaced without `--force`. At the end the registry
-    is asked what each tag names. A push that broke off is resumed by the next.
+    another image is never replaced without `--force`, and a version that was
+    given is not pushed while its git tag is on another commit. At the end the
+    registry is asked what each tag names. A push that broke off is resumed by
+    the next.
 
     Credentials come from the Docker config and its helpers. Bytes are
     compressed ones, as the registry has them; `pull` is what a pull transfers.

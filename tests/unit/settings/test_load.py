@@ -175,6 +175,7 @@ def test_origin_in_an_entry() -> None:
         ([{"name": "api"}, "web"], "`tinyship.images[1]` needs a `name`"),
         ([{"name": 7}], "`tinyship.images[0]` needs a `name`"),
         ([{"name": "api"}, {"name": "api"}], "two entries of `tinyship.images` are named `api`"),
+        ([{"name": "a", "image": "x"}, {"name": "b", "image": "x"}], "`a` and `b` of `tinyship.images` are both `x`"),
         ({"api": {"image": "lacion/api"}}, "`tinyship.images` is a section, but a list is expected"),
         ("api", '`tinyship.images` is `"api"`, but a list is expected'),
         ([{"name": "api", "relase": {}}], "images[api]: `tinyship.relase` is no setting; the nearest is `release`"),
@@ -408,6 +409,8 @@ DIGEST = "sha256:" + "0" * 64
     ("section", "words"),
     [
         ({"build": {"tag": "a:b"}}, "`tinyship.build.tag`: `a:b` is no tag"),
+        ({"push": {"to": ["a.example/b/"]}}, "`a.example/b/` is no registry (host[:port][/path], in lower case,"),
+        ({"push": {"to": ["a.example:65536/b"]}}, "`a.example:65536/b` is no registry: ports end with 65535"),
         ({"push": {"to": ["https://a.example"]}}, "`tinyship.push.to`: `https://a.example` is no registry"),
         ({"push": {"tags": []}}, "`tinyship.push.tags`: there is none"),
         ({"push": {"tags": [""]}}, "`tinyship.push.tags`: a tag is empty"),
