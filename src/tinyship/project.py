@@ -184,14 +184,14 @@ class Project:
         Args:
             source: a tag or a digest in the first repository of ``push.to``, a full reference, or ``release``.
             target: a tag, or a full reference; several with commas between them.
-            force: let version tags that name another image name this one.
+            force: let tags that never move, versions and commits, name this image and not another one.
 
         Returns:
             one entry for each image that this is about: all of the project where tags are named alone.
 
         Raises:
             ConfigError: one of the two cannot be read.
-            Refused: a tag that looks like a version names another image.
+            Refused: a tag that never moves names another image.
             RegistryError: the image is not there, or a registry refused or failed.
         """
         from tinyship.stages import promote, route

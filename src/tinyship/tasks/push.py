@@ -53,11 +53,8 @@ def send(
     `refs/notes/tinyship`: see `size.history`.
     """
     from tinyship import formats
-    from tinyship.errors import ConfigError
 
-    flags = {"--format": bool(format), "--image-ref-only": image_ref_only, "--json": json}
-    if len(asked := [flag for flag, given in flags.items() if given]) > 1:
-        raise ConfigError(f"`{asked[0]}` and `{asked[1]}` exclude each other")
+    formats.check_one({"--format": bool(format), "--image-ref-only": image_ref_only, "--json": json})
     if format:
         formats.check(format)
 
