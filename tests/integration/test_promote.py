@@ -282,8 +282,8 @@ def test_from_a_release_to_its_users(ship: Ship, registry: str) -> None:
         ("1.0.0", "registry.example.com/lacion/foo", 2, "has no tag"),
         ("1.0.0", f"registry.example.com/lacion/foo@sha256:{'0' * 64}", 2, "is a digest"),
         ("1.0.0", "Not A Tag", 2, "names no image in a registry"),
-        ("1.0.0", "", 2, "names no image in a registry"),
-        ("", "stable", 2, "names no image in a registry"),
+        ("1.0.0", "", 2, "name is empty"),
+        ("", "stable", 2, "name is empty"),
     ],
 )
 def test_what_cannot_be_promoted(promoter: Ship, source: str, target: str, code: int, words: str) -> None:
