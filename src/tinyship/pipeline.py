@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from tinyship import lock
+from tinyship import lock, record
 from tinyship.errors import EngineError, TinyshipError
 from tinyship.plan import Action, Check, Plan
 from tinyship.stages import base, build, clean, preflight, push, release, trial
@@ -109,6 +109,7 @@ def make_release(scope: Scope, *, only: bool = False) -> Released:
         only: leave base and build as they are.
     """
     scope.revision  # noqa: B018  git's errors come before the engine's work
+    record.read(scope.root)  # and so does what is wrong with the record
     release.check(scope)
     if only:
         release.check_artifacts(scope)

@@ -142,7 +142,8 @@ def refused(
             status=status,
             hint="Its disk is full: make room there, and push again.",
         )
-    hint = "The fault is the registry's: try again later." if status >= 500 else "Is this a registry?"
+    out_of_order = status >= 500 and status != 501  # what is no registry says of a POST that it is not implemented
+    hint = "The fault is the registry's: try again later." if out_of_order else "Is this a registry?"
     if code == "NAME_INVALID":
         hint = "This registry has rules of its own for the names of repositories: `image` and `push.to` make ours."
     elif status == 413:

@@ -79,10 +79,10 @@ class Push:
         for place in self.places:
             self._keep(place)
             self._refuse(place)
-        for place in self.places if len(self.places) > 1 else ():
+        for place in self.places:
             if not place.digest:
                 with _at(place):
-                    place.repository.check_push()  # or the first would have it all before the second refuses
+                    place.repository.check_push()  # engines take long to say it, and one registry after the other
         for place in self.places:
             kept = {tag: place.there[tag] for tag in self._tags(place) if place.has(tag)}
             self._write(place, kept, lost=[tag.name for tag in self.wanted.tags if tag.name not in kept])
