@@ -40,8 +40,8 @@ def run_tests(c: Context, fast: bool = False, k: str = "") -> None:
     lint(c)
     types(c)
     c.run(f'{_PYTHON} -m pytest -q -m "{marks}" -n auto tests/unit', echo=True)
-    # One by one: they share an engine and a registry.
-    c.run(f'{_PYTHON} -m pytest -q -m "{marks}" tests/integration', echo=True)
+    # They share an engine and a registry, and have names of their own there; a file's tests may share more.
+    c.run(f'{_PYTHON} -m pytest -q -m "{marks}" -n 2 --dist loadfile tests/integration', echo=True)
 
 
 @task
@@ -50,7 +50,7 @@ def stress(c: Context) -> None:
     c.run(f"{_PYTHON} -m pytest -q -m slow", echo=True)
 
 
-_BENCHMARKS = ("startup", "context_memory", "noop_release", "buildkit", "sizes")
+_BENCHMARKS = ("startup", "context_memory", "noop_release", "buildkit", "sizes", "push")
 
 
 @task(

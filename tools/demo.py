@@ -6,6 +6,7 @@ python -m tools.demo        its output unaltered; `./dev release` calls it
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 import subprocess
 import sys
@@ -36,9 +37,17 @@ def repository() -> Iterator[Path]:
         yield root
 
 
+def place(registry: str) -> str:
+    """Somewhere in a registry that has nothing yet.
+
+    Each throw-away repository has a commit of its own, and a version that was released once stays what it is.
+    """
+    return f"{registry}/{secrets.token_hex(2)}"
+
+
 def environment() -> dict[str, str]:
-    """What the project's tasks run in: the registry of this machine as the one to push to."""
-    return {**os.environ, "TINYSHIP_PUSH_TO": os.environ["DEV_REGISTRY"]}
+    """What the project's tasks run in: a place in the registry of this machine as the one to push to."""
+    return {**os.environ, "TINYSHIP_PUSH_TO": place(os.environ["DEV_REGISTRY"])}
 
 
 def main() -> None:

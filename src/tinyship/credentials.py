@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from tinyship.errors import RegistryError
@@ -38,6 +40,8 @@ def find(host: str) -> Credential | None:
     Raises:
         RegistryError: the helper is missing or failed; names it.
     """
+    if not any(os.path.exists(file) for file in _places()):  # noqa: PTH110  what may not be seen is not there, to both
+        return None  # docker-py takes as long to import as a whole push with nothing to do
     from docker import auth, errors
 
     try:
@@ -61,6 +65,14 @@ def find(host: str) -> Credential | None:
         ) from error
     by_helper = found and "ServerAddress" in found  # which docker-py writes so for what a helper answers only
     return _credential(found, helper if by_helper else None) if found else None
+
+
+def _places() -> tuple[Path, ...]:
+    """Where docker-py looks for a config (``docker.utils.config``)."""
+    folder = os.environ.get("DOCKER_CONFIG")
+    home = Path.home()
+    own = (Path(folder) / "config.json",) if folder else ()
+    return (*own, home / ".docker" / "config.json", home / ".dockercfg")
 
 
 def host_of(reference: str) -> str:

@@ -6,14 +6,16 @@ Source: the Dockerfile reference (parser directives, line continuations, here-do
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 _DIRECTIVE = re.compile(r"#\s*([a-zA-Z]+)\s*=\s*(.+?)\s*$")
-_FROM = re.compile(r"(?:--\S+\s+)*(\S+)(?:\s+as\s+(\S+))?", re.I)
+FROM = re.compile(r"(?:--\S+\s+)*(\S+)(?:\s+as\s+(\S+))?", re.I)
 _HEREDOC = re.compile(r"<<(-?)(['\"]?)([A-Za-z_][A-Za-z0-9_]*)\2")
-_VARIABLE = re.compile(r"\$(?:\{(\w+)(?::-([^}]*))?\}|(\w+))")
+_VARIABLE = re.compile(r"\$(?:\{(?P<name>\w+)(?:(?P<how>:?[-+])(?P<word>[^${}]*))?\}|(?P<bare>\w+))")
+_PLATFORM_ARG = re.compile(r"(?:TARGET|BUILD)(?:PLATFORM|OS|ARCH|VARIANT)")
 _HEREDOC_WORD = re.compile(r"\d*" + _HEREDOC.pattern)
+_KEYWORD = re.compile(r"\s*(\S+)\s*")
 _FLAGS = re.compile(r"(--\S+\s+)*")
 _BEYOND_CLASSIC = {
     "RUN": {"mount", "network", "security", "device"},
@@ -21,6 +23,26 @@ _BEYOND_CLASSIC = {
     "ADD": {"link", "chmod", "exclude", "checksum", "keep-git-dir", "unpack"},
 }
 _TAKE_HEREDOCS = {"RUN", "COPY", "ADD"}
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """An instruction as one line, and where its parts stand.
+
+    Args:
+        number: of its first line, from 1.
+        keyword: in upper case.
+        text: of the whole instruction, its lines joined.
+        rest: where in ``text`` what follows the keyword begins.
+        pieces: for each part of ``text`` that is of one line: where it begins in ``text``, and the line's index; it is
+            the beginning of that line.
+    """
+
+    number: int
+    keyword: str
+    text: str
+    rest: int
+    pieces: tuple[tuple[int, int], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,31 +60,39 @@ class Dockerfile:
 
     Args:
         args: the names of its ARG instructions.
+        global_args: those that stand before the first FROM, which are all that a FROM can use.
         stages: in their order.
         bases: the images that its stages are FROM, without those that are stages themselves; names in which an
             argument without a default stands are left out.
     """
 
     args: frozenset[str]
+    global_args: frozenset[str]
     stages: tuple[Stage, ...]
     bases: tuple[str, ...]
 
 
-def parse(text: str) -> Dockerfile:
-    """Read a Dockerfile; what it gets wrong is left to the builder to say."""
+def parse(text: str, given: Mapping[str, str] | None = None) -> Dockerfile:
+    """Read a Dockerfile; what it gets wrong is left to the builder to say.
+
+    Args:
+        given: build arguments, which win over the defaults of those that are declared before the first FROM.
+    """
     defaults: dict[str, str] = {}
     names: set[str] = set()
+    before: set[str] = set()
     stages: list[Stage] = []
     for number, keyword, rest in instructions(text):
         if keyword == "ARG":
-            for word in _words(rest):
+            for word in arg_words(rest):
                 name, equals, value = word.partition("=")
                 names.add(name)
-                if not stages and equals:
-                    defaults[name] = _substitute(value.strip("'\""), defaults)
-        elif keyword == "FROM" and (match := _FROM.match(rest)):
-            stages.append(Stage(match[2] or "", _substitute(match[1], defaults), number))
-    return Dockerfile(frozenset(names), tuple(stages), tuple(_bases(stages)))
+                if not stages:
+                    before.add(name)
+                    declare(name, value if equals else None, defaults, given or {})
+        elif keyword == "FROM" and (match := FROM.match(rest)):
+            stages.append(Stage(match[2] or "", filled_in(match[1], defaults), number))
+    return Dockerfile(frozenset(names), frozenset(before), tuple(stages), tuple(_bases(stages)))
 
 
 def beyond_classic(text: str) -> Iterator[tuple[int, str]]:
@@ -81,11 +111,18 @@ def beyond_classic(text: str) -> Iterator[tuple[int, str]]:
 
 def instructions(text: str) -> Iterator[tuple[int, str, str]]:
     """Each instruction: the number of its first line, its keyword in upper case, and the rest in one line."""
+    for one in joined(text):
+        yield one.number, one.keyword, one.text[one.rest :].strip()
+
+
+def joined(text: str) -> Iterator[Joined]:
+    """Each instruction, with where its parts stand."""
     lines = text.removeprefix("\ufeff").split("\n")
     escape = _escape(lines)
     index = 0
     while index < len(lines):
         first, whole = index, ""
+        pieces: list[tuple[int, int]] = []
         while index < len(lines):
             line = lines[index].rstrip()
             index += 1
@@ -93,16 +130,55 @@ def instructions(text: str) -> Iterator[tuple[int, str, str]]:
                 if not whole:
                     break
                 continue
+            pieces.append((len(whole), index - 1))
             if not line.endswith(escape):
                 whole += line
                 break
-            whole += line[:-1] + " "
-        keyword, rest = (*whole.split(None, 1), "", "")[:2]
-        if not keyword:
+            whole += line[:-1]
+        if not (match := _KEYWORD.match(whole)):
             continue
-        if keyword.upper() in _TAKE_HEREDOCS:
-            index = _skip_heredocs(lines, index, rest)
-        yield first + 1, keyword.upper(), rest.strip()
+        keyword = match[1].upper()
+        if keyword in _TAKE_HEREDOCS:
+            index = _skip_heredocs(lines, index, whole[match.end() :])
+        yield Joined(first + 1, keyword, whole, match.end(), tuple(pieces))
+
+
+def declare(name: str, default: str | None, known: dict[str, str], given: Mapping[str, str]) -> None:
+    """Take note of an ARG before the first FROM.
+
+    Args:
+        name: of the argument; those of platforms have values of the builder's own, and are passed over.
+        default: as it is written; None where it has none.
+        known: the values so far; gets this one.
+        given: values that win over defaults.
+    """
+    if _PLATFORM_ARG.fullmatch(name):
+        return
+    if name in given:
+        known[name] = given[name]
+    elif default is not None:
+        known[name] = filled_in(default.strip("'\""), known)
+
+
+def filled_in(word: str, known: Mapping[str, str]) -> str:
+    """A word with arguments filled in; a ``$`` stays where one is not known."""
+
+    def value(match: re.Match[str]) -> str:
+        found = known.get(match["name"] or match["bare"])
+        if match["how"] in {"-", ":-"}:
+            is_there = found is not None if match["how"] == "-" else bool(found)
+            return (found or "") if is_there else match["word"]
+        if match["how"] in {"+", ":+"}:
+            is_there = found is not None if match["how"] == "+" else bool(found)
+            return match["word"] if is_there else ""
+        return match[0] if found is None else found
+
+    return _VARIABLE.sub(value, word)
+
+
+def arg_words(rest: str) -> list[str]:
+    """The words of an ARG: each a name, or a name and a default."""
+    return re.findall(r"[^\s=]+(?:=(?:\"[^\"]*\"|'[^']*'|\S)*)?", rest)
 
 
 def _escape(lines: list[str]) -> str:
@@ -125,18 +201,6 @@ def _skip_heredocs(lines: list[str], index: int, rest: str) -> int:
                 index = end + 1
                 break
     return index
-
-
-def _words(rest: str) -> list[str]:
-    return re.findall(r"[^\s=]+(?:=(?:\"[^\"]*\"|'[^']*'|\S)*)?", rest)
-
-
-def _substitute(name: str, defaults: dict[str, str]) -> str:
-    def value(match: re.Match[str]) -> str:
-        found = defaults.get(match[1] or match[3]) or match[2]
-        return found if found is not None else match[0]
-
-    return _VARIABLE.sub(value, name)
 
 
 def _bases(stages: list[Stage]) -> Iterator[str]:

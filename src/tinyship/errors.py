@@ -13,6 +13,8 @@
     ├── RegistryError           a push, a pull or a look into a registry failed
     ├── BudgetExceeded          an image is larger than it may be
     └── Refused                 tinyship will not do this, and says what would make it safe
+        ├── NothingReleased     there is no release to tell of
+        └── NothingPushed       there is a release, but no registry has it
 
 ``str(error)`` is all that the user sees: what failed, where in its source, the last lines of output, the way out.
 """
@@ -171,6 +173,9 @@ class RegistryError(TinyshipError):
 
     Args:
         host: the registry's host, with its port.
+        status: of its answer; 0 where it was no answer that failed.
+        temporary: whether the same may work a little later.
+        wait: seconds that the registry asks to wait before that.
     """
 
     def __init__(
@@ -178,6 +183,9 @@ class RegistryError(TinyshipError):
         message: str,
         *,
         host: str,
+        status: int = 0,
+        temporary: bool = False,
+        wait: float = 0.0,
         hint: str = "",
         tail: Sequence[str] = (),
         stage: str = "",
@@ -185,6 +193,9 @@ class RegistryError(TinyshipError):
     ) -> None:
         super().__init__(message, hint=hint, tail=tail, stage=stage, image=image)
         self.host = host
+        self.status = status
+        self.temporary = temporary
+        self.wait = wait
 
 
 class BudgetExceeded(TinyshipError):
@@ -215,3 +226,11 @@ class BudgetExceeded(TinyshipError):
 
 class Refused(TinyshipError):
     """Nothing was done, because doing it would not be safe."""
+
+
+class NothingReleased(Refused):
+    """There is no release of an image here; a script can tell this from what failed."""
+
+
+class NothingPushed(Refused):
+    """There is a release, but it is in no registry yet."""

@@ -18,7 +18,7 @@ from typing import TypeAlias
 
 from tinyship import state
 from tinyship.errors import TinyshipError
-from tinyship.record import Previous, Release, Sizes
+from tinyship.record import BaseImage, Previous, Release, Sizes
 
 SCHEMA = 1
 BOUND = 2000
@@ -46,6 +46,7 @@ class Entry:
         digest: of its manifest in a registry; empty until it was pushed.
         sizes: of each image of the pipeline.
         id: the engine's id of the image; empty where not known.
+        bases: the images that it stands on; empty where not known.
     """
 
     image: str
@@ -56,6 +57,7 @@ class Entry:
     digest: str
     sizes: tuple[Sizes, ...]
     id: str = ""
+    bases: tuple[BaseImage, ...] = ()
 
     @property
     def key(self) -> Key:
@@ -105,6 +107,7 @@ def of_release(release: Release, recorded: str) -> Entry:
         digest=digest,
         sizes=release.sizes,
         id=release.id,
+        bases=release.bases,
     )
 
 
@@ -260,6 +263,7 @@ def _order(entry: Entry) -> tuple[datetime, bool]:
 def is_sound(entry: Entry) -> bool:
     """Whether an entry from elsewhere can be sorted, and shown on a terminal."""
     texts = [entry.image, entry.version, entry.digest, entry.id]
+    texts += [text for base in entry.bases for text in (base.name, base.digest)]
     numbers = []
     for sizes in entry.sizes:
         texts += [sizes.stage, sizes.image]

@@ -5,7 +5,7 @@ Source: the annotation keys of the OCI image specification; GIT_COMMIT and VERSI
 
 from __future__ import annotations
 
-from collections.abc import Set
+from collections.abc import Mapping, Set
 from datetime import UTC
 from typing import TYPE_CHECKING
 
@@ -18,7 +18,11 @@ AUTOMATIC = frozenset({"GIT_COMMIT", "VERSION", "BUILD_DATE", "SOURCE_DATE_EPOCH
 """Build arguments that come by themselves where a Dockerfile declares them."""
 PROJECT = "tinyship.project"
 STAGE = "tinyship.stage"
+BASES = "tinyship.bases"
+"""The external images that a release was made with, each as ``host/repository:tag@digest``, with spaces between."""
 _OCI = "org.opencontainers.image."
+BASE_NAME = f"{_OCI}base.name"
+BASE_DIGEST = f"{_OCI}base.digest"
 
 
 def own(settings: Settings, stage: str) -> dict[str, str]:
@@ -26,8 +30,8 @@ def own(settings: Settings, stage: str) -> dict[str, str]:
     return {PROJECT: settings.image, STAGE: stage}
 
 
-def oci(settings: Settings, revision: Revision) -> dict[str, str]:
-    """The labels of a release: OCI's, the article's, and the project's own, which win."""
+def oci(settings: Settings, revision: Revision, *, more: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The labels of a release: OCI's, the article's, ``more``, and the project's own, which win."""
     facts = {
         f"{_OCI}title": settings.image.rpartition("/")[2],
         f"{_OCI}version": revision.full_version,
@@ -39,7 +43,7 @@ def oci(settings: Settings, revision: Revision) -> dict[str, str]:
         "GIT_COMMIT": revision.commit,
         "VERSION": revision.full_version,
     }
-    return {key: value for key, value in facts.items() if value} | _pairs(settings.labels)
+    return {key: value for key, value in facts.items() if value} | dict(more or {}) | pairs(settings.labels)
 
 
 def arguments(settings: Settings, revision: Revision, declared: Set[str]) -> dict[str, str]:
@@ -50,7 +54,7 @@ def arguments(settings: Settings, revision: Revision, declared: Set[str]) -> dic
         "BUILD_DATE": _created(revision),
         "SOURCE_DATE_EPOCH": str(int(revision.date.timestamp())) if revision.date else "",
     }
-    given = {key: value for key, value in facts.items() if value} | _pairs(settings.args)
+    given = {key: value for key, value in facts.items() if value} | pairs(settings.args)
     return {key: value for key, value in given.items() if key in declared}
 
 
@@ -58,5 +62,6 @@ def _created(revision: Revision) -> str:
     return revision.date.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if revision.date else ""
 
 
-def _pairs(entries: tuple[str, ...]) -> dict[str, str]:
+def pairs(entries: tuple[str, ...]) -> dict[str, str]:
+    """The entries of ``args`` or ``labels``, each ``KEY=value``, by their keys."""
     return {key: value for key, _, value in (entry.partition("=") for entry in entries)}

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from tinyship.plan import Action, Plan
-from tinyship.stages import base, build, clean, push, release, trial
+from collections.abc import Sequence
+from dataclasses import replace
+
+from tinyship import lock, record
+from tinyship.errors import EngineError, TinyshipError
+from tinyship.plan import Action, Check, Plan
+from tinyship.stages import base, build, clean, preflight, push, release, trial
 from tinyship.stages.push import Delivery
 from tinyship.stages.release import Released
 from tinyship.stages.scope import Made, Scope
 
 
-def plan(scope: Scope, task: str, *actions: tuple[Action, ...]) -> Plan:
+def plan(scope: Scope, task: str, *actions: tuple[Action, ...], checks: tuple[Check, ...] = ()) -> Plan:
     """The plan of a task: what git says of the project, and the actions, in order."""
     now = scope.revision
     return Plan(
@@ -20,13 +25,41 @@ def plan(scope: Scope, task: str, *actions: tuple[Action, ...]) -> Plan:
         dirty=now.dirty,
         actions=tuple(action for some in actions for action in some),
         notices=now.notices,
+        checks=checks,
     )
 
 
-def plan_release(scope: Scope, *, only: bool = False) -> Plan:
-    """What ``make_release`` would do."""
+def check(scope: Scope) -> tuple[Check, ...]:
+    """Everything that can be known to stand in the way of a release and its push, before anything is built."""
+    asked = preflight.remote(scope)
+    return (*preflight.local(scope), *_missing(scope), *(check for place in asked for check in place.checks))
+
+
+def _missing(scope: Scope) -> tuple[Check, ...]:
+    """A row for what the stages would fail for before they begin, a file or a setting; none where nothing is wrong."""
+    try:
+        base.check(scope)
+        build.check(scope)
+        release.check(scope)
+        lock.read(scope.root)
+    except EngineError:
+        return ()  # the row of the engine says it
+    except TinyshipError as error:
+        said, *more = error.message.splitlines()
+        return (Check("build", "failed", said, tuple(more), error.hint),)
+    return ()
+
+
+def plan_release(scope: Scope, *, only: bool = False, checked: bool = False) -> Plan:
+    """What ``make_release`` would do.
+
+    Args:
+        only: leave base and build as they are.
+        checked: look at git, the engine and the settings as ``check`` does.
+    """
     before = () if only else (base.plan(scope), build.plan(scope))
-    return plan(scope, "release", *before, release.plan(scope))
+    checks = (*preflight.local(scope), *_missing(scope)) if checked else ()
+    return plan(scope, "release", *before, release.plan(scope), checks=checks)
 
 
 def plan_build(scope: Scope) -> Plan:
@@ -34,10 +67,18 @@ def plan_build(scope: Scope) -> Plan:
     return plan(scope, "build", base.plan(scope), build.plan(scope))
 
 
-def plan_push(scope: Scope) -> Plan:
-    """What ``send`` would do."""
+def plan_push(scope: Scope, *, after_release: bool = False) -> Plan:
+    """What ``send`` would do, as far as the registries say.
+
+    Args:
+        after_release: a release is made before, so that what the record has is not what is pushed.
+    """
     smoke = trial.plan_smoke(scope) if scope.settings.push.smoke else ()
-    return plan(scope, "push", smoke, push.plan(scope))
+    asked = preflight.remote(scope, may_we=False, recorded=not after_release)
+    checks = (push.ready(scope), *(check for place in asked for check in place.checks))
+    found = plan(scope, "push", smoke, push.plan(scope, asked), checks=checks)
+    release = None if after_release else preflight.built(scope, recorded=True)
+    return replace(found, version=release.raw_version or release.version) if release and release.given else found
 
 
 def plan_clean(scope: Scope, task: str, what: str) -> Plan:
@@ -68,6 +109,7 @@ def make_release(scope: Scope, *, only: bool = False) -> Released:
         only: leave base and build as they are.
     """
     scope.revision  # noqa: B018  git's errors come before the engine's work
+    record.read(scope.root)  # and so does what is wrong with the record
     release.check(scope)
     if only:
         release.check_artifacts(scope)
@@ -76,9 +118,15 @@ def make_release(scope: Scope, *, only: bool = False) -> Released:
     return release.make(scope)
 
 
-def send(scope: Scope, *, allow_dirty: bool = False) -> Delivery:
+def look_before(scopes: Sequence[Scope], *, allow_dirty: bool = False, force: bool = False) -> None:
+    """Raise what the push of one of several images would be refused with, before any is pushed."""
+    for scope in scopes if len(scopes) > 1 else ():
+        push.look(scope, allow_dirty=allow_dirty, force=force)
+
+
+def send(scope: Scope, *, allow_dirty: bool = False, force: bool = False) -> Delivery:
     """Push the release, after its smoke test where the settings ask for one; see ``stages.push``."""
-    push.check(scope, allow_dirty=allow_dirty)
-    if scope.settings.push.smoke:
+    release = push.check(scope, allow_dirty=allow_dirty)
+    if scope.settings.push.smoke and not release.smoke:
         trial.smoke(scope)
-    return push.send(scope, allow_dirty=allow_dirty)
+    return push.send(scope, allow_dirty=allow_dirty, force=force)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,12 +13,17 @@ from tinyship.record import Record
 
 if TYPE_CHECKING:
     from tinyship.history import Entry
-    from tinyship.plan import Plan
+    from tinyship.plan import Check, Plan
     from tinyship.settings.load import Loaded
     from tinyship.sizes.diff import Diff
     from tinyship.sizes.table import Row
+    from tinyship.stages.changelog import Notes
     from tinyship.stages.clean import Cleaned
     from tinyship.stages.explaining import Explanation
+    from tinyship.stages.moving import Update
+    from tinyship.stages.outdated import Outdated
+    from tinyship.stages.promote import Promoted
+    from tinyship.stages.releases import Known
     from tinyship.stages.scope import Made, Scope
 
 
@@ -55,15 +60,39 @@ class Project:
         root = invoke_config.find_root(Path(path))
         return cls(root, load.load(invoke_config.of_project(root), image=image), events)
 
-    def plan(self, *, push: bool = False) -> tuple[Plan, ...]:
+    def versioned(self, version: str | None) -> Project:
+        """This project with a version for whatever is done with it, as if ``version.literal`` were that.
+
+        Args:
+            version: with or without what git tags have before it: "2.0.1", "v2.0.1"; with None, the project is as
+                it was.
+
+        Raises:
+            ConfigError: it is no version as ``version.scheme`` has it.
+        """
+        if version is None:
+            return self
+        from tinyship import revision
+        from tinyship.settings import load
+
+        images = tuple(
+            load.overlaid(one, {"version": revision.given(one.settings.version, version)}, "--version")
+            for one in self.images
+        )
+        return replace(self, images=images)
+
+    def plan(self, *, push: bool = False, version: str | None = None) -> tuple[Plan, ...]:
         """What ``release`` would do; one plan an image, and one more for its push where that is asked for."""
         from tinyship import pipeline
 
-        with self.scopes() as scopes:
+        with self.versioned(version).scopes() as scopes:
             return tuple(
                 plan
                 for scope in scopes
-                for plan in (pipeline.plan_release(scope), *((pipeline.plan_push(scope),) if push else ()))
+                for plan in (
+                    pipeline.plan_release(scope),
+                    *((pipeline.plan_push(scope, after_release=True),) if push else ()),
+                )
             )
 
     def base(self, *, force: bool = False) -> tuple[Made, ...]:
@@ -73,6 +102,25 @@ class Project:
         with self.scopes() as scopes:
             return tuple(made for scope in scopes for made in pipeline.make_bases(scope, force=force))
 
+    def update_bases(self, *only: str, dry: bool = False) -> Update:
+        """Pin base images from elsewhere to what their registries have now, in ``tinyship.lock``.
+
+        Args:
+            only: the names of those that are meant, as the Dockerfiles have them; all where there are none.
+            dry: say what would move, and write nothing.
+        """
+        from tinyship.stages import moving
+
+        with self.scopes() as scopes:
+            return moving.update(scopes, only=only, dry=dry)
+
+    def outdated(self) -> Outdated:
+        """Which base images from elsewhere have moved, and which releases were made with what is old."""
+        from tinyship.stages import outdated
+
+        with self.scopes() as scopes:
+            return outdated.find(scopes)
+
     def build(self) -> tuple[Made, ...]:
         """Bring the base images up to date, then make the build images and the artifacts."""
         from tinyship import pipeline
@@ -80,13 +128,16 @@ class Project:
         with self.scopes() as scopes:
             return tuple(made for scope in scopes if (made := pipeline.make_build(scope)))
 
-    def release(self, *, push: bool = False, only: bool = False, allow_dirty: bool = False) -> Record:
+    def release(
+        self, *, push: bool = False, only: bool = False, allow_dirty: bool = False, version: str | None = None
+    ) -> Record:
         """Release each image and, where asked for, push it.
 
         Args:
             push: publish what was released.
             only: leave base and build as they are.
             allow_dirty: push even what was released from a tree with uncommitted changes.
+            version: what is released, as "2.0.1"; what git or the settings say where it is None.
 
         Returns:
             the record, as ``.tinyship/release.json`` holds it.
@@ -96,21 +147,59 @@ class Project:
         """
         from tinyship import pipeline, record
 
-        with self.scopes() as scopes:
+        with self.versioned(version).scopes() as scopes:
             for scope in scopes:
                 pipeline.make_release(scope, only=only)
+            if push:
+                pipeline.look_before(scopes, allow_dirty=allow_dirty)
             for scope in scopes if push else ():
                 pipeline.send(scope, allow_dirty=allow_dirty)
         return record.read(self.root)
 
-    def push(self, *, allow_dirty: bool = False) -> Record:
-        """Push what the record names."""
+    def check(self) -> tuple[Check, ...]:
+        """What stands in the way of a release and its push, and what does not; nothing is built or changed."""
+        from tinyship import pipeline
+
+        with self.scopes() as scopes:
+            return tuple(check for scope in scopes for check in pipeline.check(scope))
+
+    def push(self, *, allow_dirty: bool = False, force: bool = False) -> Record:
+        """Push what the record names.
+
+        Args:
+            allow_dirty: push even what was released from a tree with uncommitted changes.
+            force: let version tags that name another image name this one.
+        """
         from tinyship import pipeline, record
 
         with self.scopes() as scopes:
+            pipeline.look_before(scopes, allow_dirty=allow_dirty, force=force)
             for scope in scopes:
-                pipeline.send(scope, allow_dirty=allow_dirty)
+                pipeline.send(scope, allow_dirty=allow_dirty, force=force)
         return record.read(self.root)
+
+    def promote(self, source: str, target: str, *, force: bool = False) -> tuple[Promoted, ...]:
+        """Let other tags, or other repositories, have an image that a registry has; no engine is needed.
+
+        Args:
+            source: a tag or a digest in the first repository of ``push.to``, a full reference, or ``release``.
+            target: a tag, or a full reference; several with commas between them.
+            force: let tags that never move, versions and commits, name this image and not another one.
+
+        Returns:
+            one entry for each image that this is about: all of the project where tags are named alone.
+
+        Raises:
+            ConfigError: one of the two cannot be read.
+            Refused: a tag that never moves names another image.
+            RegistryError: the image is not there, or a registry refused or failed.
+        """
+        from tinyship.stages import promote, route
+
+        with replace(self, images=route.concerned(self.images, source, target)).scopes() as scopes:
+            for scope in scopes if len(scopes) > 1 else ():
+                promote.check(scope, source, target, force=force)
+            return tuple(promote.promote(scope, source, target, force=force) for scope in scopes)
 
     def sizes(self) -> tuple[Row, ...]:
         """The size table of what is in the engine now."""
@@ -159,6 +248,37 @@ class Project:
                 entry for scope, there in zip(scopes, more, strict=True) for entry in history.known(scope, there)
             )
 
+    def releases(self, *, registry: bool = False) -> tuple[Known, ...]:
+        """What was released, image by image, the newest first; and git tags of which no release is known.
+
+        Args:
+            registry: ask the first registry of ``push.to``, too, for releases that are written down nowhere.
+
+        Raises:
+            GitError: git is missing or refuses.
+        """
+        from tinyship.stages import releases
+
+        with self.scopes() as scopes:
+            return tuple(known for scope in scopes for known in releases.known(scope, registry=registry))
+
+    def notes(self, start: str = "", end: str = "", *, authors: bool = False) -> tuple[Notes, ...]:
+        """What changed since the last release; one entry for each range of commits, with the sizes of all images.
+
+        Args:
+            start: a version, or what git knows as a commit; the release before ``end`` where empty.
+            end: as ``start``; HEAD where empty.
+            authors: name who made each commit.
+
+        Raises:
+            ConfigError: there is no such commit.
+            GitError: there is no repository, or git is missing or refuses.
+        """
+        from tinyship.stages import changelog
+
+        with self.scopes() as scopes:
+            return changelog.joined(changelog.notes(scope, start, end, authors=authors) for scope in scopes)
+
     def clean(self, *, everything: bool = False) -> tuple[Cleaned, ...]:
         """Remove artifacts, containers and images without a name; with ``everything`` all that the project made."""
         from tinyship.stages import clean
@@ -177,7 +297,15 @@ class Project:
 
         shared = cache(lambda: connect())
         made = tuple(
-            Scope(self.root, loaded.settings, self.events, origins=loaded.origins, connect=shared)
+            Scope(
+                self.root,
+                loaded.settings,
+                self.events,
+                origins=loaded.origins,
+                repositories=loaded.repositories,
+                bases=loaded.bases,
+                connect=shared,
+            )
             for loaded in self.images
         )
         try:

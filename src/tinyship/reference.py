@@ -22,6 +22,7 @@ DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 _HUB_HOSTS = {"index.docker.io", "registry-1.docker.io"}
 _ID = re.compile(r"(?:sha256:)?[0-9a-f]{64}")
+_PART_OF_ID = re.compile(r"sha256:[0-9a-f]{0,63}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,10 @@ def parse(text: str) -> Reference:
     """
     if _ID.fullmatch(text):
         raise _no(text, "it is an image's id", "A registry knows images by name: `repository:tag`.")
+    if not text:
+        raise ConfigError("an image's name is empty", hint="One is like `lacion/foo:1.0`.")
+    if _PART_OF_ID.fullmatch(text):
+        raise _no(text, "it is the beginning of a digest", "A digest is `sha256:` and 64 hexadecimal digits.")
     if "://" in text:
         raise _no(text, "it is an address", f"Write it without `{text.partition('://')[0]}://`.")
     name, at, digest = text.partition("@")
@@ -71,8 +76,9 @@ def parse(text: str) -> Reference:
     if host == HUB and "/" not in repository:
         repository = f"library/{repository}"
     if not REPOSITORY.fullmatch(f"{host}/{repository}"):
-        lower = text if digest else name.lower()
-        meant = f"Use lower case: `{lower}`." if text != lower else "One is like `lacion/foo:1.0`."
+        lower = f"{name.removesuffix(path)}{path.partition(':')[0].lower()}"
+        helps = REPOSITORY.fullmatch(lower)
+        meant = f"Use lower case: `{lower}{colon}{tag}`." if helps else "One is like `lacion/foo:1.0`."
         raise _no(text, "it is not of the form `[host[:port]/]repository[:tag][@digest]`", meant)
     if len(repository) > REPOSITORY_LENGTH:
         raise _no(text, f"its name has more than {REPOSITORY_LENGTH} characters", "")

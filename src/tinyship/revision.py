@@ -12,16 +12,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from tinyship import gittags, versions
 from tinyship.errors import ConfigError, GitError
 from tinyship.repository import around, run
+from tinyship.versions import Scheme
 
 if TYPE_CHECKING:
     from tinyship.settings.schema import Version
 
-SHORT = 7
+SHORT = gittags.SHORT
 _NEAR = 200
 _SCP = re.compile(r"(?:[^@/]+@)?([^:/]+):(?!//)/?(.+)")
-_DESCRIBED = re.compile(r"(.+)-(\d+)-g([0-9a-f]+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +33,11 @@ class Revision:
         commit: the full commit of HEAD; empty without a repository or a commit.
         branch: empty on a detached HEAD.
         tags: all tags on HEAD, the highest version first.
-        version: without ``-dirty``: of the tag on HEAD, ``1.2.3-4-gabc1234`` four commits behind it, ``0.0.0-gabc1234``
-            without any; or what the settings say.
-        tag: the git tag that ``version`` is; empty where it is another's or none's.
-        is_given: the version is the settings' own, not git's.
+        version: without ``-dirty``: of the highest tag on HEAD, annotated or not, ``1.2.3-4-gabc1234`` four commits
+            behind it, ``0.0.0-gabc1234`` without any; or what the settings say.
+        tag: the git tag on HEAD that ``version`` is; empty where there is none.
+        is_given: the version is the settings' own or ``--version``'s, not git's.
+        scheme: how the version is read and ordered, as the settings say.
         dirty: there are changes that no commit has, files that git does not know included.
         changes: these, as ``git status --short`` lists them: " M src/main.go".
         date: of the commit; None without one.
@@ -51,6 +53,7 @@ class Revision:
     version: str = ""
     tag: str = ""
     is_given: bool = False
+    scheme: Scheme = "auto"
     dirty: bool = False
     changes: tuple[str, ...] = ()
     date: datetime | None = None
@@ -90,7 +93,8 @@ def read(root: Path, version: Version) -> Revision:
                 f"{root} is in no git repository, so there is no version",
                 hint="`git init` and commit; or set `version.literal` or `version.file`.",
             )
-        return Revision(version=given, is_given=True, notices=("there is no git repository: no commit, no source",))
+        notices = ("there is no git repository: no commit, no source",)
+        return Revision(version=given, is_given=True, scheme=version.scheme, notices=notices)
     with repository:
         status = _status(repository)
         if not status.commit and not given:
@@ -144,6 +148,71 @@ def resolve(root: Path, name: str) -> str:
     return found.strip()
 
 
+def known_versions(root: Path, version: Version) -> tuple[str, ...]:
+    """The versions that git tags of the repository name, on whatever commit, the highest first; one call of git.
+
+    What stands before the version in a tag is cut off, as ``version.tag`` has it. There are none without a repository.
+
+    Raises:
+        GitError: git is missing or refuses.
+    """
+    repository = around(root)
+    if repository is None:
+        return ()
+    with repository:
+        return gittags.every(repository, version)
+
+
+def tag_of(version: Version, name: str) -> str:
+    """The git tag that a version of this name has or would have: "v2.0.1" for "2.0.1"."""
+    return f"{gittags.pattern(version)[1]}{name}"
+
+
+def tag_commit(root: Path, tag: str) -> str:
+    """The full commit that a git tag is on, annotated or not, whatever branch has its name; empty where there is none.
+
+    Raises:
+        GitError: git is missing or refuses.
+    """
+    return resolve(root, f"refs/tags/{tag}") if tag else ""
+
+
+def given(version: Version, name: str) -> Version:
+    """The settings of a version, for a run that is given one: as if ``version.literal`` were that.
+
+    Args:
+        version: the settings as they are.
+        name: the version, with or without what git tags have before it: "2.0.1", "v2.0.1", "api/v2.0.1".
+
+    Raises:
+        ConfigError: it is no version as ``version.scheme`` has it.
+    """
+    prefix = gittags.pattern(version)[1]
+    cut = name.removeprefix(prefix)
+    if cut == name and prefix.endswith("v"):
+        cut = name.removeprefix("v")
+    if not versions.parse(cut, version.scheme):
+        wanted = {
+            "auto": "a version begins with numbers, like 2.0.1, 2.1.0-rc.1 or 2024.10",
+            "semver": "with `version.scheme: semver` it has three numbers, like 2.0.1 or 2.1.0-rc.1",
+            "pep440": "with `version.scheme: pep440` it is like 2.0.1, 2.1rc1 or 2024.10",
+        }
+        raise ConfigError(
+            f"the version that is given, `{name}`, is none: {wanted[version.scheme]}"
+            if name.strip()
+            else "the version that is given is empty",
+            hint="`version.literal` takes other names too." if name.strip() else "Leave it out to have that of git.",
+        )
+    return literal(version, cut)
+
+
+def literal(version: Version, name: str) -> Version:
+    """The settings of a version with this one as ``version.literal``, and nothing else that says which it is."""
+    import msgspec
+
+    return msgspec.structs.replace(version, literal=name, file="", regex="")
+
+
 def ancestors(root: Path, commit: str, limit: int = 10_000) -> Iterator[str]:
     """A commit and what it was made of, as ``git rev-list`` orders them; git is asked when the first is.
 
@@ -184,22 +253,27 @@ class _Status:
 
 def _revision(repository: Any, status: _Status, version: Version, given: str) -> Revision:
     tags, date = _head(repository) if status.commit else ((), None)
+    tags = gittags.ordered(tags, version)
     shallow = (Path(repository.common_dir) / "shallow").exists()
-    name, tag, notices = (given, "", ()) if given else _version(repository, status.commit, tags, version.tag, shallow)
+    if given:
+        found = gittags.given(given, tags, version)
+    else:
+        found = gittags.find(repository, status.commit, tags, version, branch=status.branch, shallow=shallow)
     return Revision(
         commit=status.commit,
         branch=status.branch,
         tags=tags,
-        version=name,
-        tag=tag,
+        version=found.version,
+        tag=found.tag,
         is_given=bool(given),
+        scheme=version.scheme,
         dirty=bool(status.entries) or not status.commit,
         changes=status.changes(),
         date=date,
         source=_source(repository),
         shallow=shallow,
         root=Path(repository.working_tree_dir),
-        notices=notices,
+        notices=found.notices,
     )
 
 
@@ -243,62 +317,13 @@ def _status(repository: Any, untracked: str = "normal") -> _Status:
 
 
 def _head(repository: Any) -> tuple[tuple[str, ...], datetime]:
-    """The tags on HEAD, the highest version first, and the commit's date."""
+    """The tags on HEAD, and the commit's date."""
     text = run(
         repository, "log", "-1", "--format=%cI%n%D", "--decorate=full", "--decorate-refs=refs/tags/*", "HEAD", "--"
     )
     date, _, names = text.strip("\n").partition("\n")
     tags = [name.removeprefix("tag: refs/tags/") for name in names.split(", ") if name.startswith("tag: refs/tags/")]
-    return tuple(sorted(tags, key=_order, reverse=True)), datetime.fromisoformat(date)
-
-
-def _version(
-    repository: Any, commit: str, tags: tuple[str, ...], glob: str, shallow: bool
-) -> tuple[str, str, tuple[str, ...]]:
-    """The version, the tag on HEAD that it is, and what should be said of it."""
-    from fnmatch import fnmatchcase
-
-    pattern, prefix = _pattern(glob or "v*")
-    here = [tag for tag in tags if fnmatchcase(tag, pattern)]
-    here.sort(key=lambda tag: _order(tag.removeprefix(prefix)), reverse=True)
-    if here:
-        several = (
-            f"HEAD has {len(here)} version tags, {', '.join(here)}: the first is the highest and is the version",
-        )
-        return here[0].removeprefix(prefix), here[0], several if len(here) > 1 else ()
-    cut = ("the clone is shallow: older tags may be missing, and with them the true version",) if shallow else ()
-    try:
-        described = run(
-            repository, "describe", "--tags", "--long", f"--abbrev={SHORT}", f"--match={pattern}", commit
-        ).strip()
-    except GitError:
-        return f"0.0.0-g{commit[:SHORT]}", "", (f"no tag like `{glob or 'v*'}` is reached from HEAD", *cut)
-    match = _DESCRIBED.fullmatch(described)
-    if not match:
-        raise GitError(f"`git describe` says `{described}`, which cannot be understood")
-    # Of several tags on that commit, git describe takes any.
-    there = run(repository, "tag", "--points-at", f"refs/tags/{match[1]}^{{}}", "--list", pattern).split()
-    highest = max(there, key=lambda tag: _order(tag.removeprefix(prefix)), default=match[1])
-    return f"{highest.removeprefix(prefix)}-{match[2]}-g{match[3][:SHORT]}", "", cut
-
-
-def _pattern(glob: str) -> tuple[str, str]:
-    """The glob with a digit behind what stands before its first wildcard, and that beginning."""
-    wildcard = re.search(r"[*?\[]", glob)
-    if not wildcard:
-        return glob, ""
-    beginning, rest = glob[: wildcard.start()], glob[wildcard.start() :]
-    return (f"{beginning}[0-9]{rest}" if rest.startswith("*") else glob), beginning
-
-
-def _order(tag: str) -> tuple[Any, ...]:
-    """Sorts versions as people do: by numbers, and a pre-release before its release."""
-    numbers, rest = re.match(r"\D*([\d.]*)(.*)", tag, re.S).groups()  # type: ignore[union-attr]  # matches anything
-    parts = [int(part) for part in numbers.split(".") if part]
-    pieces = [(0, int(piece), "") if piece.isdigit() else (1, 0, piece) for piece in re.findall(r"\d+|[^\d.+-]+", rest)]
-    after = rest.lstrip("._-").startswith("post")
-    final = not rest.strip(".") or rest.startswith("+") or after
-    return (parts, final, after, pieces)
+    return tuple(tags), datetime.fromisoformat(date)
 
 
 def _source(repository: Any) -> str:

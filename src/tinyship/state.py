@@ -59,12 +59,13 @@ def replace_file(file: Path, text: str | bytes) -> None:
 
 
 @contextmanager
-def locked(root: Path, name: str) -> Iterator[None]:
+def locked(root: Path, name: str, *, doing: str = "") -> Iterator[None]:
     """Keep other processes and threads that ask for the same lock out of a block.
 
     Args:
         root: the project's folder.
         name: of the lock's file, which stays.
+        doing: what whoever has the lock may take long for: "pushing lacion/foo".
 
     Raises:
         TinyshipError: the lock's file cannot be written, or another process keeps it for half a minute.
@@ -78,11 +79,17 @@ def locked(root: Path, name: str) -> Iterator[None]:
         given_up = time.monotonic() + _PATIENCE
         while not _lock(handle):
             if time.monotonic() > given_up:
-                raise TinyshipError(f"another process keeps {file} locked", hint="Does one hang, or is one stopped?")
+                raise _busy(file, doing)
             time.sleep(_PAUSE)
         yield
     finally:
         os.close(handle)
+
+
+def _busy(file: Path, doing: str) -> TinyshipError:
+    if doing:
+        return TinyshipError(f"another process is {doing}", hint=f"Wait for it; while it lives it keeps {file} locked.")
+    return TinyshipError(f"another process keeps {file} locked", hint="Does one hang, or is one stopped?")
 
 
 def _lock(handle: int) -> bool:

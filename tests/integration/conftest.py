@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import secrets
 import shutil
@@ -12,11 +13,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import jsonschema
+import outside
 import pytest
 from docker.errors import APIError
+from faulty_registry import faulty
 from guarded import program, running
+from outside import Authority
+from pushing import Pushing, bulk
 from ships import Ship, launch
+from token_server import Guarded, with_tokens
 
+from tinyship import record
 from tinyship.engine import images
 from tinyship.engine.connect import Engine, connect
 from tinyship.errors import EngineUnreachable
@@ -109,8 +117,58 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture
+def address() -> str:
+    """An address of this machine where engines want certificates to be right, as of any other host."""
+    found = outside.address()
+    if not found or os.geteuid() != 0:
+        unavailable("no address beside loopback, or no right to have engines trust what listens there")
+    return found
+
+
+@pytest.fixture
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    """A certificate authority of the test's own."""
+    return Authority(tmp_path_factory.mktemp("authority"))
+
+
+@pytest.fixture
+def tokened(authority: Authority, address: str, tmp_path: Path) -> Iterator[Guarded]:
+    """A registry behind TLS that wants tokens; engines trust it."""
+    with with_tokens(authority, address, tmp_path) as guarded:
+        yield guarded
+
+
+@pytest.fixture
 def namespace(engine: Engine) -> Iterator[str]:
     """The first part of the names of all images that a test makes; they and their containers go with it."""
+    with named(engine) as name:
+        yield name
+
+
+@pytest.fixture(scope="session")
+def prepared(engine: Engine, busybox: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ship]:
+    """A project that is released and not pushed, with a layer that does not compress; tests work on copies of it."""
+    with named(engine) as name:
+        ship = launch(tmp_path_factory.mktemp("prepared"), f"{name}/foo", "registry.example.com", busybox)
+        bulk(ship, "some")
+        ship.invoke("release")
+        yield ship
+
+
+@pytest.fixture
+def pushing(prepared: Ship, tmp_path: Path) -> Iterator[Pushing]:
+    """A released project of the test's own, whose registry is empty, and fails as it is told to."""
+    if not program():
+        unavailable("no docker-registry on PATH")
+    folder = tmp_path / "registry"
+    folder.mkdir()
+    with running(folder, auth="") as backend, faulty(backend) as proxy:
+        yield Pushing(prepared, proxy, backend).clone(tmp_path / "ship")
+
+
+@contextmanager
+def named(engine: Engine) -> Iterator[str]:
+    """A name for what is made, which goes at the end."""
     name = f"test-{secrets.token_hex(4)}"
     yield name
     api = engine.api
@@ -137,11 +195,14 @@ def _already_going() -> Iterator[None]:
 
 
 @pytest.fixture
-def ship(tmp_path: Path, namespace: str, registry: str, busybox: str) -> Ship:
-    """A project that can be released."""
+def ship(tmp_path: Path, namespace: str, registry: str, busybox: str) -> Iterator[Ship]:
+    """A project that can be released; what it leaves as its record, in every clone, is what the schema says."""
     root = tmp_path / "ship"
     root.mkdir()
-    return launch(root, f"{namespace}/foo", registry, busybox)
+    yield launch(root, f"{namespace}/foo", registry, busybox)
+    schema = json.loads(record.schema())
+    for file in tmp_path.rglob(".tinyship/release.json"):
+        jsonschema.validate(json.loads(file.read_text()), schema, jsonschema.Draft202012Validator)
 
 
 @pytest.fixture(scope="session")

@@ -33,7 +33,7 @@ pytestmark = pytest.mark.engine
 @pytest.fixture(scope="module")
 def released(engine: Engine, registry: str) -> Iterator[Path]:
     """A repository with both examples, each released and pushed."""
-    environment = {**os.environ, "TINYSHIP_PUSH_TO": registry}
+    environment = {**os.environ, "TINYSHIP_PUSH_TO": demo.place(registry)}
     with demo.repository() as root:
         for example in ("foo", "multistage"):
             words = [sys.executable, "-m", "invoke", "release", "push"]

@@ -15,13 +15,15 @@ import termios
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from faulty_registry import BLOBS, MANIFESTS, answered, faulty
 from guarded import SECRET, USER, free
 from ships import COMPILE, Ran, Ship
+from small_disk import small_disk
 
 from tinyship.engine import containers, images
 from tinyship.engine.connect import Engine
@@ -130,21 +132,6 @@ def _names_for(ship: Ship, engine: Engine, host: str) -> list[str]:
     """The names that an image has for this registry."""
     tags = [tag for image in images.listing(engine, project=ship.image) for tag in image.tags]
     return [tag for tag in tags if tag.startswith(host)]
-
-
-@contextmanager
-def _small_disk(at: Path, size: str) -> Iterator[None]:
-    """A file system of a few bytes at a folder; skips where this user may not make one."""
-    at.mkdir(parents=True, exist_ok=True)
-    if os.geteuid() != 0:
-        pytest.skip("only root can mount a small disk")
-    done = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", at], capture_output=True, text=True)
-    if done.returncode:
-        pytest.skip(f"a small disk cannot be mounted here: {done.stderr.strip()}")
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", "-l", at], check=True)
 
 
 # --- No engine ---------------------------------------------------------------------------------------------------
@@ -365,28 +352,34 @@ def test_registry_fails(released: Ship, engine: Engine, serve: Serve) -> None:
     """A registry that answers 500 to everything."""
     host = serve(lambda path: (200, {}, b"{}") if path == "/v2/" else (500, {}, b"out of order"))
     _pushes_to(released, host)
-    _failed(released.invoke("push", code=1, TINYSHIP_PUSH_TIMEOUT="60"), host, "500", "Push again")
+    _failed(
+        released.invoke("push", code=1, TINYSHIP_PUSH_TIMEOUT="60"), host, "500", "tried 5 times", "try again later"
+    )
     assert _names_for(released, engine, host) == []
     assert released.record["pushed"] == []
 
 
 def test_registry_hangs(released: Ship, engine: Engine, silent: str) -> None:
-    """A registry that never answers is given up after `push.timeout`."""
+    """A registry that never answers is given up after a few tries of `push.timeout`."""
     _pushes_to(released, silent)
     begun = time.monotonic()
     failed = released.invoke("push", code=1, TINYSHIP_PUSH_TIMEOUT="3")
     assert time.monotonic() - begun < 15
-    _failed(failed, silent, "does not answer", "3 s", "push.timeout")
+    _failed(failed, silent, "does not answer", "3 s", "Try again")
     assert _names_for(released, engine, silent) == []
 
 
-def test_pushed_before_it_failed(released: Ship, serve: Serve) -> None:
-    """What was pushed before another registry failed is in the record."""
-    host = free()
-    _pushes_to(released, f"{released.registry},{host}")
-    _failed(released.invoke("push", code=1), host)
+def test_pushed_before_it_failed(released: Ship, registry: str) -> None:
+    """What was pushed before another registry failed is in the record, and the error says what each tag names."""
+    with faulty(registry) as other:
+        other.on("PUT", MANIFESTS, answered(403, "DENIED"), times=0)
+        other.on("HEAD", BLOBS, answered(404, "BLOB_UNKNOWN"), times=0)
+        other.on("HEAD|GET", "/manifests/|/tags/", answered(404, "NAME_UNKNOWN"), times=0)
+        _pushes_to(released, f"{released.registry},{other.host}")
+        failed = released.invoke("push", code=1)
+    _failed(failed, other.host, f"{released.registry}/{released.image}:1.0.0 names it", "latest is not there")
     references = [pushed["reference"] for pushed in released.record["pushed"]]
-    assert len(references) == 3
+    assert len(references) == 2, "what moves comes last, in all registries"
     assert all(reference.startswith(released.registry) for reference in references)
 
 
@@ -482,7 +475,7 @@ def test_disk_fills_during_the_copy(built: Ship, engine: Engine) -> None:
     """An artifact that does not fit: that is said, the old one stays, and nothing of the new one."""
     before = (built.root / "bin" / "foo").read_text()
     (built.root / "compile.sh").write_text("mkdir -p bin\ndd if=/dev/zero of=bin/foo bs=1024 count=400\n")
-    with _small_disk(built.root / ".tinyship", "64k"):
+    with small_disk(built.root / ".tinyship", "64k"):
         _failed(built.invoke("build", code=1), "bin/foo", "No space left on device", "Nothing was replaced")
         _nothing_incoming(built)
     assert (built.root / "bin" / "foo").read_text() == before
@@ -491,7 +484,7 @@ def test_disk_fills_during_the_copy(built: Ship, engine: Engine) -> None:
 
 def test_disk_full_for_the_record(built: Ship) -> None:
     """A record that cannot be written is said so."""
-    with _small_disk(built.root / ".tinyship", "16k"):
+    with small_disk(built.root / ".tinyship", "16k"):
         (built.root / ".tinyship" / ".gitignore").write_text("*\n")
         with suppress(OSError), (built.root / ".tinyship" / "filler").open("wb", buffering=0) as filler:
             while filler.write(b"0" * 4096):
@@ -505,7 +498,7 @@ def test_disk_full_for_the_record(built: Ship) -> None:
 def test_read_only_record(built: Ship) -> None:
     """A folder that is read-only is named, and the record that was there stays."""
     state = built.root / ".tinyship"
-    with _small_disk(state, "1m"):
+    with small_disk(state, "1m"):
         built.invoke("release", "--only")
         before = built.record
         subprocess.run(["mount", "-o", "remount,ro", state], check=True)
@@ -517,7 +510,7 @@ def test_read_only_record(built: Ship) -> None:
 
 def test_read_only_artifact(built: Ship) -> None:
     """A project that is read-only: no artifact is replaced, and that is said."""
-    with _small_disk(built.root / ".tinyship", "1m"):
+    with small_disk(built.root / ".tinyship", "1m"):
         subprocess.run(["mount", "-o", "remount,ro", built.root / ".tinyship"], check=True)
         before = (built.root / "bin" / "foo").read_text()
         failed = built.invoke("build", code=1)
@@ -528,7 +521,7 @@ def test_read_only_artifact(built: Ship) -> None:
 def test_artifact_on_another_disk(built: Ship, engine: Engine) -> None:
     """Where `.tinyship` and the artifact lie on two disks, the artifact is replaced all the same."""
     (built.root / "src" / "main.txt").write_text("changed\n")
-    with _small_disk(built.root / ".tinyship", "1m"):
+    with small_disk(built.root / ".tinyship", "1m"):
         built.invoke("build")
         _nothing_incoming(built)
     assert "1.0.0-dirty" in (built.root / "bin" / "foo").read_text()

@@ -57,6 +57,19 @@ def test_bases(text: str, bases: tuple[str, ...]) -> None:
     assert parse(text).bases == bases
 
 
+def test_global_args() -> None:
+    """Those before the first FROM are told apart, because a FROM can use no others."""
+    found = parse("ARG A\nARG B=1\nFROM a\nARG C\n")
+    assert found.global_args == {"A", "B"}
+    assert found.args == {"A", "B", "C"}
+
+
+def test_given_arguments() -> None:
+    """They win over defaults, only where the argument is declared before the first FROM."""
+    text = "ARG A=1\nARG B\nFROM a:$A\nFROM b:$B\nFROM c:${C:-3}\n"
+    assert parse(text, {"A": "2", "B": "x", "C": "y"}).bases == ("a:2", "b:x", "c:3")
+
+
 def test_stages() -> None:
     """Stages have their name, their base and the line of their FROM."""
     text = "# comment\nARG A=x\n\nFROM $A AS one\nRUN true \\\n  && true\nFROM one\n"
@@ -104,7 +117,7 @@ def test_escape_directive_that_is_too_late() -> None:
 def test_instructions() -> None:
     """Each instruction has the number of its first line, and its words in one line."""
     text = '\n# comment\nfrom a\n\nRUN one \\\n# comment\n\n  two\ncmd ["x"]'
-    assert list(instructions(text)) == [(3, "FROM", "a"), (5, "RUN", "one    two"), (9, "CMD", '["x"]')]
+    assert list(instructions(text)) == [(3, "FROM", "a"), (5, "RUN", "one   two"), (9, "CMD", '["x"]')]
 
 
 def test_unfinished_line_at_the_end() -> None:

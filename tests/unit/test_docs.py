@@ -119,3 +119,21 @@ def test_version_is_one() -> None:
 def test_package_is_typed() -> None:
     """The marker for type checkers is there."""
     assert (Path(tinyship.__file__).parent / "py.typed").exists()
+
+
+def test_each_fault_is_a_test() -> None:
+    """Each row of the fault table of the page on releases names tests, and these are there."""
+    page = (ROOT / "docs" / "releases.md").read_text()
+    rows = re.findall(r"^\| (?!fault )(.+?) \|.*\| ([^|]+) \|$", page.partition("## When something fails")[2], re.M)
+    there = {
+        name
+        for file in (ROOT / "tests" / "integration").glob("test_push*.py")
+        for name in re.findall(r"^def (test_\w+)", file.read_text(), re.M)
+    }
+    assert len(rows) >= 25
+    for fault, tests in rows:
+        if fault.startswith("---"):
+            continue
+        named = re.findall(r"`(test_\w+)`", tests)
+        assert named, fault
+        assert set(named) <= there, f"{fault}: {sorted(set(named) - there)}"

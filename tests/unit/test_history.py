@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from tinyship import history, record, state
 from tinyship.errors import TinyshipError
 from tinyship.history import Entry, Unreadable
-from tinyship.record import Previous, Pushed, Release, Sizes
+from tinyship.record import BaseImage, Previous, Pushed, Release, Sizes
 
 SIZES = (Sizes("release", "lacion/foo:1.0.0", 5_000_000, None, 4_000_000, 3),)
 ENTRY = Entry("lacion/foo", "1.0.0", "a" * 40, "2026-01-01T10:00:00+00:00", "2026-01-02T10:00:00.000+00:00", "", SIZES)
@@ -43,6 +43,16 @@ def test_comes_back_as_it_was(tmp_path: Path) -> None:
     (line,) = lines(tmp_path)
     assert b'"schema":1' in line
     assert (tmp_path / ".tinyship" / ".gitignore").read_text() == "*\n"
+
+
+def test_bases_are_kept(tmp_path: Path) -> None:
+    """What a release stands on is part of it; older lines say nothing of it, and what no terminal takes is no entry."""
+    based = replace(ENTRY, bases=(BaseImage("alpine:3.22", DIGEST),))
+    history.add(tmp_path, based)
+    assert history.read(tmp_path).entries == (based,)
+    older = history.as_line(ENTRY).replace('"bases":[],', "")
+    assert history.of_line(older.encode()) == ENTRY
+    assert not history.is_sound(replace(ENTRY, bases=(BaseImage("alpine\x1b[31m", DIGEST),)))
 
 
 def test_nothing_there(tmp_path: Path) -> None:

@@ -7,7 +7,20 @@ import sys
 
 import pytest
 
-HEAVY = ("docker", "git", "rich", "msgspec", "h2", "google.protobuf", "requests", "humanize", "dxf", "urllib3")
+HEAVY = (
+    "docker",
+    "git",
+    "rich",
+    "msgspec",
+    "h2",
+    "google.protobuf",
+    "requests",
+    "humanize",
+    "dxf",
+    "urllib3",
+    "semver",
+    "packaging",
+)
 ALLOWED = {
     "tinyship",
     "tinyship.tasks",
@@ -17,7 +30,11 @@ ALLOWED = {
     "tinyship.tasks.config",
     "tinyship.tasks.look",
     "tinyship.tasks.mount",
+    "tinyship.tasks.pins",
+    "tinyship.tasks.preflight",
+    "tinyship.tasks.promote",
     "tinyship.tasks.push",
+    "tinyship.tasks.records",
     "tinyship.tasks.release",
     "tinyship.tasks.size",
     "tinyship.tasks.spec",

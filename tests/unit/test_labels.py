@@ -99,3 +99,12 @@ def test_own_arguments_of_the_project_win(name: str) -> None:
     """An argument of the settings replaces the one that comes by itself."""
     settings = Settings(image="foo", args=(f"{name}=mine",))
     assert labels.arguments(settings, REVISION, {name}) == {name: "mine"}
+
+
+def test_labels_from_elsewhere() -> None:
+    """What is given beside is kept even where it is empty, which hides what a base image says; the project's wins."""
+    given = {labels.BASE_NAME: "docker.io/library/alpine:3.22", labels.BASE_DIGEST: ""}
+    result = labels.oci(SETTINGS, REVISION, more=given)
+    assert result.items() >= given.items()
+    own = Settings(image="foo", labels=(f"{labels.BASE_NAME}=mine",))
+    assert labels.oci(own, REVISION, more=given)[labels.BASE_NAME] == "mine"

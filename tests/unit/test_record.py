@@ -78,13 +78,45 @@ def test_refuses_what_is_not_ours(tmp_path: Path, text: str) -> None:
     assert "invoke release" in caught.value.hint
 
 
+def test_of_a_newer_tinyship(tmp_path: Path) -> None:
+    """A record of a later schema is not called damaged: the first way out is the tinyship that wrote it."""
+    record.path(tmp_path).parent.mkdir()
+    record.path(tmp_path).write_text('{"schema": 2, "images": []}')
+    with pytest.raises(TinyshipError, match="of schema 2; this tinyship knows schema 1") as caught:
+        record.read(tmp_path)
+    assert caught.value.hint.startswith("Use the tinyship that wrote it")
+
+
+def test_folder_that_is_a_file(tmp_path: Path) -> None:
+    """What the system says is told once, without its number, and removing the record is not advised."""
+    (tmp_path / ".tinyship").write_text("")
+    with pytest.raises(TinyshipError, match="cannot be read") as caught:
+        record.read(tmp_path)
+    assert caught.value.message.endswith(".tinyship/release.json cannot be read: Not a directory")
+    assert "Is `.tinyship` a folder" in caught.value.hint
+
+
 def test_leaves_no_file_half_written(tmp_path: Path) -> None:
-    """Only the record itself lies in the folder after an update."""
+    """Only the record itself lies in the folder after an update, and the lock that keeps two writers apart."""
     record.update(tmp_path, RELEASE)
-    assert sorted(file.name for file in record.path(tmp_path).parent.iterdir()) == [".gitignore", "release.json"]
+    left = sorted(file.name for file in record.path(tmp_path).parent.iterdir())
+    assert left == [".gitignore", "release.json", "release.lock"]
 
 
 def test_reference_prefers_the_version() -> None:
     """The release is named by its version, or by its first tag where it has none such."""
     assert RELEASE.reference == "lacion/foo:1.0.0"
     assert replace(RELEASE, tags=("local",)).reference == "lacion/foo:local"
+
+
+def test_amend_leaves_another_release_alone(tmp_path: Path) -> None:
+    """An entry is changed as it is now, and only while it is of the same image, version and commit."""
+    record.update(tmp_path, RELEASE)
+    assert record.amend(tmp_path, RELEASE, lambda entry: replace(entry, smoke=True)) == replace(RELEASE, smoke=True)
+    pushed = (Pushed("localhost:5000/lacion/foo:1.0.0", "sha256:1"),)
+    changed = record.amend(tmp_path, RELEASE, lambda entry: replace(entry, pushed=pushed))
+    assert changed == replace(RELEASE, smoke=True, pushed=pushed), "what others changed meanwhile stays"
+    newer = replace(RELEASE, version="2.0.0")
+    record.update(tmp_path, newer)
+    assert record.amend(tmp_path, RELEASE, lambda entry: replace(entry, smoke=False)) is None
+    assert record.read(tmp_path).find(RELEASE.image) == newer

@@ -44,10 +44,13 @@ def test_parse(text: str, host: str, repository: str, tag: str, digest: str) -> 
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("", "is like `lacion/foo:1.0`"),
+        ("", "name is empty"),
         (" ", "is not of the form"),
         ("foo bar", "is not of the form"),
-        ("Lacion/Foo", "Use lower case: `lacion/foo`"),
+        ("Lacion/Foo", "Use lower case: `lacion/foo`."),
+        ("ghcr.io/Lacion/Foo:RC1", "Use lower case: `ghcr.io/lacion/foo:RC1`."),
+        ("BAD TAG", "is like `lacion/foo:1.0`"),
+        ("sha256:abc", "the beginning of a digest"),
         ("foo:", "`` is no tag"),
         ("foo:1:2", "`1:2` is no tag"),
         ("foo:ä", "`ä` is no tag"),

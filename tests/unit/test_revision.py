@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tinyship.errors import ConfigError, GitError
-from tinyship.revision import ancestors, public_url, read, state
+from tinyship.revision import ancestors, given, known_versions, public_url, read, state, tag_commit, tag_of
 from tinyship.settings.schema import Version
 
 if TYPE_CHECKING:
     from tests.conftest import Repository
+
+    from tinyship.versions import Scheme
 
 FROM_GIT = Version()
 
@@ -89,15 +91,23 @@ def test_behind_a_tag(repository: Repository) -> None:
     revision = read(repository.root, FROM_GIT)
     assert revision.version == f"1.2.3-4-g{commit[:7]}"
     assert (revision.tag, revision.tags, revision.released) == ("", (), False)
+    assert revision.notices == (
+        f"HEAD is 4 commits after the tag v1.2.3, so the version is {revision.version}, which is no release; "
+        "`--version` or `version.literal` names another",
+    )
 
 
 def test_no_tag(repository: Repository) -> None:
     """Without a tag the version is 0.0.0-g and the commit, and that is said."""
     commit = repository.commit()
     repository.git("tag", "nightly")
+    repository.git("tag", "vendor")  # like `v*` to the letter, and no version
     revision = read(repository.root, FROM_GIT)
-    assert (revision.version, revision.tag, revision.tags) == (f"0.0.0-g{commit[:7]}", "", ("nightly",))
-    assert revision.notices == ("no tag like `v*` is reached from HEAD",)
+    assert (revision.version, revision.tag, revision.tags) == (f"0.0.0-g{commit[:7]}", "", ("nightly", "vendor"))
+    assert revision.notices == (
+        f"no version tag (`v*`) is reached from HEAD, so the version is 0.0.0-g{commit[:7]}; "
+        "`--version` or `version.literal` names another",
+    )
 
 
 @pytest.mark.parametrize(
@@ -114,7 +124,7 @@ def test_no_tag(repository: Repository) -> None:
     ],
 )
 def test_several_tags_on_one_commit(repository: Repository, tags: tuple[str, ...], highest: str) -> None:
-    """The highest is the version, a pre-release is below its release, and the choice is said."""
+    """The highest is the version, a pre-release is below its release, and the choice is said with the way out."""
     repository.commit()
     for tag in tags:
         repository.git("tag", tag)
@@ -123,6 +133,7 @@ def test_several_tags_on_one_commit(repository: Repository, tags: tuple[str, ...
     assert set(revision.tags) == set(tags)
     (notice,) = revision.notices
     assert all(tag in notice for tag in tags)
+    assert notice.endswith("`--version` or `version.literal` names another")
 
 
 def test_pre_release_behind_a_release(repository: Repository) -> None:
@@ -179,6 +190,124 @@ def test_literal_version(repository: Repository) -> None:
     assert (revision.version, revision.tag, revision.is_given, revision.released) == ("2.0.0", "", True, True)
     (repository.root / "new").write_text("")
     assert read(repository.root, Version(literal="2.0.0")).released is False
+
+
+@pytest.mark.parametrize(("scheme", "highest"), [("auto", "v1.0.0"), ("semver", "v1.0.0"), ("pep440", "v1.0.0-1")])
+def test_scheme_orders_tags(repository: Repository, scheme: Scheme, highest: str) -> None:
+    """Which of two tags is higher is the scheme's to say, and the revision knows the scheme."""
+    repository.commit()
+    for tag in ("v1.0.0", "v1.0.0-1"):
+        repository.git("tag", tag)
+    revision = read(repository.root, Version(scheme=scheme))
+    assert (revision.tag, revision.scheme) == (highest, scheme)
+    assert read(repository.root, Version(scheme=scheme, literal="1")).scheme == scheme
+
+
+def test_given_version_that_is_the_tag_on_head(repository: Repository) -> None:
+    """A given version that HEAD is tagged with has that tag; where HEAD's tag says another, both are named."""
+    repository.commit()
+    repository.git("tag", "v1.2.3")
+    same = read(repository.root, Version(literal="1.2.3"))
+    assert (same.tag, same.is_given, same.notices) == ("v1.2.3", True, ())
+    other = read(repository.root, Version(literal="2.0.0"))
+    assert other.notices == ("HEAD has the tag v1.2.3, but the version is given, and is 2.0.0",)
+
+
+def test_branch_with_the_name_of_a_tag(repository: Repository) -> None:
+    """A tag is a version whatever branch has its name; on the branch alone, the way to the tag is said."""
+    tagged = repository.commit()
+    repository.git("tag", "v1.0.0")
+    repository.git("checkout", "-q", "-b", "v1.0.0")
+    here = read(repository.root, FROM_GIT)
+    assert (here.version, here.tag, here.branch) == ("1.0.0", "v1.0.0", "v1.0.0")
+    assert here.notices == ("v1.0.0 is a tag and a branch: versions come from tags alone",)
+    commit = repository.commit("more")
+    after = read(repository.root, FROM_GIT)
+    assert after.version == f"1.0.0-1-g{commit[:7]}"
+    assert after.notices[0].startswith("HEAD is 1 commit after the tag v1.0.0")
+    assert after.notices[1].endswith("`git checkout refs/tags/v1.0.0` goes there")
+    assert tag_commit(repository.root, "v1.0.0") == tagged
+
+
+def test_branch_that_looks_like_a_version(repository: Repository) -> None:
+    """A branch `v1` without such a tag is nothing to speak of."""
+    repository.commit()
+    repository.git("tag", "v1.0.0")
+    repository.git("checkout", "-q", "-b", "v1")
+    assert read(repository.root, FROM_GIT).notices == ()
+
+
+def test_known_versions(repository: Repository, tmp_path: Path) -> None:
+    """All tags like the one in the settings count, on any commit, without what is before the version; highest first."""
+    assert known_versions(repository.root, FROM_GIT) == ()
+    repository.commit()
+    for tag in ("v1.9.0", "v1.10.0", "vendor", "2.0.0", "api/v3.0.0"):
+        repository.git("tag", tag)
+    repository.git("checkout", "-q", "--orphan", "other")
+    repository.commit("other")
+    repository.git("tag", "-a", "-m", "text", "v1.10.0-rc.1")
+    assert known_versions(repository.root, FROM_GIT) == ("1.10.0", "1.10.0-rc.1", "1.9.0")
+    assert known_versions(repository.root, Version(tag="api/v*")) == ("3.0.0",)
+    assert known_versions(repository.root, Version(tag="v*", literal="9")) == ("1.10.0", "1.10.0-rc.1", "1.9.0")
+    assert known_versions(tmp_path, FROM_GIT) == ()
+
+
+def test_commit_of_a_tag(repository: Repository, tmp_path: Path) -> None:
+    """A tag's commit is found whether it is annotated or not; a branch, a commit and nothing are no tags."""
+    first = repository.commit()
+    repository.git("tag", "v1.0.0")
+    repository.git("tag", "-a", "-m", "text", "api/v1.0.0")
+    repository.commit("more")
+    for tag in ("v1.0.0", "api/v1.0.0"):
+        assert tag_commit(repository.root, tag) == first
+    for name in ("main", first, "v2.0.0", ""):
+        assert tag_commit(repository.root, name) == ""
+    assert tag_commit(tmp_path, "v1.0.0") == ""
+
+
+@pytest.mark.parametrize(
+    ("glob", "name", "version", "tag"),
+    [
+        ("", "2.0.1", "2.0.1", "v2.0.1"),
+        ("", "v2.0.1", "2.0.1", "v2.0.1"),
+        ("", "2.1.0-rc.1", "2.1.0-rc.1", "v2.1.0-rc.1"),
+        ("", "2024.10", "2024.10", "v2024.10"),
+        ("release-*", "release-2.0.1", "2.0.1", "release-2.0.1"),
+        ("api/v*", "api/v2.0.1", "2.0.1", "api/v2.0.1"),
+        ("api/v*", "v2.0.1", "2.0.1", "api/v2.0.1"),
+        ("*", "2.0.1", "2.0.1", "2.0.1"),
+    ],
+)
+def test_version_for_one_run(glob: str, name: str, version: str, tag: str) -> None:
+    """A version is given with or without what its tag has before it, and wins over all that the settings say."""
+    for settings in (
+        Version(tag=glob),
+        Version(tag=glob, literal="1.0"),
+        Version(tag=glob, file="VERSION", regex="(.)"),
+    ):
+        assert given(settings, name) == Version(tag=glob, literal=version)
+        assert tag_of(settings, version) == tag
+
+
+@pytest.mark.parametrize(
+    ("scheme", "name", "why"),
+    [
+        ("auto", "nightly", "`nightly`, is none: a version begins with numbers"),
+        ("auto", "1.2.x", "`1.2.x`, is none"),
+        ("auto", " 1.2.3", "` 1.2.3`, is none"),
+        ("auto", "", "is empty"),
+        ("auto", " ", "is empty"),
+        ("auto", "v", "`v`, is none"),
+        ("semver", "1.2", "has three numbers"),
+        ("pep440", "1.2.3-alpine", "`version.scheme: pep440`"),
+    ],
+)
+def test_no_version_for_one_run(scheme: Scheme, name: str, why: str) -> None:
+    """What is no version is an error that says what one is like, and an empty variable of a script is none."""
+    with pytest.raises(ConfigError) as caught:
+        given(Version(scheme=scheme), name)
+    assert why in str(caught.value)
+    assert caught.value.hint
 
 
 @pytest.mark.parametrize(
@@ -315,7 +444,10 @@ def test_shallow_clone(repository: Repository, tmp_path: Path) -> None:
     repository.git("clone", "-q", "--depth", "1", repository.root.as_uri(), str(clone))
     revision = read(clone, FROM_GIT)
     assert (revision.shallow, revision.version) == (True, f"0.0.0-g{commit[:7]}")
-    assert any("shallow" in notice for notice in revision.notices)
+    assert revision.notices[1:] == (
+        "the clone is shallow: older tags may be missing, and with them the true version; "
+        "`git fetch --unshallow --tags` gets them",
+    )
 
 
 def test_shallow_clone_of_a_tag(repository: Repository, tmp_path: Path) -> None:

@@ -56,6 +56,123 @@ def test_templates(template: str, name: str) -> None:
     assert result.notices == ()
 
 
+@pytest.mark.parametrize(
+    ("version", "template", "name"),
+    [
+        ("1.2.3", "{version}", "1.2.3"),
+        ("1.2.3", "{major}.{minor}", "1.2"),
+        ("1.2.3", "v{major}", "v1"),
+        ("1.2.3", "{minor}", "2"),
+        ("1.2.3", "{patch}", "3"),
+        ("1.2.3", "latest", "latest"),
+        ("1.2.3", "{version}-alpine", "1.2.3-alpine"),
+        ("0.1.2", "{version}", "0.1.2"),
+        ("0.1.2", "{major}.{minor}", "0.1"),
+        ("0.1.2", "{major}", None),
+        ("0.1.2", "v{major}", None),
+        ("0.1.2", "latest", "latest"),
+        ("2.0.8-rc1", "{version}", "2.0.8-rc1"),
+        ("2.0.8-rc1", "{version}-alpine", "2.0.8-rc1-alpine"),
+        ("2.0.8-rc1", "{major}.{minor}", None),
+        ("2.0.8-rc1", "{major}", None),
+        ("2.0.8-rc1", "latest", None),
+        ("2.0.8-beta.67", "{version}", "2.0.8-beta.67"),
+        ("2.0.8-rc1", "{short_commit}", "abc1234"),
+        ("2.0.8-rc1", "{branch}", "main"),
+        ("1.2.3rc2", "{version}", "1.2.3rc2"),
+        ("1.2.3rc2", "{major}.{minor}", None),
+        ("1.2.3.post1", "{major}.{minor}", "1.2"),
+        ("1.0.dev4", "{major}", None),
+        ("2024.01", "{major}.{minor}", "2024.01"),
+        ("2024.1.0", "{major}", "2024"),
+        ("1.2.3.4", "{major}.{minor}.{patch}", "1.2.3"),
+        ("1!2.3.4", "{major}.{minor}", "2.3"),
+    ],
+)
+def test_rules_that_people_know(version: str, template: str, name: str | None) -> None:
+    """What docker/metadata-action documents of versions and patterns, and calendars and epochs beside it."""
+    assert names(replace(RELEASED, version=version, tag=f"v{version}"), template) == ([name] if name else [])
+
+
+@pytest.mark.parametrize(
+    ("template", "follows"),
+    [
+        ("latest", "all"),
+        ("stable-alpine", "all"),
+        ("{minor}", "all"),
+        ("{major}", "major"),
+        ("v{major}-alpine", "major"),
+        ("{major}.{minor}", "minor"),
+        ("{major}.{minor}.{patch}", "patch"),
+        ("{branch}", "branch"),
+        ("{branch}-{major}", "branch"),
+        ("{branch}-{date}", "branch"),
+        ("{date}", "date"),
+        ("{version}", ""),
+        ("{major}-{commit}", ""),
+        ("{date}-{short_commit}", ""),
+    ],
+)
+def test_what_a_tag_follows(template: str, follows: str) -> None:
+    """A moving tag says whose last release it names; one that stays follows nothing."""
+    (tag,) = render([template], RELEASED).tags
+    assert (tag.follows, tag.moving) == (follows, bool(follows))
+
+
+def test_zero_promises_nothing() -> None:
+    """Before 1.0 there is no tag for all of a major number, and the notice says why."""
+    result = render(["{major}", "{major}.{minor}", "latest"], replace(RELEASED, version="0.4.1", tag="v0.4.1"))
+    assert [tag.name for tag in result.tags] == ["0.4", "latest"]
+    assert result.notices == (
+        "tag `{major}` is left out: 0 promises nothing, so nobody should follow all versions before 1.0",
+    )
+
+
+def test_scheme_says_what_a_pre_release_is() -> None:
+    """1.0.0-1 is a pre-release to Semantic Versioning, and a release to PEP 440."""
+    revision = replace(RELEASED, version="1.0.0-1", tag="v1.0.0-1")
+    assert names(revision, "{version}", "latest") == ["1.0.0-1"]
+    assert names(replace(revision, scheme="pep440"), "{version}", "latest") == ["1.0.0-1", "latest"]
+    assert is_final("1.0.0-1", "pep440")
+    assert not is_final("1.2", "semver")
+
+
+@pytest.mark.parametrize("templates", [("{version}", "{major}.{minor}"), ("{major}.{minor}", "{version}")])
+def test_two_templates_of_one_name(templates: tuple[str, str]) -> None:
+    """Two templates that give one name are one tag, which is said, and which stays where one of them does."""
+    result = render(templates, replace(RELEASED, version="1.4", tag="v1.4"))
+    assert result.tags == (Tag("1.4", False),)
+    assert result.notices == (f"`{templates[0]}` and `{templates[1]}` are one tag, `1.4`",)
+
+
+def test_long_names_are_cut_and_that_is_said() -> None:
+    """A tag has 128 characters at most."""
+    result = render(["{branch}"], replace(RELEASED, branch="x" * 130))
+    assert [tag.name for tag in result.tags] == ["x" * 128]
+    assert "128 at most: what is behind them is cut off" in result.notices[0]
+
+
+def test_upper_case_stays_and_that_is_said() -> None:
+    """Tags, unlike names of images, may have upper case; what the templates say themselves needs no notice."""
+    result = render(["{branch}", "LATEST"], replace(RELEASED, branch="Main"))
+    assert [tag.name for tag in result.tags] == ["Main", "LATEST"]
+    assert result.notices == ("tag `Main` keeps its upper case: to Docker, `main` is another tag",)
+
+
+def test_affixes_are_those_of_versions() -> None:
+    """What stands around a version is kept for finding versions in a registry; other templates have nothing to find."""
+    templates = [
+        "{version}",
+        "v{major}.{minor}",
+        "{version}-alpine",
+        "rel-{version}-alpine",
+        "{branch}-x",
+        "latest",
+        "{major}.0",
+    ]
+    assert render(templates, RELEASED).affixes == (("rel-", "-alpine"), ("", "-alpine"), ("v", ""), ("", ""))
+
+
 def test_order_is_that_of_the_templates() -> None:
     """Tags come as they were asked for."""
     assert names(RELEASED, "latest", "{version}", "{short_commit}") == ["latest", "1.2.3", "abc1234"]
@@ -78,7 +195,8 @@ def test_duplicates_are_one() -> None:
         ("{version}", False),
         ("{commit}", False),
         ("{short_commit}", False),
-        ("{date}", False),
+        ("{date}", True),
+        ("{date}-{short_commit}", False),
         ("{branch}-{commit}", False),
     ],
 )

@@ -101,8 +101,11 @@ class Console:
             self.lines(history.lines(trend, blocks=_is_terminal(self._out)))
 
     def plan(self, plan: Plan) -> None:
-        """What would be done."""
+        """What would be done, and what was looked at before."""
+        from tinyship.console import checks
+
         self.lines(tables.plan(plan))
+        self.lines(checks.lines(plan.checks))
 
     def result(self, data: Any) -> None:
         """What came of it, as one line of JSON, where that is asked for."""

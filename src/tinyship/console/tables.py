@@ -54,10 +54,11 @@ def sizes(rows: Sequence[Row]) -> tuple[str, ...]:
 
 def plan(plan: Plan) -> tuple[str, ...]:
     """A plan: its heading, its actions, and its notices."""
+    version = f" {plan.version}" if plan.version else ""
     commit = f", commit {plan.commit[:7]}" if plan.commit else ""
     rows = [(f"  {action.verb}", action.target, action.detail) for action in plan.actions]
     return (
-        f"{plan.task} of {plan.image} {plan.version}{commit} would",
+        f"{plan.task} of {plan.image}{version}{commit} would",
         *table(("", "", ""), rows or [("  do nothing", "", "")]),
         *(f"note: {notice}" for notice in plan.notices),
     )

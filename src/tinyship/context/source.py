@@ -26,6 +26,8 @@ class Context:
         dockerfile_name: its name inside the context.
         patterns: of the ignore file that applies, those of ``hidden`` before them.
         hidden: patterns of what is left out whatever the ignore file is, unless that takes it in again.
+        pinned: what is sent in place of the Dockerfile's own text, line for line about the same; None to send that.
+            What COPY sees of it is the file itself with BuildKit, and what is sent with the other builders.
     """
 
     root: Path
@@ -33,6 +35,7 @@ class Context:
     dockerfile_name: str
     patterns: tuple[str, ...]
     hidden: tuple[str, ...] = ()
+    pinned: str | None = None
 
     @classmethod
     def open(cls, root: Path, dockerfile: Path, *, without: Path | None = None) -> Context:
@@ -65,6 +68,22 @@ class Context:
         """Whether the Dockerfile has to be added to the files of the folder."""
         return not (self.root / self.dockerfile_name).is_file()
 
+    @property
+    def text(self) -> str:
+        """The Dockerfile as the builder gets it; bytes that are not UTF-8 as surrogates."""
+        return self.own_text if self.pinned is None else self.pinned
+
+    @property
+    def own_text(self) -> str:
+        """The Dockerfile as its author has it; bytes that are not UTF-8 as surrogates, ends of lines as they are."""
+        return self.dockerfile.read_bytes().decode("utf-8", "surrogateescape")
+
+    def sent(self) -> bytes:
+        """The Dockerfile as the builder gets it."""
+        if self.pinned is None:
+            return self.dockerfile.read_bytes()
+        return self.pinned.encode("utf-8", "surrogateescape")
+
     def entries(self) -> Iterator[Entry]:
         """The files of the folder that are not ignored, in the protocol's order."""
         yield from walk(self.root, Matcher(self.patterns))
@@ -85,12 +104,16 @@ class Context:
 
         if self.dockerfile_is_outside:
             ignored = "\n".join([*self.patterns, self.dockerfile_name, _IGNORE]).encode("utf-8", "surrogateescape")
-            extra = {self.dockerfile_name: self.dockerfile.read_bytes(), _IGNORE: ignored + b"\n"}
+            extra = {self.dockerfile_name: self.sent(), _IGNORE: ignored + b"\n"}
             entries = (entry for entry in self.entries() if entry.path != _IGNORE)
             yield from tar.stream(entries, extra={**extra, **(last or {})}, on_bytes=on_bytes)
             return
         always = (f"!{_literal(self.dockerfile_name)}", f"!{_IGNORE}") if self.patterns else ()
-        yield from tar.stream(walk(self.root, Matcher((*self.patterns, *always))), extra=last, on_bytes=on_bytes)
+        inside: Iterator[Entry] = walk(self.root, Matcher((*self.patterns, *always)))
+        if self.pinned is not None:
+            inside = (entry for entry in inside if entry.path != self.dockerfile_name)
+            last = {self.dockerfile_name: self.sent(), **(last or {})}
+        yield from tar.stream(inside, extra=last, on_bytes=on_bytes)
 
 
 def _hiding(root: Path, without: Path | None) -> tuple[str, ...]:

@@ -18,6 +18,8 @@ def for_step(instruction: str, words: str, wrote: Sequence[str] = ()) -> str:
     """
     keyword = instruction.upper().partition(" ")[0]
     if keyword == "FROM":
+        if trust := of_certificates(words, "HOST"):
+            return trust
         return "Base images of this project are made by `invoke base`; others need a registry that can be reached."
     said = "\n".join((words, *wrote))
     if "no space left on device" in said:
@@ -32,6 +34,22 @@ def for_step(instruction: str, words: str, wrote: Sequence[str] = ()) -> str:
         return "The setting `secrets` gives secrets to a build, each by its id."
     if keyword == "RUN" and _KILLED.search(words):
         return "137 means that the process was killed: because memory ran out, or the engine was stopped."
+    return ""
+
+
+def of_certificates(words: str, host: str) -> str:
+    """What to do where an engine does not trust a registry; empty where that is not what its words say.
+
+    Args:
+        words: the engine's.
+        host: of the registry.
+    """
+    if "x509: " in words:
+        return (
+            f"The engine trusts what /etc/docker/certs.d/{host}/ca.crt on its machine says, BuildKit after a restart."
+        )
+    if "server gave HTTP response to HTTPS client" in words:
+        return f'The engine speaks plain HTTP with what its daemon.json names: `"insecure-registries": ["{host}"]`.'
     return ""
 
 

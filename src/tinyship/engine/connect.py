@@ -66,6 +66,15 @@ class Engine:
         with translated("asking the engine for its version"):
             return str(self.client.version().get("Version") or "")
 
+    @cached_property
+    def platform(self) -> str:
+        """``os/architecture`` of what it runs by itself."""
+        from tinyship.engine.faults import translated
+
+        with translated("asking the engine for its platform"):
+            said = self.client.version()
+        return f"{said.get('Os') or 'linux'}/{said.get('Arch') or 'amd64'}"
+
     @property
     def is_podman(self) -> bool:
         """Whether it is Podman, which speaks Docker's API, and builds with a builder of its own."""

@@ -12,6 +12,7 @@ from tinyship.errors import BuildFailed, Excerpt
 
 _TARGET = re.compile(r"target stage \"?(.+?)\"? could not be found|failed to reach build target (\S+) in Dockerfile")
 _BAD_LINE = re.compile(r"(?:dockerfile parse error )?(?:on )?line (\d+): ", re.I)
+_DIGEST = re.compile(r"@sha256:[0-9a-f]{64}$")
 _BAD_WORD = re.compile(r"failed to process \\?\"(\S+?)\\?\": ")
 
 
@@ -45,15 +46,20 @@ def no_image(file: str, text: str, reference: str, why: str, source: Excerpt | N
         source: what the builder says that it is about; looked for where None.
     """
     reference = short(reference)
+    without = short(_DIGEST.sub("", reference))  # the author wrote it so where the lock pins it
     stages = dockerfile.parse(text).stages
-    named = next((stage for stage in stages if short(stage.base) == reference), None)
+    named = next((stage for stage in stages if short(stage.base) in {reference, without}), None)
+    pinned = f"tinyship.lock pins {without}: `invoke base.update` moves the pin to what its registry has now."
+    hint = advice.for_step("FROM", why)
+    if reference != without and reference.rpartition("@")[2] not in text:
+        hint = f"{hint} {pinned}".strip()
     if named:
         source = source or excerpt.of_line(file, text, named.line)
         message = f"the base image {reference} is not to be had: {why}"
-        return BuildFailed(message, hint=advice.for_step("FROM", why), source=source)
-    plain = reference.removesuffix(":latest")
+        return BuildFailed(message, hint=hint, source=source)
+    plain = without.removesuffix(":latest")
     source = source or excerpt.of_word(file, text, plain)
-    hint = _stages([stage.name for stage in stages]) or advice.for_step("FROM", why)
+    hint = _stages([stage.name for stage in stages]) or hint
     message = f"there is no stage {plain}, and no image of that name is to be had: {why}"
     return BuildFailed(message, hint=hint, source=source)
 

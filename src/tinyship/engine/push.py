@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
 from tinyship.credentials import Credential, header, host_of
+from tinyship.engine.advice import of_certificates
 from tinyship.engine.connect import Engine
 from tinyship.engine.faults import translated
 from tinyship.engine.frames import Silence, frames
@@ -17,8 +19,17 @@ from tinyship.errors import EngineError, RegistryError
 from tinyship.events import Events, Log, Transfer
 
 _AGAIN = "Push again: what is there already is not sent twice."
+_TRIED = "The engine tried several times; the registry's log says why, a full disk for one. Push again afterwards."
 _DIGEST = re.compile(r"digest: (sha256:[0-9a-f]{64})")
 _HUNG = re.compile(r"TLS handshake timeout|i/o timeout|deadline exceeded|Client\.Timeout|timed out", re.I)
+_TEMPORARY = re.compile(
+    r"status:? 5\d\d|\b50[0234]\b|\b429\b|toomanyrequests|too many requests|\bEOF\b|connection reset|broken pipe"
+    r"|short copy|blob upload (?:unknown|invalid)|unknown blob",
+    re.I,
+)
+_WAIT = re.compile(r"Retrying in (\d+) second")
+_OWN_TRIES = 4
+"""Announcements of another try with one layer after which an engine gives up (moby, ``maxUploadAttempts``)."""
 _DENIED = re.compile(r"denied|unauthori[sz]ed|no basic auth credentials|authentication required|forbidden", re.I)
 
 
@@ -29,23 +40,33 @@ class Pushed:
     Args:
         reference: as it was pushed.
         digest: of the manifest that the tag names.
-        sent: the number of layers that were sent.
-        present: the number of layers that the registry already had.
+        sent: the layers that were sent, by the first digits of a digest: with a graph driver of the layer's diff id,
+            else of its blob.
+        present: the layers that the registry already had, in the same way.
     """
 
     reference: str
     digest: str
-    sent: int
-    present: int
+    sent: frozenset[str]
+    present: frozenset[str]
 
 
-def push(engine: Engine, reference: str, *, credential: Credential | None, timeout: float, events: Events) -> Pushed:
+def push(
+    engine: Engine,
+    reference: str,
+    *,
+    credential: Credential | None,
+    timeout: float,
+    events: Events,
+    meanwhile: Callable[[], None] = lambda: None,
+) -> Pushed:
     """Push one tag.
 
     Args:
         reference: ``[host[:port]/]repository:tag``, which the image has in the engine.
         credential: for the registry; None to push anonymously.
         timeout: seconds without a sign of life from the engine before the push is given up.
+        meanwhile: called at each word of the engine's, be it news or not; what it raises ends the push.
 
     Raises:
         RegistryError: the registry refused, failed, or hung; names it, and where the credentials came from.
@@ -56,6 +77,7 @@ def push(engine: Engine, reference: str, *, credential: Credential | None, timeo
     what = f"pushing {reference}"
     digest = ""
     layers: dict[str, str] = {}
+    retried: Counter[str] = Counter()
     try:
         with translated(what):
             response = api._post(
@@ -68,7 +90,8 @@ def push(engine: Engine, reference: str, *, credential: Credential | None, timeo
         with closing(frames(response, what=what)) as stream:
             for frame in _news(stream, timeout, what):
                 digest = _digest(frame) or digest
-                _tell(frame, layers, events)
+                _tell(frame, layers, retried, events)
+                meanwhile()
     except Silence as error:
         raise RegistryError(
             f"{host} does not answer: nothing happened for {timeout:g} s",
@@ -76,11 +99,11 @@ def push(engine: Engine, reference: str, *, credential: Credential | None, timeo
             hint=f"{_AGAIN} `push.timeout` is how long to wait.",
         ) from error
     except EngineError as error:
-        raise _refused(error, host, credential) from error
+        raise _refused(error, host, credential, tried=max(retried.values(), default=0) >= _OWN_TRIES) from error
     if not digest:
-        raise RegistryError(f"the push to {host} ended without a digest", host=host, hint="Push again.")
-    states = list(layers.values())
-    return Pushed(reference, digest, states.count("Pushed"), len(states) - states.count("Pushed"))
+        raise RegistryError(f"the push to {host} ended without a digest", host=host, hint="Push again.", temporary=True)
+    sent = frozenset(layer for layer, state in layers.items() if state == "Pushed")
+    return Pushed(reference, digest, sent, frozenset(layers) - sent)
 
 
 def _news(stream: Iterable[dict[str, Any]], timeout: float, what: str) -> Iterator[dict[str, Any]]:
@@ -108,8 +131,8 @@ def _digest(frame: dict[str, Any]) -> str:
     return match[1] if match else ""
 
 
-def _tell(frame: dict[str, Any], layers: dict[str, str], events: Events) -> None:
-    """Keep the state of each layer, and tell of bytes and of the engine's own retries."""
+def _tell(frame: dict[str, Any], layers: dict[str, str], retried: Counter[str], events: Events) -> None:
+    """Keep the state of each layer and count the engine's own retries, and tell of them and of bytes."""
     layer, status = frame.get("id"), str(frame.get("status", ""))
     if not layer:
         return
@@ -118,15 +141,22 @@ def _tell(frame: dict[str, Any], layers: dict[str, str], events: Events) -> None
         if status == "Pushed":
             events(Transfer(layer, "pushing", 0, 0, done=True))
     elif status.startswith("Retrying"):  # once a second, counting down
-        if not layers.get(layer, "").startswith("Retrying"):
+        if _seconds(status) > _seconds(layers.get(layer, "")):
             events(Log(layer, status, "stderr"))
+            retried[layer] += 1
         layers[layer] = status
     elif current := (frame.get("progressDetail") or {}).get("current"):
         layers.pop(layer, None)
         events(Transfer(layer, "pushing", int(current), int(frame["progressDetail"].get("total") or 0)))
 
 
-def _refused(error: EngineError, host: str, credential: Credential | None) -> RegistryError:
+def _seconds(status: str) -> int:
+    """How long an engine waits before it tries again; 0 where it does not."""
+    match = _WAIT.match(status)
+    return int(match[1]) if match else 0
+
+
+def _refused(error: EngineError, host: str, credential: Credential | None, *, tried: bool) -> RegistryError:
     words = error.message.partition(": ")[2] or error.message
     if _DENIED.search(words):
         whose = f"the credentials from {credential.source}" if credential else "no credentials"
@@ -136,7 +166,18 @@ def _refused(error: EngineError, host: str, credential: Credential | None) -> Re
             hint=f"`docker login {host}` stores credentials; may they push to this repository?",
         )
     if _HUNG.search(words):
-        return RegistryError(f"{host} does not answer: {words}", host=host, hint=_AGAIN)
+        return RegistryError(f"{host} does not answer: {words}", host=host, hint=_AGAIN, temporary=not tried)
+    if "x509: " in words:
+        return RegistryError(
+            f"the engine does not trust the certificate of {host}: {words.partition('x509: ')[2]}",
+            host=host,
+            hint=of_certificates(words, host),
+        )
     if "connection refused" in words:
         return RegistryError(f"nothing listens at {host}: {words}", host=host, hint="Is the registry running?")
-    return RegistryError(f"the push to {host} failed: {words}", host=host, hint="Push again: a push can be repeated.")
+    return RegistryError(
+        f"the push to {host} failed: {words}",
+        host=host,
+        hint=of_certificates(words, host) or (_TRIED if tried else "Push again: a push can be repeated."),
+        temporary=not tried and bool(_TEMPORARY.search(words)),
+    )

@@ -131,7 +131,7 @@ def _registry_config(engine: Engine, request: BuildRequest) -> dict[str, str]:
 
 def _bases(request: BuildRequest) -> Iterable[str]:
     named = (str(context).removeprefix("docker-image://") for context in request.contexts.values())
-    return (*dockerfile.parse(request.context.dockerfile.read_text(errors="surrogateescape")).bases, *named)
+    return (*dockerfile.parse(request.context.text).bases, *named)
 
 
 class _Sent:
@@ -236,6 +236,9 @@ class TextLog:
         line = source.marked[0] if source else 0
         stages = dockerfile.parse(text).stages
         reference = next((stage.base for stage in stages if stage.line == line), step.name.split()[1])
+        if self.context.pinned is not None:
+            pinned = dockerfile.parse(self.context.pinned).stages
+            reference = next((stage.base for stage in pinned if stage.line == line), reference)
         return faulty.no_image(file, text, reference, why, source)
 
     def _is_the_builders(self, line: str) -> bool:

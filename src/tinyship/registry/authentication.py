@@ -20,7 +20,7 @@ _WHAT = "a token"
 
 
 def authorization(
-    dxf: DXF, challenge: Response, *, host: str, local: bool, credential: Credential | None, timeout: float
+    dxf: DXF, challenge: Response, *, host: str, plain: bool, credential: Credential | None, timeout: float
 ) -> dict[str, str]:
     """The headers that answer a registry's 401, with a token where it wants one.
 
@@ -28,7 +28,7 @@ def authorization(
         dxf: python-dxf's client of the repository.
         challenge: the registry's answer.
         host: of the registry, as users write it.
-        local: whether it is on this machine, and plain HTTP is spoken with it.
+        plain: whether plain HTTP is spoken with it: it is on this machine, or `insecure` names it.
         credential: for the registry; None for an anonymous token.
         timeout: seconds without an answer.
 
@@ -44,11 +44,13 @@ def authorization(
             if scheme.lower() not in {"basic", "bearer"}:
                 raise ValueError(scheme)
             if credential and credential.identity_token and scheme.lower() == "bearer":
+                if plain:  # anybody on the way may have named the realm that the identity token would go to
+                    raise DXFAuthInsecureError
                 # python-dxf knows of no identity tokens.
                 token = _exchanged(dxf._sessions[0], wanted, host, credential, timeout)
                 return {"Authorization": f"Bearer {token}"}
-            if credential and local and scheme.lower() == "basic":
-                # Over plain HTTP python-dxf sends credentials to nobody; engines send them to the loopback address.
+            if credential and plain and scheme.lower() == "basic":
+                # Over plain HTTP python-dxf sends credentials to nobody; engines send them where plain HTTP is allowed.
                 pair = f"{credential.username}:{credential.secret}".encode()
                 return {"Authorization": f"Basic {b64encode(pair).decode()}"}
             if not credential and scheme.lower() == "basic":

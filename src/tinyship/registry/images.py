@@ -63,6 +63,13 @@ class RemoteImage:
     layers: tuple[RemoteLayer, ...]
     pull: int
 
+    @property
+    def labels(self) -> dict[str, str]:
+        """The labels of its config; none where that has something else in their place."""
+        run = self.config.get("config")
+        said = run.get("Labels") if isinstance(run, dict) else None
+        return {key: value for key, value in said.items() if isinstance(value, str)} if isinstance(said, dict) else {}
+
 
 @dataclass(frozen=True, slots=True)
 class PlatformImage:
@@ -93,9 +100,9 @@ def find(repository: Repository, reference: str, *, platform: str = "") -> Remot
     where = _where(repository, found.digest)
     document = found.parsed()
     layers = entries(document, "layers", repository.host, where)
-    config = _config(repository, document, where)
+    config = config_of(repository, document, where)
     _check_layers(config, len(layers), repository.host, where)
-    own = _platform_of(config, repository.host, where)
+    own = platform_in(config, repository.host, where)
     if platform and own and not told and not _is_for(own, platform):
         raise _missing(repository, reference, platform, [own])
     return RemoteImage(
@@ -182,11 +189,19 @@ def _listed(repository: Repository, top: Manifest) -> Iterator[tuple[Descriptor,
 
 def _own_platform(repository: Repository, manifest: Manifest) -> str:
     where = _where(repository, manifest.digest)
-    return _platform_of(_config(repository, manifest.parsed(), where), repository.host, where)
+    return platform_in(config_of(repository, manifest.parsed(), where), repository.host, where)
 
 
-def _config(repository: Repository, document: dict[str, Any], where: str) -> dict[str, Any]:
-    """An image's config, as its manifest names it."""
+def config_of(repository: Repository, document: dict[str, Any], where: str) -> dict[str, Any]:
+    """An image's config, as its manifest names it.
+
+    Args:
+        document: what the manifest says.
+        where: the manifest is, for the error.
+
+    Raises:
+        RegistryError: it is not there, too large, or no config of an image.
+    """
     entry = read(document.get("config"), repository.host, where)
     if entry.size > CONFIG_LIMIT:
         raise RegistryError(
@@ -214,7 +229,12 @@ def _check_layers(config: dict[str, Any], count: int, host: str, where: str) -> 
         raise RegistryError(f"{where} has {count} layers, and its config names {len(named)}", host=host)
 
 
-def _platform_of(config: dict[str, Any], host: str, where: str) -> str:
+def platform_in(config: dict[str, Any], host: str, where: str) -> str:
+    """The platform that a config says, ``os/architecture[/variant]``; empty where it says none.
+
+    Raises:
+        RegistryError: what it says is none.
+    """
     try:
         return platform_of(config)
     except TypeError as error:

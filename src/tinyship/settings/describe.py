@@ -12,8 +12,16 @@ from tinyship.settings.schema import Settings
 
 
 def values(settings: Settings) -> tuple[tuple[str, Any], ...]:
-    """Every setting by its dotted key, as plain data; lists are one setting."""
-    return tuple(_flat(msgspec.json.decode(msgspec.json.encode(settings)), ""))
+    """Every setting by its dotted key, as plain data; lists are one setting. A proxy's password is left out."""
+    found = _flat(msgspec.json.decode(msgspec.json.encode(settings)), "")
+    return tuple((key, without_password(value) if key == "proxy" else value) for key, value in found)
+
+
+def without_password(address: str) -> str:
+    """The address of a proxy with `***` in place of the name and the password that it may hold."""
+    scheme, _, rest = address.rpartition("://")
+    _, at, host = rest.rpartition("@")
+    return f"{scheme}://***@{host}" if at else address
 
 
 def rows(settings: Settings, origins: Mapping[str, str], *, all: bool) -> tuple[tuple[str, str, str], ...]:

@@ -8,10 +8,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from string import Formatter
 
-from tinyship.reference import DIGEST, REPOSITORY, REPOSITORY_LENGTH, TAG
+from tinyship.reference import DIGEST, REPOSITORY, REPOSITORY_LENGTH, TAG, split_host
 
 TAG_LENGTH = 128
 TEMPLATE_NAMES = ("version", "major", "minor", "patch", "commit", "short_commit", "branch", "date")
+_LAST_PORT = 65535
 _REMOTE = re.compile(r"\w[\w./-]*")
 
 
@@ -33,6 +34,15 @@ def check_repository(name: str) -> None:
     if name != name.lower():
         raise ValueError(f"`{name}` is no image name: use lower case, `{name.lower()}`")
     raise ValueError(f"`{name}` is no image name (like `lacion/foo`)")
+
+
+def check_registry_once(name: str) -> None:
+    """Raise ValueError where ``name`` has a registry before it, and ``push.to`` would put another one before that."""
+    repository = split_host(name)[1]
+    if repository != name:
+        raise ValueError(
+            f"`{name}` names a registry, and `push.to` does as well: write `{repository}`, or leave `push.to` empty"
+        )
 
 
 def check_reference(name: str) -> None:
@@ -89,7 +99,12 @@ def check_digest(digest: str) -> None:
 def check_registry(registry: str) -> None:
     """Raise ValueError unless ``registry`` is a host with an optional port and path."""
     if not REPOSITORY.fullmatch(f"{registry}/x") or "://" in registry:
-        raise ValueError(f"`{registry}` is no registry (host[:port][/path], without a scheme)")
+        raise ValueError(
+            f"`{registry}` is no registry (host[:port][/path], in lower case, without a scheme and a last `/`)"
+        )
+    port = registry.partition("/")[0].rpartition(":")[2]
+    if port.isdecimal() and int(port) > _LAST_PORT:
+        raise ValueError(f"`{registry}` is no registry: ports end with {_LAST_PORT}")
 
 
 def check_remote(name: str) -> None:

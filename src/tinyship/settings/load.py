@@ -7,7 +7,7 @@ import json
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any, get_args
 
@@ -33,7 +33,7 @@ _WORDS = {
     "object | null": "a section",
     "str | array": "text or a list",
 }
-_PRIVATE = ("args", "labels", "env", "secrets", "cache_from", "cache_to")
+_PRIVATE = ("args", "labels", "env", "secrets", "cache_from", "cache_to", "proxy")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +50,16 @@ class Layer:
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """The settings of one image, and the source of each dotted key that is not at its default."""
+    """The settings of one image, and the source of each dotted key that is not at its default.
+
+    ``repositories`` and ``bases`` are the names of what all images of the project make, whichever of them were asked
+    for: those of the images themselves, and those of their base images that are made, not pulled.
+    """
 
     settings: Settings
     origins: Mapping[str, str]
+    repositories: frozenset[str] = frozenset()
+    bases: frozenset[str] = frozenset()
 
 
 def load(layers: Sequence[Layer], *, image: str = "", environ: Mapping[str, str] = os.environ) -> tuple[Loaded, ...]:
@@ -83,7 +89,14 @@ def load(layers: Sequence[Layer], *, image: str = "", environ: Mapping[str, str]
     entries = _entries(whole, image)
     merged = {name: _merged(layers, variables, entry) for name, entry in entries.items()}
     repositories = {name: str(one.values.get("image", "")) for name, one in merged.items() if name}
-    return tuple(_loaded(one, name, repositories) for name, one in merged.items() if image in {"", name})
+    _check_told_apart(repositories, whole.source_of("images"))
+    images = frozenset(str(one.values.get("image", "")) for one in merged.values())
+    bases = frozenset(name for one in merged.values() for name in _made(one.values.get("base")))
+    return tuple(
+        replace(_loaded(one, name, repositories), repositories=images, bases=bases)
+        for name, one in merged.items()
+        if image in {"", name}
+    )
 
 
 @dataclass(slots=True)
@@ -152,9 +165,20 @@ def _nested(flat: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def overlaid(loaded: Loaded, values: Mapping[str, Any], source: str) -> Loaded:
-    """Settings with some keys of the section itself set anew, as flags do; ``source`` is where these are from."""
+    """Settings with some keys of the section itself set anew, as flags do; ``source`` is where these are from.
+
+    The value of a key that is a section is a whole one; only what differs in it is from the source.
+    """
     settings = msgspec.structs.replace(loaded.settings, **values)
-    return Loaded(settings, {**loaded.origins, **dict.fromkeys(values, source)})
+    keys: list[str] = []
+    for key, value in values.items():
+        before = getattr(loaded.settings, key)
+        if isinstance(value, msgspec.Struct):
+            names = value.__struct_fields__
+            keys += [f"{key}.{name}" for name in names if getattr(value, name) != getattr(before, name, None)]
+        else:
+            keys.append(key)
+    return replace(loaded, settings=settings, origins={**loaded.origins, **dict.fromkeys(keys, source)})
 
 
 def _entries(whole: _Merged, image: str) -> dict[str, Layer | None]:
@@ -186,6 +210,17 @@ def _entries(whole: _Merged, image: str) -> dict[str, Layer | None]:
     return entries
 
 
+def _check_told_apart(repositories: Mapping[str, str], source: str) -> None:
+    """Raise ConfigError where two entries have one repository: tags in the engine and the record know no other name."""
+    first: dict[str, str] = {}
+    for name, image in repositories.items():
+        if image and first.setdefault(image, name) != name:
+            raise ConfigError(
+                f"{source}: `{first[image]}` and `{name}` of `{SECTION}.images` are both `{image}`: "
+                "the one would be pushed as the other; give each a repository of its own"
+            )
+
+
 def _merged(layers: Sequence[Layer], variables: Mapping[str, Any], entry: Layer | None) -> _Merged:
     merged = _Merged()
     for layer in layers:
@@ -212,6 +247,13 @@ def _loaded(merged: _Merged, name: str, repositories: Mapping[str, str]) -> Load
     except ValueError as error:
         raise ConfigError(f"{merged.source_of('contexts')}: `{SECTION}.contexts`: {error}") from None
     return Loaded(msgspec.structs.replace(settings, contexts=contexts), merged.origins)
+
+
+def _made(bases: object) -> Iterator[str]:
+    """The names of base images that are made, of entries as they stand in the config: others than ours may be wrong."""
+    for base in bases if isinstance(bases, list | tuple) else ():
+        if isinstance(base, Mapping) and not base.get("pull"):
+            yield str(base.get("name", ""))
 
 
 def _context(entry: str, name: str, repositories: Mapping[str, str]) -> str:

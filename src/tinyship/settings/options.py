@@ -13,7 +13,7 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 from tinyship.settings import fields
-from tinyship.settings.grammar import check_artifact, check_reference
+from tinyship.settings.grammar import check_artifact, check_reference, check_registry
 
 BUILDERS = ("auto", "buildkit", "classic")
 TARGET = "target:"
@@ -300,3 +300,39 @@ def _check_address(builder: str) -> None:
 
 def _nearest(value: str, choices: Collection[str]) -> str:
     return difflib.get_close_matches(value, choices, n=1, cutoff=0)[0]
+
+
+def registry_host(entry: str) -> str:
+    """Read ``host[:port]`` of a registry.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if "/" in entry:
+        raise ValueError(f"`{entry}` is no host: write `host[:port]`")
+    check_registry(entry)
+    return entry
+
+
+def mirror(entry: str) -> tuple[str, str]:
+    """Read ``registry=mirror[/path]``.
+
+    Raises:
+        ValueError: it is none.
+    """
+    host, equals, other = entry.partition("=")
+    if not equals:
+        raise ValueError(f"`{entry}` is not of the form `registry=mirror[/path]`")
+    check_registry(other)
+    return registry_host(host), other
+
+
+def check_proxy(address: str) -> None:
+    """Raise ValueError unless it is the address of an HTTP proxy; says nothing of it, which may hold a password."""
+    try:
+        parts = urlsplit(address)
+        sound = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        sound = False
+    if not sound:
+        raise ValueError("it is no address of a proxy, like `http://proxy.example.com:3128`")

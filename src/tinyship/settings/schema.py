@@ -22,6 +22,7 @@ from tinyship.settings.grammar import (
     check_digest,
     check_reference,
     check_registry,
+    check_registry_once,
     check_repository,
     check_seconds,
     check_tag,
@@ -30,6 +31,7 @@ from tinyship.settings.grammar import (
 from tinyship.settings.limits import Size
 from tinyship.settings.quantity import parse_bytes
 from tinyship.settings.section import Section
+from tinyship.versions import Scheme
 
 Words = str | tuple[str, ...]
 """A command: a list of arguments, or one string that is split as a shell would split it (and runs without a shell)."""
@@ -47,10 +49,13 @@ def words(command: Words) -> tuple[str, ...]:
 
 
 class Version(Section, frozen=True):
-    """Where the version comes from: git tags (the default), a literal, or a file. At most one of the three."""
+    """Where the version comes from: git tags (the default), a literal, or a file."""
 
     tag: str = ""
-    """A glob of git tags, ``v*`` where nothing is set; what stands before its ``*`` is cut from the version."""
+    """A glob of the git tags that are versions, ``v*`` where nothing is set; what stands before its ``*`` is cut from
+    the version. Beside ``literal`` or ``file`` it still says which versions were released before."""
+    scheme: Scheme = "auto"
+    """How versions are read and ordered: ``semver``, ``pep440``, or ``auto``: PEP 440 for what is no strict SemVer."""
     literal: str = ""
     """The version itself."""
     file: str = ""
@@ -59,9 +64,8 @@ class Version(Section, frozen=True):
     """Finds the version in ``file``; its first group is the version. Without it, the file's text is."""
 
     def __post_init__(self) -> None:
-        chosen = [name for name in ("tag", "literal", "file") if getattr(self, name)]
-        if len(chosen) > 1:
-            raise ValueError(f"`{chosen[0]}` and `{chosen[1]}` exclude each other")
+        if self.literal and self.file:
+            raise ValueError("`literal` and `file` exclude each other")
         if self.regex:
             with about("regex"):
                 self._check_regex()
@@ -274,6 +278,8 @@ _READERS: dict[str, Callable[[str], object]] = {
     "cache_from": options.cache_from,
     "cache_to": options.cache_to,
     "attests": options.attest,
+    "insecure": options.registry_host,
+    "mirrors": options.mirror,
 }
 
 
@@ -322,6 +328,20 @@ class Settings(Section, frozen=True):
     """Names of stages in Dockerfiles whose steps are all built again."""
     pull: bool = False
     """Ask the registry for base images even where the engine has them; never for those that are made here."""
+    ca: str = ""
+    """A PEM file of certificates that are trusted beside the system's: when registries are asked, and in builds as the
+    secret ``ca``, for ``RUN --mount=type=secret,id=ca``."""
+    proxy: str = ""
+    """The proxy on the way to registries, and of RUN instructions and build containers; that of the environment, and
+    for builds that of the Docker config, where nothing is set."""
+    no_proxy: tuple[str, ...] = ()
+    """Hosts, domains and networks that need no proxy, beside this machine; those of NO_PROXY where nothing is set, and
+    for builds those of the Docker config."""
+    insecure: tuple[str, ...] = ()
+    """Registries, ``host[:port]``, that plain HTTP may be spoken with; this machine's need not be named."""
+    mirrors: tuple[str, ...] = ()
+    """``registry=mirror[/path]``: where tinyship asks first for what a registry has, as far as it only reads and the
+    project does not push it; ``docker.io=mirror.example.com``."""
     attests: Options = ()
     """Attestations of the release image, which is what others get: ``type=provenance,mode=max``, ``type=sbom``."""
     base: tuple[Base, ...] = ()
@@ -334,6 +354,8 @@ class Settings(Section, frozen=True):
     def __post_init__(self) -> None:
         with about("image"):
             check_repository(self.image)
+            if self.push.to:
+                check_registry_once(self.image)
         with about("args"):
             check_assignments(self.args)
         with about("labels"):
@@ -346,6 +368,9 @@ class Settings(Section, frozen=True):
         for key, read in _READERS.items():
             with about(key):
                 options.check_each(getattr(self, key), read)
+        if self.proxy:
+            with about("proxy"):
+                options.check_proxy(self.proxy)
         names = [base.name for base in self.base]
         for name in names:
             if names.count(name) > 1:

@@ -16,7 +16,7 @@ from tinyship.engine.containers import ContainerRequest, Finished
 from tinyship.engine.images import Image
 from tinyship.errors import CommandFailed, ConfigError, ContextError, EngineError
 from tinyship.plan import Action
-from tinyship.stages import building
+from tinyship.stages import building, network
 from tinyship.stages.scope import Made, Scope
 
 if TYPE_CHECKING:
@@ -170,7 +170,7 @@ def _container(scope: Scope, command: tuple[str, ...], *, tty: bool = False) -> 
     request = ContainerRequest(
         image=image.id,
         command=command,
-        env=(*(f"{key}={value}" for key, value in facts.items()), *build.env),
+        env=(*(f"{key}={value}" for key, value in {**network.environment(scope), **facts}.items()), *build.env),
         workdir=str(workdir),
         labels=labels.own(scope.settings, "build"),
         network=scope.settings.network,
@@ -182,6 +182,8 @@ def _container(scope: Scope, command: tuple[str, ...], *, tty: bool = False) -> 
         containers.copy_in(
             scope.engine, container, tar.stream(_source(build, _context(scope)), prefix=prefix, owner=owner)
         )
+        if scope.ca:
+            containers.copy_in(scope.engine, container, network.certificates(scope))
         yield container, workdir
 
 

@@ -6,6 +6,7 @@ import os
 import re
 import stat
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,10 +16,11 @@ from tinyship.engine import images
 from tinyship.engine.builder import choose
 from tinyship.engine.request import BuildRequest, BuildResult, CacheEntry, Output, Secret, Tls
 from tinyship.errors import ConfigError
-from tinyship.events import about
+from tinyship.events import Notice, about
 from tinyship.plan import Action
 from tinyship.settings import options
 from tinyship.settings.quantity import parse_bytes
+from tinyship.stages import network, pins
 from tinyship.stages.scope import Scope
 
 if TYPE_CHECKING:
@@ -57,12 +59,13 @@ def of_release(scope: Scope, reference: str) -> BuildRequest:
     their own dates: with the commit's they would be other images after every commit, and all that stands on them.
     """
     settings, date = scope.settings, scope.revision.date
+    context = scope.context("release", settings.release.context, settings.release.dockerfile)
     return _request(
         scope,
         "release",
         settings.release,
         reference,
-        facts=labels.oci(settings, scope.revision),
+        facts=labels.oci(settings, scope.revision, more=pins.labels_of_release(scope, context)),
         platforms=settings.platforms,
         cache_to=settings.cache_to,
         outputs=settings.release.outputs,
@@ -81,7 +84,10 @@ def build(scope: Scope, request: BuildRequest) -> BuildResult:
     for name, source in request.contexts.items():
         if name in text:
             _check_context(scope, source)
+    for base in pins.unpinned(scope, request.context):
+        scope.events(Notice(f"{base} is not in tinyship.lock: `invoke base.update` pins it", "warning"))
     builder = choose(scope.engine, scope.settings.builder, _tls(scope))
+    request = replace(request, args={**network.environment(scope), **request.args})
     return builder.build(request, about(request.tags[0], scope.events))
 
 
@@ -127,7 +133,7 @@ def _request(
     epoch: int | None = None,
 ) -> BuildRequest:
     settings = scope.settings
-    context = scope.context(stage, section.context, section.dockerfile)
+    context = pins.pinned(scope, scope.context(stage, section.context, section.dockerfile))
     text = context.dockerfile.read_text(errors="surrogateescape")
     return BuildRequest(
         context=context,
@@ -145,7 +151,7 @@ def _request(
         ulimits=settings.ulimits,
         epoch=epoch,
         credentials=credentials.find,
-        secrets=dict(_secret(scope, options.secret(entry)) for entry in settings.secrets),
+        secrets={**_ca(scope, text), **dict(_secret(scope, options.secret(entry)) for entry in settings.secrets)},
         ssh=dict(_agent(scope, entry) for entry in settings.ssh) if "type=ssh" in text else {},
         contexts=dict(_named_context(scope, *options.context(entry)) for entry in settings.contexts),
         cache_from=tuple(_cache(scope, options.cache_from(entry)) for entry in settings.cache_from),
@@ -167,6 +173,12 @@ def _stands_on_our_own(scope: Scope, context: Context, text: str) -> bool:
         base in local or (base if ":" in base.rpartition("/")[2] else f"{base}:latest") in full
         for base in dockerfile.parse(text).bases
     )
+
+
+def _ca(scope: Scope, text: str) -> dict[str, Secret]:
+    """The certificates of the setting ``ca``, for a Dockerfile that mounts them."""
+    file = scope.ca if "type=secret" in text else None
+    return {network.CA: Secret(file=file)} if file else {}
 
 
 def _secret(scope: Scope, option: options.SecretOption) -> tuple[str, Secret]:
@@ -217,7 +229,9 @@ def _tls(scope: Scope) -> Tls | None:
 
 
 def _named_context(scope: Scope, name: str, value: str) -> tuple[str, Path | str]:
-    return name, value if value.startswith(options.IMAGE) else _path(scope, value)
+    if not value.startswith(options.IMAGE):
+        return name, _path(scope, value)
+    return name, f"{options.IMAGE}{pins.pinned_reference(scope, value.removeprefix(options.IMAGE))}"
 
 
 def _check_context(scope: Scope, source: Path | str) -> None:

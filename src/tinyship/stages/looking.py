@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from tinyship import credentials, record, reference
+from tinyship import record, reference
 from tinyship.engine import images
 from tinyship.engine.images import Image
 from tinyship.errors import TinyshipError
 from tinyship.events import Notice
 from tinyship.registry import images as registry_images
-from tinyship.registry.client import Repository
 from tinyship.sizes import budgets, diff, explain, packages
 from tinyship.sizes.account import Account
 from tinyship.sizes.diff import Diff
@@ -111,7 +110,7 @@ def remote(scope: Scope, named: str) -> tuple[Remote, ...]:
     except TinyshipError:  # an engine is not needed for this
         bases = ()
     found = []
-    with Repository.open(str(wanted), credential=credentials.find(wanted.host)) as repository:
+    with scope.reading(str(wanted)) as repository:
         for each in registry_images.platforms(repository, wanted.manifest):
             image = registry_images.find(repository, each.digest)
             chain = diff_ids(image.config, named)

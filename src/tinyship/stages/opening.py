@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
-from tinyship import credentials, reference, revision
+from tinyship import reference, revision
 from tinyship.engine import images
 from tinyship.engine.images import Image
 from tinyship.errors import ConfigError, EngineUnreachable, ImageError, RegistryError, TinyshipError
@@ -241,7 +241,7 @@ def _published(scope: Scope, names: list[str], named: str, platform: str, estima
     ancestors = islice(revision.ancestors(scope.root, commit), _ANCESTORS)
     wanted = [*((named.removeprefix("v"),) if _VERSION.fullmatch(named) else ()), *ancestors]
     for name in names if wanted else ():
-        with Repository.open(name, credential=credentials.find(reference.parse(name).host)) as repository:
+        with scope.repository(name) as repository:
             there = set(repository.tags())
         if tag := next((tag for tag in wanted if tag in there), ""):
             return _from_registry(scope, f"{name}:{tag}", platform, estimated)
@@ -253,10 +253,9 @@ def _from_registry(scope: Scope, named: str, platform: str, estimated: bool) -> 
         wanted = reference.parse(named)
     except ConfigError as error:
         raise ImageError(f"there is no image {named}", hint=error.hint) from None
-    credential = credentials.find(wanted.host)
     with (
         scope.stage("size", named, "reading its layers") as outcome,
-        Repository.open(named, credential=credential) as repository,
+        scope.reading(named) as repository,
     ):
         there = remote.find(repository, wanted.manifest, platform=platform)
         layers = [

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from tinyship import credentials, reference
+from tinyship import reference, versions
 from tinyship.errors import TinyshipError
 from tinyship.events import Notice
 from tinyship.history import Entry, is_sound
@@ -15,13 +15,16 @@ from tinyship.record import Sizes
 from tinyship.registry import images
 from tinyship.registry.client import Repository
 from tinyship.sizes.image import diff_ids
-from tinyship.stages import weighing
+from tinyship.stages import goals, weighing
 from tinyship.stages.scope import Scope
+from tinyship.versions import Scheme
 
 _MOST = 50
 """Tags whose manifests are asked for, the highest versions."""
-_VERSION = re.compile(r"v?\d+(?:\.\d+)+.*")
+_LIKE = re.compile(r"v?\d+(?:\.\d+)+.*")
+"""A version, or one with a word behind it that is none of the version's, like ``1.4-lts``."""
 _REVISION = "org.opencontainers.image.revision"
+_COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 
 
 def releases(scope: Scope) -> tuple[Entry, ...]:
@@ -30,21 +33,39 @@ def releases(scope: Scope) -> tuple[Entry, ...]:
     ``pull`` is known of each; ``unpacked`` where all its layers were looked at here before. A registry that cannot be
     asked is worth a warning.
     """
-    registries = [f"{registry}/" for registry in scope.settings.push.to] or [""]
-    name = f"{registries[0]}{scope.settings.image}"
-    wanted = reference.parse(name)
+    name = goals.repositories(scope.settings)[0]
     known = weighing.known(scope)
     try:
-        with Repository.open(name, credential=credentials.find(wanted.host)) as repository:
-            named = (tag for tag in repository.tags() if reference.TAG.fullmatch(tag) and _VERSION.fullmatch(tag))
-            tags = sorted(named, key=_order, reverse=True)
-            found = [_entry(scope, repository, tag, known) for tag in tags[:_MOST]]
+        with scope.repository(name) as repository:
+            tags = versioned(repository, scope.settings.version.scheme)[:_MOST]
+            found = [_entry(scope, repository, tag, known) for tag in tags]
     except TinyshipError as error:
         scope.events(Notice(f"the releases in the registry are not known: {error.message}", "warning"))
         return ()
     # A tag that moves, like 1.4, names what a longer one, like 1.4.2, names too.
     longest = sorted((entry for entry in found if entry), key=lambda entry: len(entry.version))
     return tuple({entry.digest: entry for entry in longest}.values())
+
+
+def versioned(repository: Repository, scheme: Scheme) -> tuple[str, ...]:
+    """The tags of a repository that are versions, the highest first.
+
+    Raises:
+        RegistryError: the repository is not there, or the registry does not list them.
+    """
+    named = (tag for tag in repository.tags() if reference.TAG.fullmatch(tag) and _LIKE.fullmatch(tag))
+    return tuple(sorted(named, key=lambda tag: versions.order(tag, scheme), reverse=True))
+
+
+def commit(scope: Scope, repository: Repository, digest: str) -> str:
+    """The full commit that an image of ours was made of, by its label; empty where that cannot be read or trusted."""
+    if any(label.partition("=")[0] == _REVISION for label in scope.settings.labels):
+        return ""  # the label says what the settings have it say
+    try:
+        found = images.find(repository, digest).labels.get(_REVISION, "")
+    except TinyshipError:
+        return ""
+    return found if _COMMIT.fullmatch(found) else ""
 
 
 def _entry(scope: Scope, repository: Repository, tag: str, known: Mapping[str, int]) -> Entry | None:
@@ -55,14 +76,11 @@ def _entry(scope: Scope, repository: Repository, tag: str, known: Mapping[str, i
     except TinyshipError:
         return None
     unpacked = sum(known[layer] for layer in chain) if all(layer in known for layer in chain) else None
-    run = image.config.get("config")
-    said = run.get("Labels") if isinstance(run, dict) else None
-    labels = said if isinstance(said, dict) else {}
     date = _date(image.config)
     entry = Entry(
         image=scope.settings.image,
         version=tag,
-        commit=str(labels.get(_REVISION) or ""),
+        commit=image.labels.get(_REVISION, ""),
         created=date,
         recorded=date,
         digest=image.index_digest or image.digest,
@@ -78,10 +96,3 @@ def _date(config: Mapping[str, Any]) -> str:
     except ValueError:
         return ""
     return found.isoformat() if found.tzinfo else ""
-
-
-def _order(tag: str) -> tuple[tuple[int, int | str], ...]:
-    """Numbers as numbers, so that 1.10 comes after 1.9."""
-    return tuple(
-        (1, int(part)) if part.isdecimal() and len(part) < 20 else (0, part) for part in re.findall(r"\d+|\D+", tag)
-    )

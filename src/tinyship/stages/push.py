@@ -1,26 +1,26 @@
-"""The push stage: publishes exactly what the record names, and writes down each digest."""
+"""The push stage: publishes exactly what the record names, tag by tag, and writes down what each tag names.
+
+Fixed tags come first, in every registry, then those that move; at the end each is asked for again. A push that broke
+off is resumed by another one, because the registries say what is there already.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
-from tinyship import credentials, record, revision, tags
-from tinyship.engine import images
-from tinyship.engine import push as engine_push
-from tinyship.errors import Refused, TinyshipError
-from tinyship.events import Notice
-from tinyship.plan import Action
-from tinyship.record import Pushed, Release
-from tinyship.registry import images as remote_images
-from tinyship.registry.client import Repository
-from tinyship.stages import history
+from tinyship import record, revision, state
+from tinyship.errors import NothingReleased, Refused, TinyshipError
+from tinyship.events import Notice, ignore
+from tinyship.plan import Action, Check
+from tinyship.record import Release
+from tinyship.revision import Revision
+from tinyship.stages import goals, history
+from tinyship.stages.delivering import Arrival, Push
+from tinyship.stages.place import places
+from tinyship.stages.preflight import Asked
 from tinyship.stages.scope import Scope
-
-if TYPE_CHECKING:
-    from tinyship.settings.schema import Settings
 
 _SHOWN = 20
 
@@ -31,41 +31,38 @@ class Delivery:
 
     Args:
         release: the entry of the record, with ``pushed`` filled in.
-        sent: the number of layers that were sent, over all tags and registries.
-        present: the number of layers that were there already.
+        arrivals: one for each repository, in the order of ``push.to``.
         pull: compressed bytes that a pull transfers, from the registry's manifest; None where it did not say.
     """
 
     release: Release
-    sent: int
-    present: int
+    arrivals: tuple[Arrival, ...]
     pull: int | None
 
 
-def plan(scope: Scope) -> tuple[Action, ...]:
-    """What ``send`` would do with a release of this revision."""
-    return (*(Action("push", reference) for reference in targets(scope.settings, scope)), *history.plan_push(scope))
+def plan(scope: Scope, asked: Iterable[Asked]) -> tuple[Action, ...]:
+    """What ``send`` would do with a release of this revision.
 
-
-def targets(settings: Settings, scope: Scope) -> tuple[str, ...]:
-    """The references that a release of this revision is pushed as: registry by registry, moving tags last."""
-    rendered = tags.render(settings.push.tags, scope.revision)
-    ordered = sorted(rendered.tags, key=lambda tag: tag.moving)
-    registries = [f"{registry}/" for registry in settings.push.to] or [""]
-    return tuple(f"{registry}{settings.image}:{tag.name}" for registry in registries for tag in ordered)
+    Args:
+        asked: what the registries say, as ``preflight.remote`` asks them.
+    """
+    pushes = (Action("push", f"{place.repository}:{tag}") for place in asked for tag in place.tags)
+    return (*pushes, *history.plan_push(scope))
 
 
 def check(scope: Scope, *, allow_dirty: bool = False) -> Release:
     """The release that would be pushed.
 
     Raises:
-        Refused: nothing is released, HEAD or the tree moved since, the tree was dirty, or the image is gone from the
-            engine.
+        NothingReleased: nothing is released.
+        Refused: HEAD or the tree moved since the release, or the tree was dirty.
     """
     image = scope.settings.image
     release = record.read(scope.root).find(image)
     if not release:
-        raise _refused(scope, "nothing is released yet", "`invoke release` comes first.")
+        raise NothingReleased(
+            "nothing is released yet", hint="`invoke release` comes first.", stage="push", image=image
+        )
     commit, tree = revision.state(scope.root)
     if release.commit != commit:
         raise _refused(
@@ -89,77 +86,78 @@ def check(scope: Scope, *, allow_dirty: bool = False) -> Release:
             "without a git commit nobody can tell what this image was made of",
             "Commit the project first, or push with `--allow-dirty`.",
         )
-    present = images.find(scope.engine, release.id)
-    if not present:
-        raise _refused(scope, "the released image is no longer in the engine", "Run `invoke release` again.")
     return release
 
 
-def send(scope: Scope, *, allow_dirty: bool = False) -> Delivery:
-    """Push every tag of the release to every registry, and record the digests as they come.
+def ready(scope: Scope) -> Check:
+    """Whether there is a release that ``send`` would send, for a plan."""
+    try:
+        release = check(scope)
+    except TinyshipError as error:
+        said = error.message.partition("\n")[0].rstrip(":")
+        return Check("release", "note", f"not yet to be pushed: {said}", hint=error.hint)
+    return Check("release", "ok", f"{release.version} is what was released, from this very tree")
+
+
+def look(scope: Scope, *, allow_dirty: bool = False, force: bool = False) -> None:
+    """Raise what ``send`` would raise before anything is sent: of several images, all are looked at first."""
+    with _begun(replace(scope, events=ignore), allow_dirty=allow_dirty, force=force):
+        pass
+
+
+def send(scope: Scope, *, allow_dirty: bool = False, force: bool = False) -> Delivery:
+    """Let every tag of the release name its image in every registry, and write down each as it comes.
+
+    Args:
+        allow_dirty: push even what was released from a tree with uncommitted changes.
+        force: replace what a fixed tag named before, and take a version that was given for what it is.
 
     Raises:
-        Refused: see ``check``.
-        RegistryError: a push failed; the tags that were pushed before it are in the record.
+        Refused: see ``check``; or the version was given and is another commit's, a fixed tag names another image, or no
+            tag is left.
+        RegistryError: a registry refused, failed, or another release was faster; says which tags name the image, and
+            the record holds those.
     """
-    release = replace(check(scope, allow_dirty=allow_dirty), pushed=())
-    for notice in tags.render(scope.settings.push.tags, scope.revision).notices:
-        scope.events(Notice(notice))
-    sent = present = 0
-    pull: int | None = None
-    for target in targets(scope.settings, scope):
-        with scope.stage("push", target, "pushing") as outcome, _tagged(scope, release.id, target):
-            credential = credentials.find(credentials.host_of(target))
-            done = engine_push.push(
-                scope.engine,
-                target,
-                credential=credential,
-                timeout=scope.settings.push.timeout,
-                events=scope.events,
-            )
-            outcome.word = "pushed"
-        sent += done.sent
-        present += done.present
-        if pull is None:
-            pull = _pull_size(scope, release, target, done.digest, credential)
-        release = _with_pushed(release, Pushed(target, done.digest), pull)
-        record.update(scope.root, release)
+    with _begun(scope, allow_dirty=allow_dirty, force=force) as push:
+        push.fix()
+        push.agree()
+        push.move()
+        push.confirm()
+        pull = push.weigh()
+    release = push.journal.release
     history.pushed(scope, release, allow_dirty=allow_dirty)
-    return Delivery(release, sent, present, pull)
-
-
-def _pull_size(
-    scope: Scope, release: Release, target: str, digest: str, credential: credentials.Credential | None
-) -> int | None:
-    """The pull size; of several platforms that of the engine's own, whose unpacked size stands beside it."""
-    platform = release.platform
-    if "," in platform and (image := images.find(scope.engine, release.id)):
-        platform = f"{image.os}/{image.architecture}"
-    try:
-        with Repository.open(target, credential=credential) as repository:
-            return remote_images.pull_size(repository, digest, platform=platform)
-    except TinyshipError as error:
-        scope.events(Notice(f"the pull size is not known: {error.message}", "warning"))
-        return None
-
-
-def _with_pushed(release: Release, pushed: Pushed, pull: int | None) -> Release:
-    sizes = tuple(replace(entry, pull=pull) if entry.stage == "release" else entry for entry in release.sizes)
-    return replace(release, pushed=(*release.pushed, pushed), sizes=sizes)
+    return Delivery(release, push.arrivals(), pull)
 
 
 @contextmanager
-def _tagged(scope: Scope, image_id: str, target: str) -> Iterator[None]:
-    """The image under the name that it is pushed as, which it loses again where it did not have it before."""
-    before = images.find(scope.engine, target)
-    images.tag(scope.engine, image_id, target)
-    try:
-        yield
-    finally:
-        if before is None:
-            images.untag(scope.engine, target)
-        elif before.id != image_id and scope.settings.push.to:
-            images.tag(scope.engine, before.id, target)
+def _begun(scope: Scope, *, allow_dirty: bool, force: bool) -> Iterator[Push]:
+    """A push that has looked at everything, and begins to give tags; no other one of this image is on its way here."""
+    lock = f"push-{scope.settings.image.replace('/', '-')}.lock"
+    with state.locked(scope.root, lock, doing=f"pushing {scope.settings.image}"):
+        release = check(scope, allow_dirty=allow_dirty)
+        now = goals.of_release(scope, release)
+        if not force:
+            _check_given(scope, now)
+        wanted = goals.wanted(scope, now)
+        for notice in wanted.notices:
+            scope.events(Notice(notice))
+        with places(scope, release) as found:
+            push = Push(scope, release, now, wanted, found, force)
+            with push.told():
+                push.look()
+                yield push
+
+
+def _check_given(scope: Scope, now: Revision) -> None:
+    """Refuse a version that git did not say, where git says it of another commit."""
+    found = goals.elsewhere(scope, now.version, now.commit) if now.is_given and not now.dirty else None
+    if found:
+        name, commit = found
+        raise _refused(
+            scope,
+            f"version {now.version} was given, and the git tag {name} is on {commit[:7]}, not on {now.short_commit}",
+            f"Release what the tag is on (`git checkout {name}`), or another version; or push with `--force`.",
+        )
 
 
 def _first(changes: tuple[str, ...]) -> tuple[str, ...]:

@@ -10,10 +10,10 @@ from tinyship.engine import images
 from tinyship.errors import ArtifactError
 from tinyship.events import Notice
 from tinyship.plan import Action
-from tinyship.record import Release, Sizes
+from tinyship.record import BaseImage, Release, Sizes
 from tinyship.sizes import budgets
 from tinyship.sizes.table import Row
-from tinyship.stages import building, history, size
+from tinyship.stages import building, history, pins, size
 from tinyship.stages.scope import Scope
 from tinyship.tags import sanitise
 
@@ -96,10 +96,19 @@ def make(scope: Scope) -> Released:
     for tag in others:
         images.tag(scope.engine, result.image_id, f"{name}:{tag}")
     rows = tuple(_renamed(row, f"{name}:{sanitise(scope.revision.full_version)}") for row in rows)
-    release = _entry(scope, result.image_id, tree, rows, before)
+    release = _still_pushed(last, _entry(scope, result.image_id, tree, rows, before))
     record.update(scope.root, release)
     history.released(scope, release, last)
     return Released(release, rows)
+
+
+def _still_pushed(last: Release | None, release: Release) -> Release:
+    """A release with what came of it after it was made, where it is the one that was released last."""
+    if not last or (last.id, last.version, last.commit) != (release.id, release.version, release.commit):
+        return release
+    pull = next((sizes.pull for sizes in last.sizes if sizes.stage == "release"), None)
+    sizes = tuple(replace(entry, pull=pull) if entry.stage == "release" else entry for entry in release.sizes)
+    return replace(release, pushed=last.pushed, sizes=sizes, smoke=last.smoke)
 
 
 def _renamed(row: Row, reference: str) -> Row:
@@ -122,4 +131,11 @@ def _entry(scope: Scope, image_id: str, tree: str, rows: tuple[Row, ...], before
         tags=local_tags(scope),
         sizes=tuple(Sizes.of(row) for row in rows),
         previous=before,
+        given=now.is_given,
+        raw_version=now.full_version,
+        branch=now.branch,
+        bases=tuple(BaseImage(base.name, base.digest) for base in pins.bases(scope)),
+        run=record.Runtime(image.exposed_ports, image.user, image.entrypoint, image.command, image.has_healthcheck)
+        if image
+        else None,
     )

@@ -10,15 +10,23 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tinyship import revision
+from tinyship import credentials, reference, revision
 from tinyship.context.source import Context
 from tinyship.engine.connect import Engine, connect
-from tinyship.errors import TinyshipError
-from tinyship.events import Events, StageEnded, StageStarted, ignore
+from tinyship.errors import ConfigError, RegistryError, TinyshipError
+from tinyship.events import Events, Notice, StageEnded, StageStarted, ignore
 from tinyship.revision import Revision
+from tinyship.settings import options
 
 if TYPE_CHECKING:
+    from tinyship.registry.client import Repository
+    from tinyship.registry.transport import Network
     from tinyship.settings.schema import Settings
+
+_PATIENCE = 30.0
+"""Seconds that a registry may take for an answer, at most."""
+_BRIEFLY = 10.0
+"""Seconds that a mirror may take, at most: its registry can be asked instead."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +38,8 @@ class Scope:
         settings: of this image.
         events: gets what happens.
         origins: where each setting came from.
+        repositories: the names of all images of the project; see ``settings.load.Loaded``.
+        bases: the names of the base images that the project makes.
         connect: makes the engine; called once, and only when an engine is needed.
     """
 
@@ -37,7 +47,11 @@ class Scope:
     settings: Settings
     events: Events = ignore
     origins: Mapping[str, str] = field(default_factory=dict)
+    repositories: frozenset[str] = frozenset()
+    bases: frozenset[str] = frozenset()
     connect: Callable[[], Engine] = connect
+    _credentials: dict[str, credentials.Credential | None] = field(default_factory=dict, init=False, repr=False)
+    _told: set[str] = field(default_factory=set, init=False, repr=False)
 
     @cached_property
     def engine(self) -> Engine:
@@ -48,6 +62,103 @@ class Scope:
     def revision(self) -> Revision:
         """What git said when it was first asked."""
         return revision.read(self.root, self.settings.version)
+
+    def credential(self, reference: str) -> credentials.Credential | None:
+        """The credentials for the registry of a reference; whoever keeps them is asked once.
+
+        Raises:
+            RegistryError: the Docker config, or the helper that it names, is of no use.
+        """
+        host = credentials.host_of(reference)
+        if host not in self._credentials:
+            self._credentials[host] = credentials.find(host)
+        return self._credentials[host]
+
+    def repository(self, name: str) -> Repository:
+        """The client of a repository, ``[registry/]name``; to be closed or used in a `with`.
+
+        Raises:
+            ConfigError: there can be no repository of this name.
+            RegistryError: see ``credential``.
+        """
+        from tinyship.registry.client import Repository
+        from tinyship.registry.retry import Patience
+
+        timeout = min(_PATIENCE, self.settings.push.timeout)
+        return Repository.open(
+            name,
+            credential=self.credential(name),
+            timeout=timeout,
+            patience=Patience(total=max(10.0, 2 * timeout)),
+            network=self.network,
+            events=self.events,
+        )
+
+    def reading(self, name: str) -> Repository:
+        """The client of a repository for those who only read what others publish: a mirror of it is asked first.
+
+        What this project pushes is never read so: a mirror may be older. Arguments and errors are as ``repository``'s.
+        """
+        wanted = reference.parse(name)
+        mirror = self.network.mirrors.get(wanted.host)
+        if not mirror or wanted.repository in self._pushed(wanted.host):
+            return self.repository(name)
+        from tinyship.registry.client import Repository
+        from tinyship.registry.mirrors import BRIEF, Mirrored
+
+        there = f"{mirror}/{wanted.repository}"
+        timeout = min(_PATIENCE, self.settings.push.timeout)
+        more = {"network": self.network, "events": self.events}
+        credential, ours = self.credential(there), self.credential(name)
+        nearer = Repository.open(
+            there, credential=credential, timeout=min(_BRIEFLY, timeout), patience=BRIEF, network=self.network
+        )
+        return Mirrored(name, mirror=nearer, missed=self._missed, credential=ours, timeout=timeout, **more)
+
+    def _pushed(self, host: str) -> set[str]:
+        """The repositories at a registry that this project pushes to."""
+        names = {self.settings.image, *self.repositories} - {""}
+        to = [f"{registry}/" for registry in self.settings.push.to] or [""]
+        every = (reference.parse(f"{registry}{name}") for registry in to for name in names)
+        return {one.repository for one in every if one.host == host}
+
+    def _missed(self, error: RegistryError) -> None:
+        """Tell once of each mirror that it did not help."""
+        if error.host not in self._told:
+            self._told.add(error.host)
+            self.events(Notice(f"the mirror {error.host} does not help: {error.message}", "warning"))
+
+    @cached_property
+    def network(self) -> Network:
+        """How registries are reached.
+
+        Raises:
+            ConfigError: the file of the setting ``ca`` is not there.
+        """
+        from tinyship.registry.transport import Network
+
+        settings = self.settings
+        return Network(
+            ca=str(self.ca or ""),
+            insecure=settings.insecure,
+            proxy=settings.proxy,
+            no_proxy=settings.no_proxy,
+            mirrors=dict(options.mirror(entry) for entry in settings.mirrors),
+        )
+
+    @cached_property
+    def ca(self) -> Path | None:
+        """The file of the setting ``ca``; None where there is none.
+
+        Raises:
+            ConfigError: it is not there.
+        """
+        if not self.settings.ca:
+            return None
+        file = self.root / Path(self.settings.ca).expanduser()
+        if not file.is_file():
+            raise ConfigError(f"{self.origins.get('ca', 'the config')}: `tinyship.ca`: there is no file {file}")
+        return file
 
     def close(self) -> None:
         """Close the engine's connections, if there are any."""

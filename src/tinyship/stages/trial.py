@@ -74,11 +74,11 @@ def smoke(scope: Scope) -> Release:
             with _started(scope, release) as container:
                 _wait(scope, container, command, settings.timeout, how)
         except CommandFailed:
-            record.update(scope.root, replace(release, smoke=False))
+            record.amend(scope.root, release, lambda entry: replace(entry, smoke=False))
             raise
         outcome.word = "works"
-    record.update(scope.root, replace(release, smoke=True))
-    return replace(release, smoke=True)
+    now = record.amend(scope.root, release, lambda entry: replace(entry, smoke=True))
+    return now or replace(release, smoke=True)
 
 
 def _wait(scope: Scope, container: str, command: tuple[str, ...], timeout: float, how: str) -> None:

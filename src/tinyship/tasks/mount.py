@@ -11,14 +11,14 @@ from invoke.collection import Collection
 from invoke.context import Context
 from invoke.tasks import Task
 
-from tinyship.tasks import base, build, clean, config, look, push, release, size
+from tinyship.tasks import base, build, clean, config, look, pins, preflight, promote, push, records, release, size
 from tinyship.tasks.spec import Spec
 
 _COLLECTIONS: dict[str, tuple[ModuleType, ...]] = {
-    "base": (base,),
+    "base": (base, pins),
     "build": (build,),
-    "release": (release,),
-    "push": (push,),
+    "release": (release, preflight, records),
+    "push": (push, promote),
     "clean": (clean,),
     "size": (size, look),
 }

@@ -7,40 +7,92 @@ from typing import TYPE_CHECKING
 from tinyship.tasks.spec import task
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from tinyship.record import Record
+    from tinyship.stages.scope import Scope
     from tinyship.tasks.session import Session
 
 
 @task(
     "send",
     default=True,
-    help={"allow_dirty": "Push even what was released from a tree with changes that no commit has."},
+    help={
+        "allow_dirty": "Push even what was released from a tree with changes that no commit has.",
+        "force": "Let version tags that name another image name this one; says what it replaces.",
+        "format": "Print the result for another program: `env`, `bake` or `skaffold`; see `release.show`.",
+        "image_ref_only": "Print `repository@sha256:...` and nothing else, a line for each image.",
+    },
 )
-def send(session: Session, allow_dirty: bool = False, json: bool = False) -> None:
+def send(
+    session: Session,
+    allow_dirty: bool = False,
+    force: bool = False,
+    format: str = "",
+    image_ref_only: bool = False,
+    json: bool = False,
+) -> None:
     """Push the released image, and record its digests.
 
     It is pushed under each of `push.tags` to each registry of `push.to`. Only
     what `.tinyship/release.json` names is pushed, and only while HEAD and the
-    tree are what they were when it was released. Credentials come from the
-    Docker config and its helpers, asked for the one registry in question.
-    `pull` is the number of compressed bytes that a pull transfers, from the
-    registry's manifest. What a clean tree was released from gets a git note
-    with its sizes, in `refs/notes/tinyship`: see `size.history`.
+    tree are what they were when it was released.
+
+    The engine sends the image once to each repository; all further tags are the
+    same manifest, given by tinyship itself. Tags that stay (version, commit)
+    come first, those that move (`latest`, `1.4`) last, and these only where no
+    git tag and no tag of the registry is a higher version. A version that names
+    another image is never replaced without `--force`, and a version that was
+    given is not pushed while its git tag is on another commit. At the end the
+    registry is asked what each tag names. A push that broke off is resumed by
+    the next.
+
+    Credentials come from the Docker config and its helpers. Bytes are
+    compressed ones, as the registry has them; `pull` is what a pull transfers.
+    What a clean tree was released from gets a git note with its sizes, in
+    `refs/notes/tinyship`: see `size.history`.
     """
-    from tinyship import pipeline, record
+    from tinyship import formats
+
+    formats.check_one({"--format": bool(format), "--image-ref-only": image_ref_only, "--json": json})
+    if format:
+        formats.check(format)
+
+    def told(record: Record) -> Iterable[str]:
+        return [formats.render(record, format)] if format else formats.image_refs(record)
+
+    publish(session, allow_dirty=allow_dirty, force=force, told=told if format or image_ref_only else None)
+
+
+def publish(
+    session: Session,
+    *,
+    allow_dirty: bool = False,
+    force: bool = False,
+    told: Callable[[Record], Iterable[str]] | None = None,
+) -> None:
+    """Push what is released, and show what came of it.
+
+    Args:
+        told: what is shown instead, of the record's entries of these images.
+    """
+    from tinyship import formats, pipeline, record
+    from tinyship.console import deliveries
     from tinyship.stages.push import Delivery
-    from tinyship.units import size
 
     def show(done: list[Delivery]) -> None:
+        found = record.read(session.project.root)
+        if told:
+            session.console.lines(told(formats.select(found, [delivery.release.image for delivery in done])))
+            return
         for delivery in done:
-            pushed = delivery.release.pushed
-            for digest in dict.fromkeys(one.digest for one in pushed):
-                session.console.say(digest)
-                for one in pushed:
-                    if one.digest == digest:
-                        session.console.say(f"  {one.reference}")
-            pull = f", pull size {size(delivery.pull)}" if delivery.pull is not None else ""
-            layers = f"{delivery.sent} layer{'' if delivery.sent == 1 else 's'} sent, {delivery.present} already there"
-            session.console.say(f"{delivery.release.image}: {layers}{pull}")
-        session.console.result(record.read(session.project.root).as_json())
+            session.console.lines(deliveries.lines(delivery))
+        session.console.result(found.as_json())
 
-    session.run(pipeline.plan_push, lambda scope: pipeline.send(scope, allow_dirty=allow_dirty), show)
+    def act(scope: Scope) -> Delivery:
+        return pipeline.send(scope, allow_dirty=allow_dirty, force=force)
+
+    def before(scopes: Sequence[Scope]) -> None:
+        pipeline.look_before(scopes, allow_dirty=allow_dirty, force=force)
+
+    session.run(pipeline.plan_push, act, show, before=before)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tinyship.tasks.preflight import both, ready
+from tinyship.tasks.push import publish
 from tinyship.tasks.spec import BUILD_HELP, task
 
 if TYPE_CHECKING:
@@ -12,23 +14,48 @@ if TYPE_CHECKING:
     from tinyship.tasks.session import Session
 
 
-@task("make", default=True, help={"only": "Leave base and build as they are, and release what is there.", **BUILD_HELP})
-def make(session: Session, only: bool = False, no_cache: bool = False, pull: bool = False, json: bool = False) -> None:
+@task(
+    "make",
+    default=True,
+    help={
+        "only": "Leave base and build as they are, and release what is there.",
+        "push": "Check all that stands in the way first (`release.check`), and push what was released.",
+        "allow_dirty": "With --push: push even from a tree with changes that no commit has, under that version alone.",
+        "version": "Release as this version, like 2.0.1, whatever git and `tinyship.version` say.",
+        **BUILD_HELP,
+    },
+)
+def make(
+    session: Session,
+    only: bool = False,
+    push: bool = False,
+    allow_dirty: bool = False,
+    version: str | None = None,
+    no_cache: bool = False,
+    pull: bool = False,
+    json: bool = False,
+) -> None:
     """Make the release image, and what it stands on.
 
     Base and build are brought up to date first; then the release image is
     built, tagged, labelled, weighed and recorded. Tags in the engine: `local`,
     the version, the commit. The version comes from the git tag on HEAD
-    (`v1.2.3` is 1.2.3), or from what `tinyship.version` says. A tree with
-    changes that no commit has is released as `<version>-dirty`. The table shows
-    unpacked sizes (files on disk), what is unique beyond the base, and the
-    change since the last release; a broken budget is an error. What was made is
-    written to `.tinyship/release.json`.
+    (`v1.2.3` is 1.2.3), or from what `tinyship.version` says, or is given with
+    --version. A tree with changes that no commit has is released as
+    `<version>-dirty`. The table shows unpacked sizes (files on disk), what is
+    unique beyond the base, and the change since the last release; a broken
+    budget is an error. What was made is written to `.tinyship/release.json`.
+
+    With --push nothing is built where `release.check` finds that the push would
+    be refused, and what was released is pushed as `invoke push` does it.
     """
     from tinyship import pipeline, record
-    from tinyship.errors import BudgetExceeded
+    from tinyship.errors import BudgetExceeded, ConfigError
     from tinyship.stages.release import Released
     from tinyship.stages.scope import Scope
+
+    if allow_dirty and not push:
+        raise ConfigError("`--allow-dirty` goes with `--push`; a release may be dirty anyway")
 
     def act(scope: Scope) -> Released:
         try:
@@ -39,10 +66,18 @@ def make(session: Session, only: bool = False, no_cache: bool = False, pull: boo
 
     def show(done: list[Released]) -> None:
         session.console.sizes([row for released in done for row in released.rows])
-        session.console.result(record.read(session.project.root).as_json())
+        if not push:
+            session.console.result(record.read(session.project.root).as_json())
 
-    flagged = session.with_flags(no_cache=no_cache, pull=pull)
-    flagged.run(lambda scope: pipeline.plan_release(scope, only=only), act, show)
+    flagged = session.with_flags(no_cache=no_cache, pull=pull).with_version(version)
+    if push and session.dry:
+        both(flagged, only=only)
+        return
+    if push:
+        ready(flagged, allow_dirty=allow_dirty)
+    flagged.run(lambda scope: pipeline.plan_release(scope, only=only, checked=True), act, show)
+    if push:
+        publish(flagged, allow_dirty=allow_dirty)
 
 
 @task("run")

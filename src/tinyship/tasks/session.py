@@ -42,6 +42,10 @@ class Session:
         images = tuple(load.overlaid(loaded, given, source) for loaded in self.project.images)
         return replace(self, project=replace(self.project, images=images)) if given else self
 
+    def with_version(self, version: str | None) -> Session:
+        """This session with a version for every image, where one is given; an empty one is an error."""
+        return replace(self, project=self.project.versioned(version))
+
     def run(
         self,
         plan: Callable[[Scope], Plan],
@@ -49,6 +53,7 @@ class Session:
         show: Callable[[list[Any]], None],
         *,
         about: Sequence[str] = (),
+        before: Callable[[Sequence[Scope]], None] | None = None,
     ) -> None:
         """Plan or act for each image, then show what came of it.
 
@@ -57,13 +62,22 @@ class Session:
             act: does it.
             show: gets what ``act`` returned, one entry an image.
             about: names of images, as ``stages.opening`` takes them; what these are not about is left out.
+            before: is done once, before ``act`` is for the first image.
         """
         with self.project.scopes() as every:
             scopes = _concerned(every, about)
             if self.dry:
                 self.plans(plan(scope) for scope in scopes)
                 return
+            if before:
+                before(scopes)
             done = [act(scope) for scope in scopes]
+        show(done)
+
+    def look(self, look: Callable[[Scope], Any], show: Callable[[list[Any]], None]) -> None:
+        """Look at each image, in a dry run as well, and show what was seen."""
+        with self.project.scopes() as scopes:
+            done = [look(scope) for scope in scopes]
         show(done)
 
     def plans(self, plans: Iterable[Plan]) -> None:

@@ -150,6 +150,13 @@ def test_plan() -> None:
     assert notice == "note: so it is"
 
 
+def test_plan_that_is_not_about_head() -> None:
+    """Its heading names the image alone."""
+    both = Both()
+    both.console.plan(Plan("push.promote", "lacion/foo", "", "", False, ()))
+    assert both.out.startswith("push.promote of lacion/foo would\n")
+
+
 def test_plan_of_nothing() -> None:
     """A plan without actions says so."""
     both = Both()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import tarfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -238,3 +239,23 @@ def test_a_folder_that_is_left_out(root: Path) -> None:
     (root / ".dockerignore").write_text("!own\n")
     assert "own/state" in sent(Context.open(root, root / "Dockerfile", without=root / "own"))
     assert Context.open(root / "own", root / "Dockerfile", without=root / "other").hidden == ()
+
+
+def test_a_pinned_dockerfile(root: Path) -> None:
+    """What is sent under the Dockerfile's name is the pinned text, once; all else is as it was."""
+    context = replace(Context.open(root, root / "Dockerfile"), pinned="FROM a@b\udcff\r\n")
+    assert sent(context) == {"Dockerfile": b"FROM a@b\xff\r\n", "keep": b"keep", "skip": b"skip"}
+    assert context.own_text == "FROM scratch\n"
+    assert context.text == "FROM a@b\udcff\r\n"
+    (root / ".dockerignore").write_text("Dockerfile\nskip\n")
+    context = replace(Context.open(root, root / "Dockerfile"), pinned="FROM a@b\n")
+    assert sent(context) == {".dockerignore": b"Dockerfile\nskip\n", "keep": b"keep", "Dockerfile": b"FROM a@b\n"}
+
+
+def test_a_pinned_dockerfile_from_outside(root: Path, tmp_path: Path) -> None:
+    """It has its name that no file has, and the pinned text."""
+    (tmp_path / "Dockerfile").write_text("FROM scratch\n")
+    context = replace(Context.open(root, tmp_path / "Dockerfile"), pinned="FROM a@b\n")
+    found = sent(context)
+    assert found[context.dockerfile_name] == b"FROM a@b\n"
+    assert found["Dockerfile"] == b"FROM scratch\n"

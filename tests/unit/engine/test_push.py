@@ -69,7 +69,7 @@ def test_slow_is_not_silent() -> None:
         yield {"status": f"1: digest: {_DIGEST} size: 405"}
 
     done = _push(Talker(objects()), 0.5)
-    assert (done.digest, done.sent, done.present) == (_DIGEST, 1, 1)
+    assert done == push.Pushed("host:5000/foo:1", _DIGEST, sent=frozenset("b"), present=frozenset("a"))
 
 
 @pytest.mark.parametrize("words", ["net/http: TLS handshake timeout", "dial tcp 10.0.0.1:443: i/o timeout"])
@@ -79,3 +79,26 @@ def test_the_engine_gave_up_waiting(words: str) -> None:
     with pytest.raises(RegistryError, match="host:5000 does not answer") as caught:
         _push(answer, 5)
     assert "Push again" in caught.value.hint
+
+
+@pytest.mark.parametrize(("tries", "temporary"), [(1, True), (4, False)])
+def test_the_engine_tried_again_itself(tries: int, temporary: bool) -> None:
+    """After the engine's own tries with a layer nobody else tries: they took long enough."""
+    waits = [seconds for number in range(1, tries + 1) for seconds in (2 * number, 1)]
+    said = [{"id": "a", "status": f"Retrying in {seconds} second{'s' * (seconds > 1)}"} for seconds in waits]
+    answer = Talker(iter([*said, {"errorDetail": {"message": "received unexpected HTTP status: 500"}}]))
+    with pytest.raises(RegistryError, match="500") as caught:
+        _push(answer, 5)
+    assert caught.value.temporary is temporary
+    assert ("the registry's log" in caught.value.hint) is not temporary
+
+
+def test_the_engine_does_not_trust_the_registry() -> None:
+    """Whose certificates an engine looks at is said, and where they lie; to try again is no use."""
+    words = 'Get "https://host:5000/v2/": x509: certificate signed by unknown authority'
+    with pytest.raises(
+        RegistryError, match="does not trust the certificate of host:5000: certificate signed"
+    ) as caught:
+        _push(Talker(iter([{"errorDetail": {"message": words}}])), 5)
+    assert "/etc/docker/certs.d/host:5000/ca.crt" in caught.value.hint
+    assert not caught.value.temporary

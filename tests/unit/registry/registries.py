@@ -44,10 +44,11 @@ Answers = Callable[[Asked], Answer]
 
 @dataclass
 class Server:
-    """One that runs: where, and what it was asked."""
+    """One that runs: where, what it was asked, and over how many connections."""
 
     host: str
     asked: list[Asked] = field(default_factory=list)
+    connections: int = 0
 
 
 @contextmanager
@@ -56,6 +57,10 @@ def serving(answers: Answers, *, name: str = "127.0.0.1", tls: ssl.SSLContext | 
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+
+        def setup(self) -> None:
+            found.connections += 1
+            super().setup()
 
         def _answer(self) -> None:
             length = int(self.headers.get("Content-Length") or 0)
@@ -68,14 +73,15 @@ def serving(answers: Answers, *, name: str = "127.0.0.1", tls: ssl.SSLContext | 
                 if value:
                     self.send_header(key, value)
             self.end_headers()
-            self.wfile.write(answer.body)
+            if self.command != "HEAD":
+                self.wfile.write(answer.body)
             if answer.wait:
                 self.wfile.flush()
                 answer.wait.wait(20)
             if headers["Content-Length"] != str(len(answer.body)):
                 self.close_connection = True
 
-        do_GET = do_POST = _answer  # noqa: N815
+        do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = _answer  # noqa: N815
 
         def log_message(self, format: str, *args: object) -> None:
             """Say nothing."""

@@ -14,17 +14,21 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import trustme
-from registries import OCI, Answer, Answers, Asked, Server, serving
+from registries import OCI, Answer, Answers, Asked, Server, digest_of, greeting, serving
 
 from tinyship.credentials import Credential
 from tinyship.errors import RegistryError
+from tinyship.registry import uploads
 from tinyship.registry.client import Repository
 from tinyship.registry.manifest import Manifest
+from tinyship.registry.retry import Patience
+from tinyship.registry.transport import Network
 
 SECRET = "s3cret-word"
 CAPTAIN = Credential("captain", SECRET, identity_token=False, source="a file")
 IDENTITY = Credential("", SECRET, identity_token=True, source="credential helper test")
 RAW = b"{}"
+QUICK = Patience(tries=2, pause=0.01)
 
 Start = Callable[..., Server]
 
@@ -70,7 +74,7 @@ def start(authority: trustme.CA) -> Iterator[Start]:
 
 def manifest(registry: Server, credential: Credential | None) -> Manifest:
     """A manifest of `foo`."""
-    with Repository.open(f"{registry.host}/foo", credential=credential, timeout=5) as repository:
+    with Repository.open(f"{registry.host}/foo", credential=credential, timeout=5, patience=QUICK) as repository:
         return repository.manifest("1.0")
 
 
@@ -208,6 +212,66 @@ def test_token_that_expires(trusted: None, start: Start) -> None:
     assert len(service.asked) == 2
 
 
+def test_token_that_another_thread_got_for_less(trusted: None, start: Start) -> None:
+    """What may read is no answer to a challenge to write: it is answered itself, where the token of another fails."""
+
+    def token(asked: Asked) -> Answer:
+        (scope,) = parse_qs(urlsplit(asked.path).query)["scope"]
+        return Answer(200, {}, json.dumps({"token": "write" if "push" in scope else "read"}).encode())
+
+    service = start("auth.test", token)
+
+    def answers(asked: Asked) -> Answer:
+        given = asked.headers.get("Authorization", "").removeprefix("Bearer ")
+        scope = "pull" if asked.method == "GET" else "pull,push"
+        if given == "write" or (given and asked.method == "GET"):
+            return Answer(200 if asked.method == "GET" else 201, {"Content-Type": OCI}, RAW)
+        if asked.method == "PUT" and not given:
+            assert repository.manifest("1.0").raw == RAW  # as another thread would, while this challenge is on its way
+        realm = f"https://{service.host}/token"
+        return Answer(401, {"WWW-Authenticate": f'Bearer realm="{realm}",service="x",scope="repository:foo:{scope}"'})
+
+    registry = start("registry.test", answers)
+    with Repository.open(f"{registry.host}/foo", credential=CAPTAIN, timeout=5, patience=QUICK) as repository:
+        assert repository.put(Manifest(RAW, digest_of(RAW), OCI), "1.0") == digest_of(RAW)
+    sent = [asked.headers.get("Authorization") for asked in registry.asked if asked.method == "PUT"]
+    assert sent == [None, "Bearer read", "Bearer write"]
+    assert len(service.asked) == 2
+
+
+def test_tokens_that_expire_in_mid_push(trusted: None, start: Start) -> None:
+    """Every third question needs another token: an upload is sent again where it met the end of one, and completes."""
+    given = 0
+    left = 0
+
+    def token(_: Asked) -> Answer:
+        nonlocal given, left
+        given, left = given + 1, 3
+        return Answer(200, {}, json.dumps({"token": f"t{given}"}).encode())
+
+    service = start("auth.test", token)
+
+    def answers(asked: Asked) -> Answer:
+        nonlocal left
+        if not left or asked.headers.get("Authorization") != f"Bearer t{given}":
+            left = 0
+            return Answer(401, {"WWW-Authenticate": f'Bearer realm="https://{service.host}/token",service="x"'})
+        left -= 1
+        if asked.method == "PUT" and "/uploads/" in asked.path:
+            arrived.append(asked.body)
+        return Answer({"POST": 202, "PUT": 201, "HEAD": 404}[asked.method], {"Location": "/v2/foo/blobs/uploads/1"})
+
+    arrived: list[bytes] = []
+    registry = start("registry.test", answers)
+    blobs = [f"blob {number}".encode() for number in range(8)]
+    with Repository.open(f"{registry.host}/foo", credential=CAPTAIN, timeout=5, patience=QUICK) as repository:
+        for blob in blobs:
+            assert not uploads.has_blob(repository, digest_of(blob))
+            assert uploads.upload(repository, digest_of(blob), len(blob), lambda blob=blob: [blob])  # type: ignore[misc]
+    assert arrived == blobs
+    assert len(service.asked) == 8
+
+
 def test_token_stays_with_its_registry(
     trusted: None, start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -240,11 +304,20 @@ def test_basic_over_tls(trusted: None, start: Start) -> None:
     assert b64decode(registry.asked[1].headers["Authorization"].partition(" ")[2]).decode() == f"captain:{SECRET}"
 
 
-def test_tokens_over_plain_http() -> None:
-    """A local registry that wants tokens gets no password for one: it would go to whom it names."""
-    answers = Answer(401, {"WWW-Authenticate": 'Bearer realm="http://127.0.0.1:1/token",service="x"'})
-    with serving(lambda _: answers) as registry, pytest.raises(RegistryError, match="tokens over plain HTTP"):
-        manifest(registry, CAPTAIN)
+@pytest.mark.parametrize("credential", [CAPTAIN, IDENTITY], ids=["password", "identity"])
+@pytest.mark.parametrize("name", ["127.0.0.1", "registry.test"], ids=["here", "insecure"])
+def test_tokens_over_plain_http(trusted: None, start: Start, name: str, credential: Credential) -> None:
+    """What asks for tokens over plain HTTP gets no secret for one: anybody on the way may say where it would go."""
+    service = start("auth.test", lambda _: Answer(200, {}, b'{"token": "good"}'))
+    challenge = {"WWW-Authenticate": f'Bearer realm="https://{service.host}/token",service="x"'}
+    with serving(lambda _: Answer(401, challenge), name=name) as registry:
+        network = Network(insecure=(registry.host,))
+        with (
+            Repository.open(f"{registry.host}/foo", credential=credential, network=network) as repository,
+            pytest.raises(RegistryError, match="tokens over plain HTTP"),
+        ):
+            repository.manifest("1.0")
+    assert service.asked == []
 
 
 def test_host_in_capitals(trusted: None, start: Start) -> None:
@@ -273,12 +346,20 @@ def test_certificate_of_another(trusted: None, start: Start) -> None:
     assert registry.asked == []
 
 
+def test_hang_up_in_the_handshake() -> None:
+    """A registry that ends the connection there may be beginning itself: it is asked again."""
+    with greeting(b"") as host, pytest.raises(RegistryError, match=r"broke.*; it was tried 2 times") as caught:
+        manifest(Server(f"registry.test:{host.partition(':')[2]}"), None)
+    assert caught.value.temporary
+    assert "certificate" not in str(caught.value)
+
+
 def test_no_tls_away_from_here() -> None:
     """A registry with another name than this machine's must speak TLS."""
     with serving(lambda _: Answer(200), name="registry.test") as registry:
         with pytest.raises(RegistryError, match="does not speak TLS") as caught:
             manifest(registry, CAPTAIN)
-        assert "on this machine only" in str(caught.value)
+        assert "`insecure`" in str(caught.value)
         assert registry.asked == []
 
 

@@ -17,26 +17,30 @@ from registries import INDEX, OCI, Answer, Answers, Asked, Server, Store, digest
 
 from tinyship.credentials import Credential
 from tinyship.errors import ConfigError, RegistryError
-from tinyship.registry.client import MANIFEST_LIMIT, Repository
+from tinyship.registry.client import Repository
+from tinyship.registry.connection import SMALL_LIMIT
 from tinyship.registry.manifest import Manifest
+from tinyship.registry.retry import Patience
 
 SECRET = "s3cret-word"
 CAPTAIN = Credential("captain", SECRET, identity_token=False, source="/home/captain/.docker/config.json")
 RAW = b'{"schemaVersion": 2,  "config": {}, "layers": [] }\n'
+ONCE = Patience(tries=1)
 OTHER = f"sha256:{'0' * 64}"
+FAR = "Fri, 31 Dec 2199 23:59:59 GMT"
 
 
 def manifest(
     host: str, reference: str = "1.0", *, credential: Credential | None = None, timeout: float = 5
 ) -> Manifest:
     """A manifest of `foo`, asked for in a repository of its own."""
-    with Repository.open(f"{host}/foo", credential=credential, timeout=timeout) as repository:
+    with Repository.open(f"{host}/foo", credential=credential, timeout=timeout, patience=ONCE) as repository:
         return repository.manifest(reference)
 
 
 def blob(host: str, digest: str, *, size: int | None = None, timeout: float = 5) -> list[bytes]:
     """The pieces of a blob of `foo`."""
-    with Repository.open(f"{host}/foo", credential=None, timeout=timeout) as repository:
+    with Repository.open(f"{host}/foo", credential=None, timeout=timeout, patience=ONCE) as repository:
         return list(repository.blob(digest, size=size))
 
 
@@ -116,7 +120,7 @@ def test_no_json(body: bytes) -> None:
 
 def test_largest_manifest() -> None:
     """4 MiB are read, and not a byte more, whether the registry tells the length or packs it."""
-    body = b"{" + b" " * (MANIFEST_LIMIT - 2) + b"}"
+    body = b"{" + b" " * (SMALL_LIMIT - 2) + b"}"
     with serving(always(body=body, Content_Type=OCI)) as registry:
         assert manifest(registry.host).raw == body
     with (
@@ -307,6 +311,39 @@ def test_what_is_not_there(body: bytes, words: str) -> None:
     assert re.search(words, caught.value.message)
 
 
+@pytest.mark.parametrize(
+    ("media_type", "body", "words"),
+    [
+        (
+            "text/plain; charset=utf-8",
+            b"\nwrite /data: no space left on device\nat x.go",
+            ": write /data: no space left",
+        ),
+        ("text/html", b"<h1>500</h1><p>No space left on device</p>", ": no space left"),
+        ("", b"no space left on device", ": no space left"),
+    ],
+)
+def test_full_disk_in_plain_text(media_type: str, body: bytes, words: str) -> None:
+    """It is no fault that passes, however the registry words it: it is told, and not tried again."""
+    with serving(always(500, body, Content_Type=media_type)) as registry, pytest.raises(RegistryError) as caught:
+        manifest(registry.host)
+    assert re.search(rf"has no room left \(status 500\), asking for foo:1\.0{words}", caught.value.message)
+    assert "x.go" not in caught.value.message
+    assert not caught.value.temporary
+
+
+def test_plain_text() -> None:
+    """What a proxy on the way says is shown, where it is a text, and no page."""
+    with serving(always(502, b"upstream is away\n", Content_Type="text/plain")) as registry:
+        with pytest.raises(RegistryError, match=r"status 502, asking for foo:1\.0: upstream is away\n") as caught:
+            manifest(registry.host)
+        assert caught.value.temporary
+    with serving(always(502, b"<h1>upstream is away</h1>", Content_Type="text/html")) as registry:
+        with pytest.raises(RegistryError) as caught:
+            manifest(registry.host)
+        assert "away" not in caught.value.message
+
+
 def test_words_of_a_registry_are_words() -> None:
     """What it says is shown, in one line, without what would move a cursor, and not all of it."""
     body = json.dumps({"errors": [{"code": "X", "message": "\x1b[31mno\nway\x1b[0m ä " + "x" * 5000}]}).encode()
@@ -321,8 +358,42 @@ def test_when_to_try_again() -> None:
     """A registry's word on it is passed on, where it is a number of seconds."""
     with serving(always(429, Retry_After="30")) as registry, pytest.raises(RegistryError, match=r"again in 30 s\."):
         manifest(registry.host)
-    with serving(always(429, Retry_After="soon")) as registry, pytest.raises(RegistryError, match="again later"):
-        manifest(registry.host)
+    for told, words in (("soon", "later"), ("90000", "in 25 hours"), ("864000", "in 10 days"), (FAR, "later")):
+        with serving(always(429, Retry_After=told)) as registry, pytest.raises(RegistryError, match=f"again {words}"):
+            manifest(registry.host)
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "words"),
+    [
+        (404, "NAME_UNKNOWN", ["has no such repository (status 404)", "made there before the first push"]),
+        (400, "NAME_INVALID", ["status 400", "rules of its own", "`image` and `push.to`"]),
+        (413, "", ["status 413", "client_max_body_size"]),
+        (404, "", ["status 404", "Is this a registry?"]),
+    ],
+)
+def test_refusals_of_what_is_written(status: int, code: str, words: list[str]) -> None:
+    """Names that a registry does not know or take, and what is too large for it, are no riddles."""
+    body = json.dumps({"errors": [{"code": code, "message": "no"}]}).encode()
+    with (
+        serving(always(status, body)) as registry,
+        Repository.open(f"{registry.host}/foo", credential=None, patience=ONCE) as repository,
+        pytest.raises(RegistryError) as caught,
+    ):
+        repository.put(Manifest(b"{}", digest_of(b"{}"), OCI), "1.0")
+    for word in words:
+        assert word in str(caught.value)
+
+
+def test_deletion_of_what_is_missing() -> None:
+    """It says that, and not that something was asked for."""
+    with (
+        serving(always(404)) as registry,
+        Repository.open(f"{registry.host}/foo", credential=None, patience=ONCE) as repository,
+        pytest.raises(RegistryError, match=r"does not have foo:1\.0, so it is not deleted") as caught,
+    ):
+        repository.delete("1.0")
+    assert caught.value.status == 404
 
 
 def test_whose_credentials_were_refused() -> None:
@@ -421,7 +492,7 @@ def test_several_threads_log_in_once_each_at_most() -> None:
 
 def tags(host: str) -> tuple[str, ...]:
     """The tags of `foo`."""
-    with Repository.open(f"{host}/foo", credential=None, timeout=5) as repository:
+    with Repository.open(f"{host}/foo", credential=None, timeout=5, patience=ONCE) as repository:
         return repository.tags()
 
 

@@ -87,3 +87,17 @@ def test_options_are_shown_as_they_are_written() -> None:
     assert shown("builder_tls") == "-"
     assert shown("builder_tls.ca", builder_tls={"ca": "ca.pem"}) == "ca.pem"
     assert shown("release.outputs", release={"outputs": ["out"]}) == "out"
+
+
+@pytest.mark.parametrize(
+    ("proxy", "text"),
+    [
+        ("http://proxy.example.com:3128", "http://proxy.example.com:3128"),
+        ("http://mate:s3cret@proxy.example.com:3128", "http://***@proxy.example.com:3128"),
+        ("https://mate:s3@cret@proxy.example.com", "https://***@proxy.example.com"),
+        ("", "-"),
+    ],
+)
+def test_proxy_without_its_password(proxy: str, text: str) -> None:
+    """Neither the name nor the password that a proxy wants is shown."""
+    assert shown("proxy", proxy=proxy) == text

@@ -133,6 +133,23 @@ def test_images_are_laid_over_the_section() -> None:
     assert (web.release.dockerfile, web.push.to, web.network) == ("Dockerfile", ("b.example",), "host")
 
 
+def test_what_the_images_of_a_project_make() -> None:
+    """Each image knows the names of all, even where only it is asked for, and another one is wrong."""
+    wrong = {
+        "name": "web",
+        "image": "lacion/web",
+        "platform": "?",
+        "base": [{"name": "b:1"}, {"name": "c:1", "pull": 1}],
+    }
+    own = {"name": "api", "image": "lacion/api", "base": [{"name": "a:1", "rootfs": {"tar": "x"}}]}
+    (found,) = load([Layer(FILE, {"images": [own, wrong]})], image="api", environ={})
+    assert found.repositories == {"lacion/api", "lacion/web"}
+    assert found.bases == {"a:1", "b:1"}
+    (single,) = load([Layer(FILE, {"image": "lacion/foo"})], environ={})
+    assert single.repositories == {"lacion/foo"}
+    assert not single.bases
+
+
 def test_one_of_the_images() -> None:
     """An entry is taken by its name."""
     assert list(several("web")) == ["lacion/web"]
@@ -158,6 +175,7 @@ def test_origin_in_an_entry() -> None:
         ([{"name": "api"}, "web"], "`tinyship.images[1]` needs a `name`"),
         ([{"name": 7}], "`tinyship.images[0]` needs a `name`"),
         ([{"name": "api"}, {"name": "api"}], "two entries of `tinyship.images` are named `api`"),
+        ([{"name": "a", "image": "x"}, {"name": "b", "image": "x"}], "`a` and `b` of `tinyship.images` are both `x`"),
         ({"api": {"image": "lacion/api"}}, "`tinyship.images` is a section, but a list is expected"),
         ("api", '`tinyship.images` is `"api"`, but a list is expected'),
         ([{"name": "api", "relase": {}}], "images[api]: `tinyship.relase` is no setting; the nearest is `release`"),
@@ -192,6 +210,11 @@ def test_no_section_at_all(layers: list[Layer]) -> None:
     ("section", "text"),
     [
         ({"relaese": {}}, "0.yaml: `tinyship.relaese` is no setting; the nearest is `release`"),
+        (
+            {"image": "localhost:5000/lacion/foo", "push": {"to": ["registry.example.com"]}},
+            "0.yaml: `tinyship.image`: `localhost:5000/lacion/foo` names a registry, and `push.to` does as well: "
+            "write `lacion/foo`, or leave `push.to` empty",
+        ),
         ({"push": {"tgs": ["x"]}}, "0.yaml: `tinyship.push.tgs` is no setting; the nearest is `tags`"),
         (
             {"dockerfile": "x"},
@@ -386,6 +409,8 @@ DIGEST = "sha256:" + "0" * 64
     ("section", "words"),
     [
         ({"build": {"tag": "a:b"}}, "`tinyship.build.tag`: `a:b` is no tag"),
+        ({"push": {"to": ["a.example/b/"]}}, "`a.example/b/` is no registry (host[:port][/path], in lower case,"),
+        ({"push": {"to": ["a.example:65536/b"]}}, "`a.example:65536/b` is no registry: ports end with 65535"),
         ({"push": {"to": ["https://a.example"]}}, "`tinyship.push.to`: `https://a.example` is no registry"),
         ({"push": {"tags": []}}, "`tinyship.push.tags`: there is none"),
         ({"push": {"tags": [""]}}, "`tinyship.push.tags`: a tag is empty"),
@@ -402,6 +427,10 @@ DIGEST = "sha256:" + "0" * 64
         ({"base": [{"name": "a", "pull": DIGEST, "changes": ["ENV A=1"]}]}, "`changes` go with `rootfs`"),
         ({"base": [{"name": "a", "pull": DIGEST}] * 2}, "`tinyship.base`: two entries are named `a`"),
         ({"version": {"literal": "1", "file": "VERSION"}}, "`literal` and `file` exclude each other"),
+        (
+            {"version": {"scheme": "calver"}},
+            '`tinyship.version.scheme` is `"calver"`, but one of auto, semver, pep440 is',
+        ),
         ({"version": {"regex": "(.*)"}}, "`tinyship.version.regex`: it needs `file`"),
         ({"version": {"file": "x", "regex": "("}}, "`tinyship.version.regex`: it is no regular expression"),
         ({"version": {"file": "x", "regex": "x"}}, "`tinyship.version.regex`: it needs a group around the version"),

@@ -158,9 +158,12 @@ def _sources(details: bytes, context: Context) -> Iterator[Excerpt]:
         for value in found:
             entry: dict[str, Any] = json.loads(value)
             info = entry.get("info") or {}
+            name = shown_name(context, info.get("filename") or "")
             text = base64.b64decode(info.get("data") or "").decode(errors="replace")
+            if context.pinned is not None and name == context.dockerfile_name:
+                text = context.dockerfile.read_text(errors="replace")  # as its author knows it
             ranges = [(_line(one, "start"), _line(one, "end")) for one in entry.get("ranges") or ()]
-            made = excerpt.of_lines(shown_name(context, info.get("filename") or ""), text, ranges)
+            made = excerpt.of_lines(name, text, ranges)
             if made:
                 yield made
     except (DecodeError, ValueError, AttributeError, TypeError):

@@ -6,8 +6,11 @@ Source: buildkit, ``frontend/dockerui`` (config.go, attr.go, namedcontext.go) an
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from shutil import copyfile
+from tempfile import TemporaryDirectory
 
 from tinyship.engine.request import BuildRequest, CacheEntry
 from tinyship.errors import ConfigError
@@ -65,10 +68,25 @@ def network(request: BuildRequest) -> str:
     return _NETWORKS[request.network]
 
 
-def folders(request: BuildRequest) -> dict[str, Path]:
-    """The folders that a build may ask for, by the names that it asks with."""
+@contextmanager
+def folders(request: BuildRequest) -> Iterator[dict[str, Path]]:
+    """The folders that a build may ask for, by the names that it asks with.
+
+    A Dockerfile that is not sent as it lies there has a folder of its own for as long as the build takes, with the
+    ignore file that goes with it: BuildKit looks at times and sizes to know whether to ask for a file again.
+    """
     named = {_folder(name): source for name, source in request.contexts.items() if isinstance(source, Path)}
-    return {CONTEXT: request.context.root, DOCKERFILE: request.context.dockerfile.parent, **named}
+    file = request.context.dockerfile
+    if request.context.pinned is None:
+        yield {CONTEXT: request.context.root, DOCKERFILE: file.parent, **named}
+        return
+    with TemporaryDirectory(prefix="tinyship-") as name:
+        folder = Path(name)
+        (folder / file.name).write_bytes(request.context.sent())
+        ignore = file.with_name(f"{file.name}.dockerignore")
+        if ignore.is_file():
+            copyfile(ignore, folder / ignore.name)
+        yield {CONTEXT: request.context.root, DOCKERFILE: folder, **named}
 
 
 def _named(name: str, source: Path | str) -> str:

@@ -58,7 +58,10 @@ class BuildKitBuilder:
         build = _Build(request, events)
         control = self.door.control()
         try:
-            with session.opened(self.door, control, build.handlers(), shared_key=_shared_key(request)) as number:
+            with (
+                frontend.folders(request) as folders,
+                session.opened(self.door, control, build.handlers(folders), shared_key=_shared_key(request)) as number,
+            ):
                 responses = tuple(self._solve(control, build, number, part) for part in self._parts(request, events))
         except RpcError as error:
             raise build.failure(error) from error
@@ -173,14 +176,14 @@ class _Build:
         self.imports = [entry for entry in map(self._import, self.request.cache_from) if entry]
         self.exports = [self._export(entry) for entry in self.request.cache_to]
 
-    def handlers(self) -> dict[str, Handler]:
-        """What the session serves."""
+    def handlers(self, folders: Mapping[str, Path]) -> dict[str, Handler]:
+        """What the session serves; ``folders`` are those of ``frontend.folders``."""
         request, failed = self.request, self.failures.append
         return {
             session.CREDENTIALS: session.credentials(self._credential),
             session.SECRETS: session.secrets(request.secrets, missing=self.unknown["secrets"].append, failed=failed),
             session.FILES: filesync.sender(
-                frontend.folders(request),
+                folders,
                 failed=failed,
                 known={frontend.CONTEXT: self.scout.take},
                 hidden={frontend.CONTEXT: request.context.hidden},
