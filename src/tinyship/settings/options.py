@@ -327,8 +327,12 @@ def mirror(entry: str) -> tuple[str, str]:
     return registry_host(host), other
 
 
-def check_proxy(address: str) -> None:
-    """Raise ValueError unless it is the address of an HTTP proxy; says nothing of it, which may hold a password."""
+def check_proxy(address: str, attests: Collection[str]) -> None:
+    """Raise ValueError unless it is the address of an HTTP proxy; says nothing of it, which may hold a password.
+
+    Args:
+        attests: the attestations of the image: provenance with ``mode=max`` would publish the password.
+    """
     try:
         parts = urlsplit(address)
         sound = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
@@ -336,3 +340,6 @@ def check_proxy(address: str) -> None:
         sound = False
     if not sound:
         raise ValueError("it is no address of a proxy, like `http://proxy.example.com:3128`")
+    told = (_pairs(entry) for entry in attests)
+    if "@" in parts.netloc and any(one.get("type") == "provenance" and one.get("mode") == "max" for one in told):
+        raise ValueError("it has a password, which the attestation `type=provenance,mode=max` would publish")

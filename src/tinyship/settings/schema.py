@@ -370,7 +370,7 @@ class Settings(Section, frozen=True):
                 options.check_each(getattr(self, key), read)
         if self.proxy:
             with about("proxy"):
-                options.check_proxy(self.proxy)
+                options.check_proxy(self.proxy, self.attests)
         names = [base.name for base in self.base]
         for name in names:
             if names.count(name) > 1:

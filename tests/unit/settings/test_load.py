@@ -452,3 +452,14 @@ def test_wrong_values(section: Any, words: str) -> None:
     text = error(section)
     assert text.startswith("0.yaml: ")
     assert words in text
+
+
+def test_a_password_is_not_attested() -> None:
+    """A proxy's password would stand in the provenance that is published with an image; it is in no error either."""
+    proxy = "http://mate:s3cret@proxy.example.com:3128"
+    told = error({"proxy": proxy, "attests": ["type=provenance,mode=max"]})
+    assert "`type=provenance,mode=max` would publish" in told
+    assert "s3cret" not in told
+    for attests in ([], ["type=sbom"], ["type=provenance"], ["type=provenance,mode=min"]):
+        assert loaded({"proxy": proxy, "attests": attests}).settings.proxy == proxy
+    assert "no address of a proxy" in error({"proxy": "proxy.example.com"})
