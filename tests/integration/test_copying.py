@@ -49,7 +49,7 @@ def other(tmp_path: Path) -> Iterator[str]:
 
 def at(host: str, name: str, credential: Credential | None = None) -> Repository:
     """A repository, asked without much waiting."""
-    return Repository.open(f"{host}/{name}", credential=credential, patience=_QUICK)
+    return Repository(f"{host}/{name}", credential=credential, patience=_QUICK)
 
 
 def digest_of(content: bytes) -> str:
@@ -138,7 +138,7 @@ def test_upload_that_stalls(proxy: FaultyRegistry, namespace: str) -> None:
     """Silence is an end as well, after the time that the registry may take for the bytes."""
     proxy.on("PUT", UPLOADS, Fault(stalls_at=1 << 20, stalls_for=5))
     content = secrets.token_bytes(2 << 20)
-    quick = Repository.open(f"{proxy.host}/{namespace}/foo", credential=None, patience=_QUICK, timeout=0.5)
+    quick = Repository(f"{proxy.host}/{namespace}/foo", credential=None, patience=_QUICK, timeout=0.5)
     with quick as repository:
         assert uploads.upload(repository, digest_of(content), len(content), lambda: [content])
         assert b"".join(repository.blob(digest_of(content))) == content
@@ -302,8 +302,8 @@ def test_copy_with_tokens(tokened: Guarded, authority: Any, tmp_path: Path) -> N
     network = Network(ca=str(authority.file))
     host = tokened.proxy.host
     with (
-        Repository.open(f"{host}/lacion/one", credential=_CAPTAIN, network=network, patience=_QUICK) as source,
-        Repository.open(f"{host}/lacion/two", credential=_CAPTAIN, network=network, patience=_QUICK) as target,
+        Repository(f"{host}/lacion/one", credential=_CAPTAIN, network=network, patience=_QUICK) as source,
+        Repository(f"{host}/lacion/two", credential=_CAPTAIN, network=network, patience=_QUICK) as target,
     ):
         config, layer = b'{"os": "linux", "architecture": "amd64"}', b"layer"
         for content in (config, layer):

@@ -43,7 +43,7 @@ def promoter(tmp_path: Path, namespace: str, registry: str, proxy: FaultyRegistr
 
 def digest(registry: str, image: str, tag: str) -> str | None:
     """What a tag names."""
-    with Repository.open(f"{registry}/{image}", credential=None) as repository:
+    with Repository(f"{registry}/{image}", credential=None) as repository:
         return repository.digest(tag)
 
 
@@ -160,7 +160,7 @@ def test_somebody_was_faster(promoter: Ship, proxy: FaultyRegistry, registry: st
     one, two = (digest(registry, promoter.image, tag) for tag in ("1.0.0", "1.1.0"))
 
     def meanwhile(_: object) -> None:
-        with Repository.open(f"{registry}/{promoter.image}", credential=None) as repository:
+        with Repository(f"{registry}/{promoter.image}", credential=None) as repository:
             repository.put(repository.manifest("1.1.0"), "stable")
 
     proxy.on("PUT", "/manifests/stable", Fault(after=meanwhile))
@@ -192,7 +192,7 @@ def test_promise_that_another_release_makes_between_two_tries(
     two = digest(registry, promoter.image, "1.1.0")
 
     def meanwhile(_: object) -> None:
-        with Repository.open(f"{registry}/{promoter.image}", credential=None) as repository:
+        with Repository(f"{registry}/{promoter.image}", credential=None) as repository:
             repository.put(repository.manifest("1.1.0"), "2.0.0")
 
     proxy.on("PUT", "/manifests/2.0.0", Fault(before=meanwhile, status=503))
@@ -320,7 +320,7 @@ def test_all_images_of_a_project_or_none(promoter: Ship, registry: str) -> None:
     names = ({"name": "foo", "image": promoter.image}, {"name": "web", "image": web})
     section = {"push": config["push"], "images": names}
     (promoter.root / "invoke.json").write_text(json.dumps({"tinyship": section}))
-    with Repository.open(f"{registry}/{web}", credential=None) as repository:
+    with Repository(f"{registry}/{web}", credential=None) as repository:
         Uploads(registry, web).image(b"other", tag="2.0.0")
         promoter.invoke("push.promote", "1.0.0", "2.0.0", code=1)
         assert digest(registry, promoter.image, "2.0.0") is None

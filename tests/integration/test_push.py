@@ -25,7 +25,7 @@ def proxy(registry: str) -> Iterator[FaultyRegistry]:
 
 
 def _digest(ship: Ship, tag: str, host: str = "") -> str | None:
-    with Repository.open(f"{host or ship.registry}/{ship.image}", credential=None) as repository:
+    with Repository(f"{host or ship.registry}/{ship.image}", credential=None) as repository:
         return repository.digest(tag)
 
 
@@ -291,7 +291,7 @@ def test_another_release_came_first(ship: Ship, proxy: FaultyRegistry) -> None:
     ship.invoke("release")
 
     def other(_: object) -> None:
-        with Repository.open(f"{ship.registry}/{ship.image}", credential=None) as repository:
+        with Repository(f"{ship.registry}/{ship.image}", credential=None) as repository:
             repository.put(repository.manifest(first), "2.0.0")
 
     proxy.on("PUT", MANIFESTS, Fault(after=other))
@@ -327,14 +327,14 @@ def test_several_images_are_all_looked_at_first(ship: Ship) -> None:
     first = f"{ship.registry}/{ship.image}-one"
     second = f"{ship.registry}/{ship.image}-two"
     ship.invoke("push", "--json")
-    with Repository.open(second, credential=None) as repository:
+    with Repository(second, credential=None) as repository:
         other = repository.manifest("2.0.0")
         repository.put(other, "2.1.0")
     _change(ship, "more", "v2.1.0")
     ship.invoke("release")
     refused = ship.invoke("push", code=1).err
     assert f"2.1.0 is {other.digest}" in refused
-    with Repository.open(first, credential=None) as repository:
+    with Repository(first, credential=None) as repository:
         assert repository.digest("2.1.0") is None
 
 

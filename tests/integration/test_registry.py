@@ -43,7 +43,7 @@ def test_image_of_an_engine(engine: Engine, registry: str, namespace: str, busyb
     pushed = _pushed(engine, busybox, tmp_path, name)
     local = engine_images.find(engine, name)
     assert local
-    with Repository.open(name, credential=None) as repository:
+    with Repository(name, credential=None) as repository:
         image = find(repository, "1.0")
         assert image.digest == pushed.digest or image.index_digest == pushed.digest
         assert image.platform.startswith(f"{local.os}/{local.architecture}")
@@ -71,7 +71,7 @@ def test_index_with_attestations(registry: str, namespace: str) -> None:
         "vnd.docker.reference.digest": one["digest"],
     }
     index = uploads.index(beside, one, two, tag="1.0")
-    with Repository.open(f"{registry}/{namespace}/many", credential=None) as repository:
+    with Repository(f"{registry}/{namespace}/many", credential=None) as repository:
         image = find(repository, "1.0", platform="linux/arm64")
         assert (image.digest, image.index_digest) == (two["digest"], index["digest"])
         assert [layer.size for layer in image.layers] == [3, 4]
@@ -89,7 +89,7 @@ def test_many_tags(registry: str, namespace: str, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(client, "_PAGE", 7)
     uploads = Uploads(registry, f"{namespace}/tags")
     uploads.image(b"x", tag="t0")
-    with Repository.open(f"{registry}/{namespace}/tags", credential=None) as repository:
+    with Repository(f"{registry}/{namespace}/tags", credential=None) as repository:
         document = repository.manifest("t0").parsed()
         for number in range(1, 30):
             uploads.manifest(document, tag=f"t{number}")
@@ -99,7 +99,7 @@ def test_many_tags(registry: str, namespace: str, monkeypatch: pytest.MonkeyPatc
 def test_what_is_not_there(registry: str, namespace: str) -> None:
     """A repository, a tag, a digest and a blob: each is named."""
     digest = f"sha256:{'0' * 64}"
-    with Repository.open(f"{registry}/{namespace}/none", credential=None) as repository:
+    with Repository(f"{registry}/{namespace}/none", credential=None) as repository:
         with pytest.raises(RegistryError, match="there is no such repository"):
             repository.tags()
         for reference in ("1.0", digest):
@@ -113,14 +113,14 @@ def test_behind_a_password(guarded: str) -> None:
     """With the right one all can be read, with a wrong one or none the error says whose it was."""
     uploads = Uploads(guarded, "lacion/foo", (USER, SECRET))
     entry = uploads.image(b"one", tag="1.0")
-    with Repository.open(f"{guarded}/lacion/foo", credential=_CAPTAIN) as repository:
+    with Repository(f"{guarded}/lacion/foo", credential=_CAPTAIN) as repository:
         image = find(repository, "1.0")
         assert image.digest == entry["digest"]
         assert b"".join(repository.blob(image.layers[0].digest)) == b"one"
         assert repository.tags() == ("1.0",)
     wrong = Credential(USER, "wr0ng-word", identity_token=False, source="another test")
     for credential, whose in ((wrong, "the credentials from another test"), (None, "no credentials")):
-        with Repository.open(f"{guarded}/lacion/foo", credential=credential) as repository:
+        with Repository(f"{guarded}/lacion/foo", credential=credential) as repository:
             with pytest.raises(RegistryError, match=f"{guarded} refused lacion/foo:1.0 with {whose}") as caught:
                 repository.manifest("1.0")
             assert f"docker login {guarded}" in str(caught.value)
@@ -134,5 +134,5 @@ def test_pushed_and_read_with_one_credential(
     """What the engine may push with it, the registry client may read with it."""
     name = f"{guarded}/{namespace}/foo:1.0"
     pushed = _pushed(engine, busybox, tmp_path, name, _CAPTAIN)
-    with Repository.open(name, credential=_CAPTAIN) as repository:
+    with Repository(name, credential=_CAPTAIN) as repository:
         assert pull_size(repository, pushed.digest) == find(repository, "1.0").pull

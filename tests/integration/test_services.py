@@ -357,7 +357,7 @@ def test_push_from_the_builder(engine: Engine, tmp_path: Path, namespace: str, r
     asked = request(tmp_path, f"{namespace}/direct:1", "FROM scratch\nCOPY unique /\n", outputs=outputs)
     result = BuildKitBuilder(engine).build(asked, ignore)
     digest = result.responses[1]["containerimage.digest"]
-    with Repository.open(name, credential=None) as repository:
+    with Repository(name, credential=None) as repository:
         assert pull_size(repository, digest) > 0
     assert result.responses[2]["containerimage.digest"] == digest
 

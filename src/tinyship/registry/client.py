@@ -34,7 +34,9 @@ _ACCEPTED = ", ".join(sorted(MANIFESTS | INDEXES))
 
 
 class Repository:
-    """One repository of one registry; several threads may use it at once.
+    """One repository of one registry, to be closed or used in a `with`; several threads may use it at once.
+
+    Its registry is not asked before something of it is.
 
     What is temporary is tried again, see ``registry.retry``; what a registry refuses is not.
 
@@ -75,20 +77,6 @@ class Repository:
             events=events,
             patience=self.patience,
         )
-
-    @classmethod
-    def open(
-        cls,
-        name: str,
-        *,
-        credential: Credential | None,
-        timeout: float = 20.0,
-        network: Network = DIRECT,
-        events: Events = ignore,
-        patience: Patience | None = None,
-    ) -> Self:
-        """A repository, to be closed or used in a `with`; its registry is not asked yet."""
-        return cls(name, credential=credential, timeout=timeout, network=network, events=events, patience=patience)
 
     def close(self) -> None:
         """Close the connections."""

@@ -85,7 +85,7 @@ class Scope:
         from tinyship.registry.retry import Patience
 
         timeout = min(_PATIENCE, self.settings.push.timeout)
-        return Repository.open(
+        return Repository(
             name,
             credential=self.credential(name),
             timeout=timeout,
@@ -110,7 +110,7 @@ class Scope:
         timeout = min(_PATIENCE, self.settings.push.timeout)
         more = {"network": self.network, "events": self.events}
         credential, ours = self.credential(there), self.credential(name)
-        nearer = Repository.open(
+        nearer = Repository(
             there, credential=credential, timeout=min(_BRIEFLY, timeout), patience=BRIEF, network=self.network
         )
         return Mirrored(name, mirror=nearer, missed=self._missed, credential=ours, timeout=timeout, **more)

@@ -74,7 +74,7 @@ def start(authority: trustme.CA) -> Iterator[Start]:
 
 def manifest(registry: Server, credential: Credential | None) -> Manifest:
     """A manifest of `foo`."""
-    with Repository.open(f"{registry.host}/foo", credential=credential, timeout=5, patience=QUICK) as repository:
+    with Repository(f"{registry.host}/foo", credential=credential, timeout=5, patience=QUICK) as repository:
         return repository.manifest("1.0")
 
 
@@ -100,7 +100,7 @@ def pair(start: Start, token: Answers) -> tuple[Server, Server]:
 def test_token_for_a_password(trusted: None, start: Start, key: str) -> None:
     """The service gets the password, the registry the token; and one token does for many questions."""
     registry, service = pair(start, lambda _: Answer(200, {}, json.dumps({key: "good"}).encode()))
-    with Repository.open(f"{registry.host}/foo", credential=CAPTAIN, timeout=5) as repository:
+    with Repository(f"{registry.host}/foo", credential=CAPTAIN, timeout=5) as repository:
         assert repository.manifest("1.0").raw == RAW
         assert repository.manifest("1.1").raw == RAW
     (asked,) = service.asked
@@ -205,7 +205,7 @@ def test_token_that_expires(trusted: None, start: Start) -> None:
         return Answer(401, {"WWW-Authenticate": f'Bearer realm="https://{service.host}/token",service="x"'})
 
     registry = start("registry.test", answers)
-    with Repository.open(f"{registry.host}/foo", credential=None, timeout=5) as repository:
+    with Repository(f"{registry.host}/foo", credential=None, timeout=5) as repository:
         repository.manifest("1.0")
         taken[0] = "Bearer good"
         repository.manifest("1.0")
@@ -232,7 +232,7 @@ def test_token_that_another_thread_got_for_less(trusted: None, start: Start) -> 
         return Answer(401, {"WWW-Authenticate": f'Bearer realm="{realm}",service="x",scope="repository:foo:{scope}"'})
 
     registry = start("registry.test", answers)
-    with Repository.open(f"{registry.host}/foo", credential=CAPTAIN, timeout=5, patience=QUICK) as repository:
+    with Repository(f"{registry.host}/foo", credential=CAPTAIN, timeout=5, patience=QUICK) as repository:
         assert repository.put(Manifest(RAW, digest_of(RAW), OCI), "1.0") == digest_of(RAW)
     sent = [asked.headers.get("Authorization") for asked in registry.asked if asked.method == "PUT"]
     assert sent == [None, "Bearer read", "Bearer write"]
@@ -264,7 +264,7 @@ def test_tokens_that_expire_in_mid_push(trusted: None, start: Start) -> None:
     arrived: list[bytes] = []
     registry = start("registry.test", answers)
     blobs = [f"blob {number}".encode() for number in range(8)]
-    with Repository.open(f"{registry.host}/foo", credential=CAPTAIN, timeout=5, patience=QUICK) as repository:
+    with Repository(f"{registry.host}/foo", credential=CAPTAIN, timeout=5, patience=QUICK) as repository:
         for blob in blobs:
             assert not uploads.has_blob(repository, digest_of(blob))
             assert uploads.upload(repository, digest_of(blob), len(blob), lambda blob=blob: [blob])  # type: ignore[misc]
@@ -313,7 +313,7 @@ def test_tokens_over_plain_http(trusted: None, start: Start, name: str, credenti
     with serving(lambda _: Answer(401, challenge), name=name) as registry:
         network = Network(insecure=(registry.host,))
         with (
-            Repository.open(f"{registry.host}/foo", credential=credential, network=network) as repository,
+            Repository(f"{registry.host}/foo", credential=credential, network=network) as repository,
             pytest.raises(RegistryError, match="tokens over plain HTTP"),
         ):
             repository.manifest("1.0")

@@ -34,13 +34,13 @@ def manifest(
     host: str, reference: str = "1.0", *, credential: Credential | None = None, timeout: float = 5
 ) -> Manifest:
     """A manifest of `foo`, asked for in a repository of its own."""
-    with Repository.open(f"{host}/foo", credential=credential, timeout=timeout, patience=ONCE) as repository:
+    with Repository(f"{host}/foo", credential=credential, timeout=timeout, patience=ONCE) as repository:
         return repository.manifest(reference)
 
 
 def blob(host: str, digest: str, *, size: int | None = None, timeout: float = 5) -> list[bytes]:
     """The pieces of a blob of `foo`."""
-    with Repository.open(f"{host}/foo", credential=None, timeout=timeout, patience=ONCE) as repository:
+    with Repository(f"{host}/foo", credential=None, timeout=timeout, patience=ONCE) as repository:
         return list(repository.blob(digest, size=size))
 
 
@@ -196,7 +196,7 @@ def test_blob_of_another_size(size: int, words: str) -> None:
 def test_blob_that_nobody_reads_to_its_end() -> None:
     """The connection is given back, and the repository goes on."""
     content = b"x" * (4 << 20)
-    with serving(always(body=content)) as registry, Repository.open(f"{registry.host}/foo", credential=None) as foo:
+    with serving(always(body=content)) as registry, Repository(f"{registry.host}/foo", credential=None) as foo:
         pieces = foo.blob(digest_of(content))
         next(pieces)
         pieces.close()  # type: ignore[attr-defined]
@@ -215,7 +215,7 @@ def test_storage_elsewhere_gets_no_credentials() -> None:
                 return Answer(401, {"WWW-Authenticate": 'Basic realm="test"'})
             return Answer(307, {"Location": f"http://localhost:{storage.host.partition(':')[2]}/four?signed=1"})
 
-        with serving(answers) as registry, Repository.open(f"{registry.host}/foo", credential=CAPTAIN) as foo:
+        with serving(answers) as registry, Repository(f"{registry.host}/foo", credential=CAPTAIN) as foo:
             assert b"".join(foo.blob(digest_of(b"four"))) == b"four"
             assert b"".join(foo.blob(digest_of(b"four"))) == b"four"
         assert [asked.path for asked in storage.asked] == ["/four?signed=1"] * 2
@@ -377,7 +377,7 @@ def test_refusals_of_what_is_written(status: int, code: str, words: list[str]) -
     body = json.dumps({"errors": [{"code": code, "message": "no"}]}).encode()
     with (
         serving(always(status, body)) as registry,
-        Repository.open(f"{registry.host}/foo", credential=None, patience=ONCE) as repository,
+        Repository(f"{registry.host}/foo", credential=None, patience=ONCE) as repository,
         pytest.raises(RegistryError) as caught,
     ):
         repository.put(Manifest(b"{}", digest_of(b"{}"), OCI), "1.0")
@@ -389,7 +389,7 @@ def test_deletion_of_what_is_missing() -> None:
     """It says that, and not that something was asked for."""
     with (
         serving(always(404)) as registry,
-        Repository.open(f"{registry.host}/foo", credential=None, patience=ONCE) as repository,
+        Repository(f"{registry.host}/foo", credential=None, patience=ONCE) as repository,
         pytest.raises(RegistryError, match=r"does not have foo:1\.0, so it is not deleted") as caught,
     ):
         repository.delete("1.0")
@@ -479,7 +479,7 @@ def test_several_threads_log_in_once_each_at_most() -> None:
 
     with (
         serving(answers) as registry,
-        Repository.open(f"{registry.host}/foo", credential=CAPTAIN) as foo,
+        Repository(f"{registry.host}/foo", credential=CAPTAIN) as foo,
         ThreadPoolExecutor(8) as pool,
     ):
         found = list(pool.map(foo.manifest, ["1.0"] * 8))
@@ -492,7 +492,7 @@ def test_several_threads_log_in_once_each_at_most() -> None:
 
 def tags(host: str) -> tuple[str, ...]:
     """The tags of `foo`."""
-    with Repository.open(f"{host}/foo", credential=None, timeout=5, patience=ONCE) as repository:
+    with Repository(f"{host}/foo", credential=None, timeout=5, patience=ONCE) as repository:
         return repository.tags()
 
 

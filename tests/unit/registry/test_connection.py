@@ -29,7 +29,7 @@ def answers(asked: Asked) -> Answer:
 
 def test_all_questions_go_over_one_connection() -> None:
     """Whatever they are answered with: with TLS a new one would cost more than the question."""
-    with serving(answers) as server, Repository.open(f"{server.host}/foo", credential=CAPTAIN) as repository:
+    with serving(answers) as server, Repository(f"{server.host}/foo", credential=CAPTAIN) as repository:
         for _ in range(3):
             manifest = repository.manifest("1.0")
             assert repository.digest("2.0") is None
@@ -58,7 +58,7 @@ def test_connection_that_was_closed_meanwhile() -> None:
         threading.Thread(target=serve, daemon=True).start()
         host = f"127.0.0.1:{server.getsockname()[1]}"
         once = Patience(tries=1)
-        with Repository.open(f"{host}/foo", credential=None, patience=once) as repository:
+        with Repository(f"{host}/foo", credential=None, patience=once) as repository:
             assert repository.digest("1.0") is None
             assert repository.digest("1.0") is None
             assert len(asked) == 3
@@ -69,7 +69,7 @@ def test_blob_that_is_not_read_is_not_waited_for() -> None:
     blob = bytes(1 << 20)
     with (
         serving(lambda _: Answer(200, {}, blob)) as server,
-        Repository.open(f"{server.host}/foo", credential=None) as repository,
+        Repository(f"{server.host}/foo", credential=None) as repository,
     ):
         for _ in range(2):
             pieces = repository.blob(digest_of(blob))
@@ -99,7 +99,7 @@ def test_blob_that_is_not_read_is_not_waited_for() -> None:
 @pytest.mark.parametrize("host", ["registry.example.com", "registry.example.com:443"])
 def test_what_is_the_same_registry(host: str, url: str, ours: bool) -> None:
     """A port that goes without saying, and capitals, make no other host."""
-    with Repository.open(f"{host}/foo", credential=None) as repository:
+    with Repository(f"{host}/foo", credential=None) as repository:
         assert repository.connection.leads_to(url) == ours
 
 
@@ -115,7 +115,7 @@ def test_upload_to_the_registry_in_other_words() -> None:
 
     with (
         serving(guarded, name="localhost") as server,
-        Repository.open(f"{server.host}/foo", credential=CAPTAIN) as repository,
+        Repository(f"{server.host}/foo", credential=CAPTAIN) as repository,
     ):
         repository.check_push()
         assert [asked.method for asked in server.asked] == ["POST", "POST", "DELETE"]

@@ -28,7 +28,7 @@ def store() -> Store:
 @pytest.fixture
 def foo(store: Store) -> Iterator[Repository]:
     """Its repository `foo`."""
-    with serving(store) as server, Repository.open(f"{server.host}/foo", credential=None, timeout=5) as repository:
+    with serving(store) as server, Repository(f"{server.host}/foo", credential=None, timeout=5) as repository:
         yield repository
 
 

@@ -33,7 +33,7 @@ def server(store: Store) -> Iterator[Server]:
 @pytest.fixture
 def foo(server: Server) -> Iterator[Repository]:
     """Its repository `foo`."""
-    with Repository.open(f"{server.host}/foo", credential=None, timeout=5) as repository:
+    with Repository(f"{server.host}/foo", credential=None, timeout=5) as repository:
         yield repository
 
 

@@ -40,7 +40,7 @@ def foo(
         if isinstance(event, Notice):
             warnings.append(event.text)
 
-    with Repository.open(
+    with Repository(
         f"{server.host}/foo", credential=credential, patience=patience, timeout=timeout, events=hear
     ) as repository:
         yield repository, warnings

@@ -78,7 +78,7 @@ def proxy() -> Iterator[Forwarder]:
 def raw(host: str, network: Network, credential: Credential | None = None) -> bytes:
     """The manifest of `foo:1.0`, asked for by this way."""
     more: dict[str, Any] = {"credential": credential, "timeout": 5, "patience": Patience(tries=1)}
-    with Repository.open(f"{host}/foo", network=network, **more) as repository:
+    with Repository(f"{host}/foo", network=network, **more) as repository:
         return repository.manifest("1.0").raw
 
 

@@ -24,7 +24,7 @@ def test_images_are_compared_by_their_configs() -> None:
     two = store.manifest({"mediaType": OCI, "config": config, "layers": [packed]}, OCI, "again")
     other = store.image(b"x", tag="other")
     index = store.index(one, tag="index")
-    with serving(store) as registry, Repository.open(f"{registry.host}/foo", credential=None) as repository:
+    with serving(store) as registry, Repository(f"{registry.host}/foo", credential=None) as repository:
         place = Place("foo", repository, _release(config["digest"]))
         place.there = {"1.0.0": one["digest"], "again": two["digest"], "other": other["digest"]}
         assert place.has("1.0.0")
@@ -49,7 +49,7 @@ def test_a_digest_that_the_record_knows_is_asked_for() -> None:
     store = Store()
     raw = json.dumps({"mediaType": OCI, "config": store.blob(b"{}", CONFIG), "layers": []}).encode()
     store.manifest(raw, OCI)
-    with serving(store) as registry, Repository.open(f"{registry.host}/foo", credential=None) as repository:
+    with serving(store) as registry, Repository(f"{registry.host}/foo", credential=None) as repository:
         place = Place("foo", repository, _release("sha256:" + "0" * 64))
         place.find(["sha256:" + "1" * 64, digest_of(raw)])
         assert place.digest == digest_of(raw)

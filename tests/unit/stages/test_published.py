@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tinyship.registry.client import Repository
 from tinyship.settings.load import Layer, load
 from tinyship.stages import published
 from tinyship.stages.scope import Scope
@@ -33,13 +31,13 @@ def asked(patch: pytest.MonkeyPatch, root: Path, scheme: str, *names: str) -> li
     seen: list[str] = []
 
     @contextmanager
-    def opened(name: str, **options: Any) -> Iterator[Listing]:
+    def opened(scope: Scope, name: str) -> Iterator[Listing]:
         yield Listing(*names)
 
     def entry(scope: Scope, repository: object, tag: str, known: object) -> None:
         seen.append(tag)
 
-    patch.setattr(Repository, "open", opened)
+    patch.setattr(Scope, "repository", opened)
     patch.setattr(published, "_entry", entry)
     assert published.releases(Scope(root, loaded.settings)) == ()
     return seen
