@@ -159,6 +159,9 @@ def test_a_version_that_is_given(ship: Ship) -> None:
     assert _digest(ship, ship.git("rev-parse", "HEAD")) == commit == _digest(ship, "7.1.0")
     assert _digest(ship, "7.1.1-b5") == _digest(ship, "latest")
     assert f"{ship.image}:7.2.0\n" in ship.invoke("release.plan", "--version", "7.2.0").out
+    dry = ship.invoke("--dry", "release", "--version", "7.3.0", "push").out
+    assert f"push   {ship.registry}/{ship.image}:7.3.0\n" in dry
+    assert f"{ship.image}:7.1.1" not in dry
 
 
 def test_the_next_release_is_not_the_given_one(ship: Ship) -> None:

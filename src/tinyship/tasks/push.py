@@ -95,4 +95,5 @@ def publish(
     def before(scopes: Sequence[Scope]) -> None:
         pipeline.look_before(scopes, allow_dirty=allow_dirty, force=force)
 
-    session.run(pipeline.plan_push, act, show, before=before)
+    planned, after_release = session.after_planned() if session.dry else (session, False)
+    planned.run(lambda scope: pipeline.plan_push(scope, after_release=after_release), act, show, before=before)

@@ -70,6 +70,8 @@ def make(
             session.console.result(record.read(session.project.root).as_json())
 
     flagged = session.with_flags(no_cache=no_cache, pull=pull).with_version(version)
+    if session.dry:
+        session.plans_release(version)
     if push and session.dry:
         both(flagged, only=only)
         return

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from invoke.context import Context
@@ -19,6 +20,9 @@ from tinyship.stages.scope import Scope
 from tinyship.tasks.spec import Spec
 
 INTERRUPTED = 130
+
+_PLANNED: dict[Path, str | None] = {}
+"""By a project's folder: the version that a dry release in this process was given; None where it was given none."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,15 @@ class Session:
     def with_version(self, version: str | None) -> Session:
         """This session with a version for every image, where one is given; an empty one is an error."""
         return replace(self, project=self.project.versioned(version))
+
+    def plans_release(self, version: str | None) -> None:
+        """Let the plan of a push after this, in the same dry run, be that of the release that is planned here."""
+        _PLANNED[self.project.root] = version
+
+    def after_planned(self) -> tuple[Session, bool]:
+        """This session as it is after the release that was planned before it, and whether there was one."""
+        root = self.project.root
+        return self.with_version(_PLANNED.get(root)), root in _PLANNED
 
     def run(
         self,
