@@ -38,7 +38,8 @@ def escaped(text: str) -> str:
 
 def _release(notes: Notes) -> Iterator[str]:
     yield f"## {escaped(notes.version)}"
-    yield from ("", f"Changes since {escaped(notes.since)}." if notes.since else "The first release.")
+    first = "No release before it is known here." if notes.changes.cut else "The first release."
+    yield from ("", f"Changes since {escaped(notes.since)}." if notes.since else first)
     yield from _changes(notes.changes)
     yield from _section("Sizes", (text for one in notes.sizes for text in _resized(one)))
     yield from _section("Base images", (_rebased(one) for one in notes.bases))

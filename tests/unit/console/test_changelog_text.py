@@ -116,3 +116,9 @@ def test_nothing_and_first() -> None:
 def test_words_stay_words(text: str, shown: str) -> None:
     """What a commit says is shown as it is said, and does nothing."""
     assert changelog.escaped(text) == shown
+
+
+def test_a_shallow_clone_knows_no_first_release() -> None:
+    """Where history is cut off, nobody can tell that a release is the first."""
+    cut = Notes("0.1.0", "c" * 40, "", "", Changes((), 0, False, True))
+    assert "No release before it is known here." in list(changelog.lines((cut,)))
