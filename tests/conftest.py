@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +17,10 @@ _SINGLE = ("NO_COLOR", "CI", "FORCE_COLOR", "COLUMNS", "LINES")
 
 @pytest.fixture(scope="session", autouse=True)
 def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A home of the tests' own, with an identity for git."""
+    """A home of the tests' own, with an identity for git, and interrupts that interrupt."""
+    # Whatever a shell starts in its background has them ignored, and hands that on to all that it starts.
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     home = tmp_path_factory.mktemp("home")
     (home / ".gitconfig").write_text("[user]\nname = Test\nemail = test@example.com\n[init]\ndefaultBranch = main\n")
     with pytest.MonkeyPatch.context() as patch:
