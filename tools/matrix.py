@@ -190,7 +190,6 @@ def _pytest(environment: dict[str, str], *, smoke: bool, expression: str) -> tup
         # In CI what is missing is a failure: here all of it was seen to.
         environment = {**variables, **environment, "CI": "1"}
         # Those of the set-up make engines of their own, whatever this one is.
-        words += [] if smoke else ["-n", "2", "--dist", "loadfile"]
         words += [f"--junit-xml={report}", "--ignore=tests/integration/test_setup.py", "tests/integration"]
         code = on_this_terminal(words, cwd=_ROOT, environment=environment)
         if code == INTERRUPTED:

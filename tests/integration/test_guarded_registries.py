@@ -32,6 +32,7 @@ def _push(engine: Engine, busybox: str, name: str, credential: Credential | None
         images.untag(engine, name)
 
 
+@pytest.mark.needs("graph-driver")
 def test_tls_with_a_password(
     engine: Engine, authority: Authority, address: str, busybox: str, namespace: str, tmp_path: Path
 ) -> None:
@@ -54,6 +55,7 @@ def test_tls_with_a_password(
         assert found.headers["Docker-Content-Digest"] == pushed.digest
 
 
+@pytest.mark.needs("graph-driver")
 def test_tokens(engine: Engine, tokened: Guarded, busybox: str, namespace: str) -> None:
     """An engine pushes with tokens of the service; without a password it gets one that lets it do nothing."""
     name = f"{tokened.proxy.host}/{namespace}/foo:1.0"
@@ -63,6 +65,7 @@ def test_tokens(engine: Engine, tokened: Guarded, busybox: str, namespace: str) 
     assert tokened.tokens.asked[-1] == f"repository:{namespace}/foo:push,pull"
 
 
+@pytest.mark.needs("graph-driver")
 def test_token_of_a_smaller_scope(engine: Engine, tokened: Guarded, busybox: str, namespace: str) -> None:
     """Who may only pull gets a token, and the registry refuses the push."""
     tokened.tokens.granted = ("pull",)
@@ -71,6 +74,7 @@ def test_token_of_a_smaller_scope(engine: Engine, tokened: Guarded, busybox: str
     assert tokened.proxy.uploaded() == 0
 
 
+@pytest.mark.needs("graph-driver")
 def test_tokens_that_end(engine: Engine, tokened: Guarded, busybox: str, namespace: str) -> None:
     """A token is refused when its time is over, to the second; who goes by what it says gets another in time."""
     tokened.tokens.lifetime = 2

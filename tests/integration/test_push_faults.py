@@ -135,6 +135,7 @@ def test_push_survives_lost_answer_to_engine(pushing: Pushing) -> None:
     survives(pushing, pushing.push())
 
 
+@pytest.mark.needs("graph-driver")
 def test_push_gives_up_stalled_upload(pushing: Pushing) -> None:
     """An upload that stands still is given up after `push.timeout`, and a push when all goes well completes."""
     pushing.proxy.on("PATCH", UPLOADS, Fault(stalls_at=100, stalls_for=60), times=0)

@@ -45,7 +45,7 @@ def killed(pushing: Pushing, method: str, path: str, *, first: int = 1, answered
 @pytest.mark.parametrize(
     ("method", "path", "first", "answered"),
     [
-        ("PATCH", UPLOADS, 1, False),
+        ("PATCH|PUT", UPLOADS, 1, False),  # some engines send a blob in one piece
         ("PUT", MANIFESTS, 1, True),
         ("PUT", MANIFESTS, 2, False),
         ("PUT", MANIFESTS, 2, True),
