@@ -184,8 +184,8 @@ class Handler(BaseHTTPRequestHandler):
         self.send_response_only(status)
         for name, value in headers.items():
             self.send_header(name, value)
+        seen.status = status  # before whoever asked can know it
         self.end_headers()
-        seen.status = status
         own = iter(lambda: response.read1(_PIECE) if response else b"", b"")
         for piece in () if empty else own if fault.body is None else (fault.body,):
             part = piece if fault.ends_at is None else piece[: fault.ends_at - seen.sent]
