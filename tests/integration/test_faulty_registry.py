@@ -8,6 +8,7 @@ import ssl
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
 import requests
@@ -55,6 +56,11 @@ def _get(url: str, method: str = "GET") -> requests.Response:
 
 
 @pytest.mark.needs("classic")
+def _mounts(proxy: FaultyRegistry) -> list[str]:
+    """The paths of the requests by which layers were taken from another repository."""
+    return [seen.path for seen in proxy.requests("POST", r"mount=") if seen.status == 201]
+
+
 def test_proxy_lets_a_push_through(
     engine: Engine, registry: str, proxy: FaultyRegistry, namespace: str, busybox: str, tmp_path: Path
 ) -> None:
@@ -69,8 +75,11 @@ def test_proxy_lets_a_push_through(
     found = _get(f"http://{registry}/v2/{namespace}/foo/manifests/1.0")
     assert found.headers["Docker-Content-Digest"] == pushed.digest
     layers = found.json()["layers"]
-    assert proxy.uploaded() == found.json()["config"]["size"] + sum(layer["size"] for layer in layers)
-    assert len(pushed.sent) == len(layers)
+    # An engine may have the registry take a layer that it shares with another repository from there.
+    mounted = [layer for layer in layers if f"mount={layer['digest']}" in unquote(" ".join(_mounts(proxy)))]
+    sent = [layer for layer in layers if layer not in mounted]
+    assert proxy.uploaded() == found.json()["config"]["size"] + sum(layer["size"] for layer in sent)
+    assert len(pushed.sent) >= len(sent) > 0
     proxy.heal()
     push(engine, name, credential=None, timeout=60, events=ignore)
     assert proxy.uploaded() == 0
