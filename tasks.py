@@ -33,6 +33,8 @@ def types(c: Context) -> None:
 )
 def run_tests(c: Context, fast: bool = False, k: str = "") -> None:
     """Check style and types, and run all tests."""
+    from tools.matrix import AGAIN, TOGETHER
+
     marks = "not slow and not engine" if fast else "not slow"
     if k:
         c.run(f'{_PYTHON} -m pytest -q -m "{marks}" -k "{k}"', echo=True)
@@ -40,8 +42,7 @@ def run_tests(c: Context, fast: bool = False, k: str = "") -> None:
     lint(c)
     types(c)
     c.run(f'{_PYTHON} -m pytest -q -m "{marks}" -n auto tests/unit', echo=True)
-    # They share an engine and a registry, and have names of their own there; a file's tests may share more.
-    c.run(f'{_PYTHON} -m pytest -q -m "{marks}" -n 2 --dist loadfile tests/integration', echo=True)
+    c.run(f'{_PYTHON} -m pytest -q -m "{marks}" {" ".join([*TOGETHER, *AGAIN])} tests/integration', echo=True)
 
 
 @task

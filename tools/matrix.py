@@ -30,6 +30,12 @@ from tools.processes import INTERRUPTED, on_this_terminal
 from tools.provide import STATE
 from tools.registry import PrivateRegistry
 
+AGAIN = ("--reruns", "1", "-raR")
+"""A test that fails is run once more, and listed as such. Engines let go of what they hold when they like, on a loaded
+machine later than a test can know; what fails twice is broken. Unit tests have no such excuse.
+"""
+TOGETHER = ("-n", "2", "--dist", "loadfile")
+"""Tests share an engine and a registry, and have names of their own there; those of a file may share more."""
 _ROOT = Path(__file__).resolve().parent.parent
 _KEPT = "kept"  # in an engine's folder: it was asked for with `up`, and stays
 
@@ -191,6 +197,7 @@ def _pytest(environment: dict[str, str], *, smoke: bool, expression: str) -> tup
         environment = {**variables, **environment, "CI": "1"}
         # Those of the set-up make engines of their own, whatever this one is.
         words += [f"--junit-xml={report}", "--ignore=tests/integration/test_setup.py", "tests/integration"]
+        words += [*AGAIN, *(() if smoke else TOGETHER)]
         code = on_this_terminal(words, cwd=_ROOT, environment=environment)
         if code == INTERRUPTED:
             raise KeyboardInterrupt

@@ -121,16 +121,21 @@ def test_second_build_is_cached(
 
 
 def test_only_what_changed_is_sent(engine: Engine, folder: Path, namespace: str) -> None:
-    """The second build of a context with a large file sends nothing of it."""
+    """A later build of a context with a large file sends nothing of it.
+
+    Not always the very next one: BuildKit lets go of its copy of the context after it has told of the build's end, and
+    until then the copy serves no other build.
+    """
     (folder / "large").write_bytes(os.urandom(5_000_000))
-    sent = []
-    for number in range(2):
+    sent: list[int] = []
+    end = time.monotonic() + 120
+    while len(sent) < 2 or (sent[-1] >= 5_000_000 and time.monotonic() < end):
         moved: list[Event] = []
-        text = f"FROM scratch\nCOPY . /all\nLABEL n={number}\n"
+        text = f"FROM scratch\nCOPY . /all\nLABEL n={len(sent)}\n"
         BuildKitBuilder(engine).build(request(folder, f"{namespace}/delta:1", text), moved.append)
         sent.append(max((event.current for event in moved if isinstance(event, Transfer)), default=0))
     assert sent[0] >= 5_000_000
-    assert sent[1] < 1_000
+    assert sent[-1] < 1_000, sent
 
 
 def test_dockerfile_outside_of_the_context(engine: Engine, tmp_path: Path, namespace: str) -> None:
