@@ -102,6 +102,8 @@ class FaultyRegistry:
         backend: host and port of the real registry, which speaks plain HTTP.
         address: that it listens on, at a port that is free.
         tls: with which it speaks TLS; None for plain HTTP.
+
+    `told_engines` is a text of the headers that engines get another one for.
     """
 
     def __init__(self, backend: str, *, address: str = "127.0.0.1", tls: ssl.SSLContext | None = None) -> None:
@@ -111,6 +113,7 @@ class FaultyRegistry:
         self.tls = tls
         self.seen: list[Seen] = []
         self.failed_handshakes = 0
+        self.told_engines: tuple[str, str] | None = None
         self.healed = threading.Event()
         self._rules: list[_Rule] = []
         self._lock = threading.Lock()

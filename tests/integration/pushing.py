@@ -20,7 +20,7 @@ from faulty_registry import FaultyRegistry
 from ships import Ran, Ship
 
 _BULK = 300_000
-_KINDS = ", ".join(
+KINDS = ", ".join(
     (
         "application/vnd.docker.distribution.manifest.v2+json",
         "application/vnd.oci.image.manifest.v1+json",
@@ -144,7 +144,7 @@ class Pushing:
 
     def _get(self, path: str, method: str = "GET") -> requests.Response:
         url = f"http://{self.backend}/v2/{self.ship.image}/{path}"
-        options: dict[str, Any] = {"headers": {"Accept": _KINDS}, "auth": self.auth, "timeout": 20}
+        options: dict[str, Any] = {"headers": {"Accept": KINDS}, "auth": self.auth, "timeout": 20}
         return requests.request(method, url, **options)
 
 

@@ -169,7 +169,7 @@ class Handler(BaseHTTPRequestHandler):
         headers: dict[str, str] = {}
         for name, value in response.getheaders() if response else ():
             if name.lower() not in _ONE_HOP:
-                headers[name] = value
+                headers[name] = self._told(value)
         empty = self.command == "HEAD" or status in {204, 304}
         if fault.body is not None:
             headers["Content-Length"] = str(len(fault.body))
@@ -201,6 +201,11 @@ class Handler(BaseHTTPRequestHandler):
         if fault.alters:
             self.behind.close()
             self.close_connection = True
+
+    def _told(self, value: str) -> str:
+        """A header's value, as this client is to get it."""
+        told = self.server.proxy.told_engines
+        return value.replace(*told) if told and "docker" in self.headers.get("User-Agent", "") else value
 
     def _reset(self) -> None:
         """End the connection as a machine does that goes down: with RST, not with FIN."""

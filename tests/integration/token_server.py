@@ -1,6 +1,7 @@
 """A token service for a registry of a test's own: who may do what for how long, and how often it was asked.
 
-Source: the token specifications of the CNCF distribution (``spec/auth/jwt``, ``spec/auth/token``), RFC 7515.
+Source: the token specifications of the CNCF distribution (``spec/auth/jwt``, ``spec/auth/token``, ``spec/auth/oauth``),
+RFC 7515.
 """
 
 from __future__ import annotations
@@ -42,6 +43,7 @@ class TokenServer:
         lifetime: seconds that a token is good for, both for the registry and in the answer.
         granted: the actions that the user gets, of those that are asked for.
         url: of it; filled in when it serves.
+        plain: the same over plain HTTP, on loopback.
         asked: the scopes that were asked for.
     """
 
@@ -49,6 +51,7 @@ class TokenServer:
     lifetime: float = 300
     granted: tuple[str, ...] = ("pull", "push")
     url: str = ""
+    plain: str = ""
     asked: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -87,8 +90,10 @@ class TokenServer:
             "exp": int(now + self.lifetime - _LEEWAY),
         }
         issued = datetime.fromtimestamp(now - max(_AT_LEAST - self.lifetime, 0), UTC)
+        signed = self._signed(claims)
         return {
-            "token": self._signed(claims),
+            "token": signed,
+            "access_token": signed,  # what OAuth calls it
             "expires_in": int(max(self.lifetime, _AT_LEAST)),
             "issued_at": issued.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
         }
@@ -111,7 +116,7 @@ class TokenServer:
 
 @contextmanager
 def serving(authority: Authority, address: str) -> Iterator[TokenServer]:
-    """A token service with TLS while a test needs it."""
+    """A token service with TLS, and one without on loopback, while a test needs it."""
     service = TokenServer(authority)
 
     class Handler(BaseHTTPRequestHandler):
@@ -120,10 +125,19 @@ def serving(authority: Authority, address: str) -> Iterator[TokenServer]:
         def do_GET(self) -> None:
             wanted = "Basic " + base64.b64encode(f"{USER}:{SECRET}".encode()).decode()
             said = self.headers.get("Authorization")
-            scopes = " ".join(parse_qs(urlsplit(self.path).query).get("scope", [])).split()
-            allowed = said in {None, wanted}
+            self._answer(parse_qs(urlsplit(self.path).query), said in {None, wanted}, anyone=said is None)
+
+        def do_POST(self) -> None:
+            form = parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())
+            self._answer(form, (form["username"], form["password"]) == ([USER], [SECRET]))
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Say nothing."""
+
+        def _answer(self, asked: dict[str, list[str]], allowed: bool, *, anyone: bool = False) -> None:
+            scopes = " ".join(asked.get("scope", [])).split()
             errors = {"errors": [{"code": "UNAUTHORIZED", "message": "wrong password"}]}
-            answer = service.answer(scopes, anyone=said is None) if allowed else errors
+            answer = service.answer(scopes, anyone=anyone) if allowed else errors
             body = json.dumps(answer).encode()
             self.send_response_only(200 if allowed else 401)
             self.send_header("Content-Type", "application/json")
@@ -140,13 +154,17 @@ def serving(authority: Authority, address: str) -> Iterator[TokenServer]:
 
     server = Server((address, 0), Handler)
     server.socket = authority.context(address).wrap_socket(server.socket, server_side=True)
+    plain = Server(("127.0.0.1", 0), Handler)
     service.url = f"https://{address}:{server.server_port}/token"
-    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+    service.plain = f"http://127.0.0.1:{plain.server_port}/token"
+    for one in (server, plain):
+        threading.Thread(target=one.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
     try:
         yield service
     finally:
-        server.shutdown()
-        server.server_close()
+        for one in (server, plain):
+            one.shutdown()
+            one.server_close()
 
 
 @dataclass(frozen=True)
@@ -165,13 +183,19 @@ class Guarded:
 
 
 @contextmanager
-def with_tokens(authority: Authority, address: str, folder: Path) -> Iterator[Guarded]:
-    """One while a test needs it; the engines trust it."""
+def with_tokens(authority: Authority, address: str, folder: Path, *, containerd: bool) -> Iterator[Guarded]:
+    """One while a test needs it; the engines trust the registry.
+
+    Those with the containerd store have their tokens made over plain HTTP: of a token service they trust what the whole
+    machine trusts, which is not for a test to change.
+    """
     with ExitStack() as stack:
         tokens = stack.enter_context(serving(authority, address))
         backend = stack.enter_context(running(folder, auth=tokens.config))
         proxy = stack.enter_context(faulty(backend, address=address, tls=authority.context(address)))
         stack.enter_context(authority.trusted_by_engines(proxy.host))
+        if containerd:
+            proxy.told_engines = (tokens.url, tokens.plain)
         yield Guarded(proxy, backend, tokens)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+_TOKEN = re.compile(r'failed to fetch \w+ token: .*?"https?://([^/"?]+)')
 _KILLED = re.compile(r"exit code:? 137\b")
 
 
@@ -44,6 +45,12 @@ def of_certificates(words: str, host: str) -> str:
         words: the engine's.
         host: of the registry.
     """
+    if "x509: " in words and token_service(words):
+        return (
+            "Engines with the containerd image store, and BuildKit, ask token services with the certificates of their "
+            "machine alone, not with those in /etc/docker/certs.d: put the CA among the former "
+            "(`update-ca-certificates` on Debian), and restart the engine."
+        )
     if "x509: " in words:
         return (
             f"The engine trusts what /etc/docker/certs.d/{host}/ca.crt on its machine says, BuildKit after a restart."
@@ -51,6 +58,16 @@ def of_certificates(words: str, host: str) -> str:
     if "server gave HTTP response to HTTPS client" in words:
         return f'The engine speaks plain HTTP with what its daemon.json names: `"insecure-registries": ["{host}"]`.'
     return ""
+
+
+def token_service(words: str) -> str:
+    """Host and port of the token service that an engine could not get a token from; empty where it was another thing.
+
+    Args:
+        words: the engine's.
+    """
+    found = _TOKEN.search(words)
+    return found[1] if found else ""
 
 
 def _is_missing(words: str) -> bool:

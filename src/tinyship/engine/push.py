@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tinyship.credentials import Credential, header, host_of
-from tinyship.engine.advice import of_certificates
+from tinyship.engine.advice import of_certificates, token_service
 from tinyship.engine.connect import Engine
 from tinyship.engine.faults import translated
 from tinyship.engine.frames import Silence, frames
@@ -30,7 +30,9 @@ _TEMPORARY = re.compile(
 _WAIT = re.compile(r"Retrying in (\d+) second")
 _OWN_TRIES = 4
 """Announcements of another try with one layer after which an engine gives up (moby, ``maxUploadAttempts``)."""
-_DENIED = re.compile(r"denied|unauthori[sz]ed|no basic auth credentials|authentication required|forbidden", re.I)
+_DENIED = re.compile(
+    r"denied|unauthori[sz]ed|no basic auth credentials|authentication required|forbidden|authorization failed", re.I
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,8 +170,10 @@ def _refused(error: EngineError, host: str, credential: Credential | None, *, tr
     if _HUNG.search(words):
         return RegistryError(f"{host} does not answer: {words}", host=host, hint=_AGAIN, temporary=not tried)
     if "x509: " in words:
+        service = token_service(words)
+        whose = f"{service}, where {host} has its tokens made" if service else host
         return RegistryError(
-            f"the engine does not trust the certificate of {host}: {words.partition('x509: ')[2]}",
+            f"the engine does not trust the certificate of {whose}: {words.partition('x509: ')[2]}",
             host=host,
             hint=of_certificates(words, host),
         )

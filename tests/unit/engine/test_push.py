@@ -102,3 +102,24 @@ def test_the_engine_does_not_trust_the_registry() -> None:
         _push(Talker(iter([{"errorDetail": {"message": words}}])), 5)
     assert "/etc/docker/certs.d/host:5000/ca.crt" in caught.value.hint
     assert not caught.value.temporary
+
+
+@pytest.mark.parametrize("kind", ["oauth", "anonymous"])
+def test_the_engine_does_not_trust_the_token_service(kind: str) -> None:
+    """Where the certificate is that of another host, that one is named, and not the registry's folder."""
+    words = (
+        f'failed to authorize: failed to fetch {kind} token: Post "https://tokens.example.com/token?scope=x": '
+        "tls: failed to verify certificate: x509: certificate signed by unknown authority"
+    )
+    with pytest.raises(RegistryError, match=r"certificate of tokens\.example\.com, where host:5000 has its") as caught:
+        _push(Talker(iter([{"errorDetail": {"message": words}}])), 5)
+    assert "update-ca-certificates" in caught.value.hint
+    assert not caught.value.temporary
+
+
+def test_a_scope_that_is_too_small_is_a_refusal() -> None:
+    """As engines with the containerd store tell of it."""
+    words = "server message: insufficient_scope: authorization failed"
+    with pytest.raises(RegistryError, match="host:5000 refused the push with no credentials") as caught:
+        _push(Talker(iter([{"errorDetail": {"message": words}}])), 5)
+    assert not caught.value.temporary
