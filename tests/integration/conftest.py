@@ -12,6 +12,7 @@ import tarfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import jsonschema
 import outside
@@ -132,9 +133,9 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 
 
 @pytest.fixture
-def tokened(authority: Authority, address: str, tmp_path: Path) -> Iterator[Guarded]:
+def tokened(engine: Engine, authority: Authority, address: str, tmp_path: Path) -> Iterator[Guarded]:
     """A registry behind TLS that wants tokens; engines trust it."""
-    with with_tokens(authority, address, tmp_path) as guarded:
+    with with_tokens(authority, address, tmp_path, containerd=engine.containerd_store) as guarded:
         yield guarded
 
 
@@ -177,11 +178,19 @@ def named(engine: Engine) -> Iterator[str]:
         if str(labels.get("tinyship.project", "")).startswith(name) or f"{name}/" in container.get("Image", ""):
             with _already_going():
                 api.remove_container(container["Id"], force=True, v=True)
-    for image in api.images():
+    for image in _listed(engine):
         for tag in image.get("RepoTags") or ():
             if f"{name}/" in tag or f"{name}-" in tag:
                 with _already_going():
                     api.remove_image(tag, force=True)
+
+
+def _listed(engine: Engine) -> list[dict[str, Any]]:
+    """The images of an engine; with the containerd store one that goes while they are listed fails the listing."""
+    for _ in range(10):
+        with _already_going():
+            return list(engine.api.images())
+    return []
 
 
 @contextmanager

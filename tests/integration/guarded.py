@@ -7,7 +7,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 USER = "captain"
@@ -32,35 +32,50 @@ def running(
         more: YAML that is put below `http` in its config.
         also: YAML that is put at the end of its config.
     """
-    host = free(address)
     (folder / "htpasswd").write_text(_HTPASSWD)
     if auth == "htpasswd":
         auth = f"{{htpasswd: {{realm: test, path: {folder / 'htpasswd'}}}}}"
-    (folder / "config.yml").write_text(
-        f"version: 0.1\nlog: {{level: error, accesslog: {{disabled: true}}}}\n"
-        f"storage: {{filesystem: {{rootdirectory: {folder / 'data'}}}, delete: {{enabled: true}}}}\n"
-        f'http: {{addr: "{host}"{more and f", {more}"}}}\n' + (f"auth: {auth}\n" if auth else "") + also
-    )
     command = [program() or "docker-registry", "serve", str(folder / "config.yml")]
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log)
-        try:
-            end = time.monotonic() + 10
-            while not _listens(host):
-                assert process.poll() is None, (folder / "log").read_text()
-                assert time.monotonic() < end, "the registry of the test does not listen"
-                time.sleep(0.05)
-            yield host
-        finally:
-            process.kill()
-            process.wait()
+    with ExitStack() as stack:
+        for last in (False, False, True):  # another test may get the port before the registry does
+            with refusing(address) as host:
+                pass
+            (folder / "config.yml").write_text(
+                f"version: 0.1\nlog: {{level: error, accesslog: {{disabled: true}}}}\n"
+                f"storage: {{filesystem: {{rootdirectory: {folder / 'data'}}}, delete: {{enabled: true}}}}\n"
+                f'http: {{addr: "{host}"{more and f", {more}"}}}\n' + (f"auth: {auth}\n" if auth else "") + also
+            )
+            log = stack.enter_context((folder / "log").open("wb"))
+            process = subprocess.Popen(command, stdout=log, stderr=log)
+            stack.callback(_end, process)
+            if _comes(process, host):
+                break
+            assert not last, (folder / "log").read_text()
+        yield host
 
 
-def free(address: str = "127.0.0.1") -> str:
-    """A port of the address that nothing listens on."""
-    with socket.socket() as probe:
-        probe.bind((address, 0))
-        return f"{address}:{probe.getsockname()[1]}"
+@contextmanager
+def refusing(address: str = "127.0.0.1") -> Iterator[str]:
+    """Host and port that refuse connections: the port is taken, so that nobody else gets it, and nothing listens."""
+    with socket.socket() as taken:
+        taken.bind((address, 0))
+        yield f"{address}:{taken.getsockname()[1]}"
+
+
+def _comes(process: subprocess.Popen[bytes], host: str) -> bool:
+    """Wait until a registry listens; False where it ends instead."""
+    end = time.monotonic() + 60
+    while not _listens(host):
+        if process.poll() is not None:
+            return False
+        assert time.monotonic() < end, "the registry of the test does not listen"
+        time.sleep(0.05)
+    return process.poll() is None
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.kill()
+    process.wait()
 
 
 def _listens(host: str) -> bool:

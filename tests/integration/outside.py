@@ -49,7 +49,12 @@ class Authority:
         folder = _CERTIFICATES / host
         parents = [_CERTIFICATES.parent, _CERTIFICATES]
         made = [parent for parent in parents if not parent.exists()]
-        folder.mkdir(parents=True)
+        while True:
+            try:
+                folder.mkdir(parents=True)
+                break
+            except FileNotFoundError:  # another test's end took a parent away
+                continue
         try:
             (folder / "ca.crt").write_bytes(self.file.read_bytes())
             yield

@@ -293,7 +293,7 @@ def test_release_without_a_network(
     before = (ship.root / ".tinyship/release.json").read_bytes()
     offline(ship, "size.history")
     ran, seconds = offline(ship, "release.check", "--json", code=1)
-    assert seconds < 10
+    assert seconds < 60
     (checks,) = (one["checks"] for one in ran.json["images"])
     failed = [check for check in checks if check["state"] == "failed"]
     assert [check["name"] for check in failed] == ["push"]
@@ -302,7 +302,7 @@ def test_release_without_a_network(
 
     ran, seconds = offline(ship, "push", code=None)
     assert ran.code != 0
-    assert seconds < 10
+    assert seconds < 60
     assert "there is no way to" in ran.err
     assert "trying again" not in ran.err
     assert (ship.root / ".tinyship/release.json").read_bytes() == before
@@ -310,13 +310,13 @@ def test_release_without_a_network(
     pins = (ship.root / "tinyship.lock").read_bytes()
     ran, seconds = offline(ship, "base.update", code=None)
     assert ran.code != 0
-    assert seconds < 10
+    assert seconds < 60
     assert "there is no way to" in ran.out + ran.err
     assert (ship.root / "tinyship.lock").read_bytes() == pins
     ran, seconds = offline(ship, "base.outdated", "--json")
-    assert seconds < 10
+    assert seconds < 60
     assert [one["state"] for one in ran.json["bases"]] == ["not known"]
     ran, seconds = offline(ship, "size.remote", "registry.example.com/lacion/foo:1", code=None)
-    assert seconds < 10
+    assert seconds < 60
     assert "the host registry.example.com is not known" in ran.err
     elsewhere.forget()

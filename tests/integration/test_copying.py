@@ -136,9 +136,9 @@ def test_upload_that_fails_once(proxy: FaultyRegistry, namespace: str, fault: Fa
 
 def test_upload_that_stalls(proxy: FaultyRegistry, namespace: str) -> None:
     """Silence is an end as well, after the time that the registry may take for the bytes."""
-    proxy.on("PUT", UPLOADS, Fault(stalls_at=1 << 20, stalls_for=5))
+    proxy.on("PUT", UPLOADS, Fault(stalls_at=1 << 20, stalls_for=60))
     content = secrets.token_bytes(2 << 20)
-    quick = Repository(f"{proxy.host}/{namespace}/foo", credential=None, patience=_QUICK, timeout=0.5)
+    quick = Repository(f"{proxy.host}/{namespace}/foo", credential=None, patience=_QUICK, timeout=5)
     with quick as repository:
         assert uploads.upload(repository, digest_of(content), len(content), lambda: [content])
         assert b"".join(repository.blob(digest_of(content))) == content

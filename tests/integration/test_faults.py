@@ -21,7 +21,7 @@ from pathlib import Path
 
 import pytest
 from faulty_registry import BLOBS, MANIFESTS, answered, faulty
-from guarded import SECRET, USER, free
+from guarded import SECRET, USER, refusing
 from ships import COMPILE, Ran, Ship
 from small_disk import small_disk
 
@@ -145,8 +145,9 @@ def test_no_socket(ship: Ship, tmp_path: Path) -> None:
 
 def test_nothing_listens(ship: Ship) -> None:
     """A port that refuses is named."""
-    host = free()
-    _failed(ship.invoke("release", code=1, DOCKER_HOST=f"tcp://{host}"), host, "nothing listens", "Start Docker")
+    with refusing() as host:
+        failed = ship.invoke("release", code=1, DOCKER_HOST=f"tcp://{host}")
+    _failed(failed, host, "nothing listens", "Start Docker")
 
 
 def test_file_in_place_of_a_socket(ship: Ship, tmp_path: Path) -> None:
@@ -227,7 +228,7 @@ def test_no_permission() -> None:
             env={**os.environ, "DOCKER_HOST": f"unix://{address}"},
             capture_output=True,
             text=True,
-            timeout=30,
+            timeout=120,
         )
     assert done.returncode == 1
     _failed(Ran(done.returncode, done.stdout, done.stderr), address, "no permission", "group `docker`")
@@ -315,9 +316,11 @@ def test_failing_step(ship: Ship, engine: Engine, builder: str) -> None:
 @both
 def test_base_that_is_not_there(ship: Ship, builder: str) -> None:
     """A FROM that cannot be pulled names the image."""
-    missing = f"{free()}/nowhere:1"
-    (ship.root / "docker" / "Dockerfile.base").write_text(f"FROM {missing}\n")
-    _failed(ship.invoke("base", code=1, TINYSHIP_BUILDER=builder), missing, "refused", "invoke base")
+    with refusing() as host:
+        missing = f"{host}/nowhere:1"
+        (ship.root / "docker" / "Dockerfile.base").write_text(f"FROM {missing}\n")
+        failed = ship.invoke("base", code=1, TINYSHIP_BUILDER=builder)
+    _failed(failed, missing, "refused", "invoke base")
 
 
 @both
@@ -338,10 +341,10 @@ def test_dockerfile_that_cannot_be_read(ship: Ship) -> None:
 
 def test_registry_refuses_connections(released: Ship, engine: Engine) -> None:
     """Nothing listens: which registry, and the release can be pushed again."""
-    host = free()
     before = released.record
-    _pushes_to(released, host)
-    _failed(released.invoke("push", code=1), host, "nothing listens", "Is the registry running?")
+    with refusing() as host:
+        _pushes_to(released, host)
+        _failed(released.invoke("push", code=1), host, "nothing listens", "Is the registry running?")
     assert _names_for(released, engine, host) == []
     assert released.record == before
     _pushes_to(released, released.registry)
@@ -364,7 +367,7 @@ def test_registry_hangs(released: Ship, engine: Engine, silent: str) -> None:
     _pushes_to(released, silent)
     begun = time.monotonic()
     failed = released.invoke("push", code=1, TINYSHIP_PUSH_TIMEOUT="3")
-    assert time.monotonic() - begun < 15
+    assert time.monotonic() - begun < 60
     _failed(failed, silent, "does not answer", "3 s", "Try again")
     assert _names_for(released, engine, silent) == []
 
@@ -546,7 +549,7 @@ def _type(ship: Ship, keys: bytes, **variables: str) -> tuple[int, str, bool]:
             stderr=slave,
             start_new_session=True,
         )
-        screen, typed, end = b"", False, time.monotonic() + 20
+        screen, typed, end = b"", False, time.monotonic() + 60
         while process.poll() is None and time.monotonic() < end:
             if select.select([master], [], [], 0.1)[0]:
                 screen += os.read(master, 4096)

@@ -52,7 +52,7 @@ def manifest(proxy: FaultyRegistry, uploads: Uploads) -> str:
 
 
 def _get(url: str, method: str = "GET") -> requests.Response:
-    return requests.request(method, url, headers={"Accept": f"{OCI}, {_DOCKER}"}, timeout=10)
+    return requests.request(method, url, headers={"Accept": f"{OCI}, {_DOCKER}"}, timeout=60)
 
 
 @pytest.mark.needs("classic")
@@ -186,7 +186,7 @@ def test_proxy_calls(proxy: FaultyRegistry, manifest: str) -> None:
 
 def _soon(true: Callable[[], bool]) -> None:
     """Wait until something is so, which another thread sees to."""
-    end = time.monotonic() + 5
+    end = time.monotonic() + 60
     while not true():
         assert time.monotonic() < end
         time.sleep(0.01)
@@ -201,10 +201,10 @@ def test_proxy_speaks_tls(registry: str, namespace: str, tmp_path: Path) -> None
     with faulty(registry, tls=context) as proxy:
         url = f"https://{proxy.host}/v2/"
         with pytest.raises(requests.exceptions.SSLError):
-            requests.get(url, timeout=5)
+            requests.get(url, timeout=60)
         _soon(lambda: proxy.failed_handshakes == 1)
         assert proxy.seen == []
-        begun = requests.post(f"{url}{namespace}/x/blobs/uploads/", verify=str(tmp_path / "ca.pem"), timeout=5)
+        begun = requests.post(f"{url}{namespace}/x/blobs/uploads/", verify=str(tmp_path / "ca.pem"), timeout=60)
         assert begun.headers["Location"].startswith(f"https://{proxy.host}/")
 
 

@@ -42,7 +42,7 @@ class Running:
         """All that it wrote, on both streams."""
         return self.log.read_text(errors="replace")
 
-    def until(self, condition: Callable[[], object], seconds: float = 20.0) -> None:
+    def until(self, condition: Callable[[], object], seconds: float = 60.0) -> None:
         """Wait until something is so."""
         end = time.monotonic() + seconds
         while not condition():
@@ -63,7 +63,7 @@ class Running:
 
     def ends_as_interrupted(self, times: int = 1) -> None:
         """It ends with the exit code and the word for that, and without a traceback."""
-        code = self.process.wait(15)
+        code = self.process.wait(60)
         # A second one can come when Python has gone so far that nobody is there to handle it.
         assert code in ({130} if times == 1 else {130, -signal.SIGINT}), f"exit code {code}\n{self.output}"
         assert "Traceback" not in self.output, self.output
@@ -94,7 +94,7 @@ def running(ship: Ship, *words: str, **variables: str) -> Iterator[Running]:
 
 def nothing_left(ship: Ship, engine: Engine, command: str = "") -> None:
     """No container of the project, nor one that runs this command, is there any more, or soon is."""
-    end = time.monotonic() + 10
+    end = time.monotonic() + 60
     while left := _containers(ship, engine, command):
         assert time.monotonic() < end, f"these are left: {left}"
         time.sleep(0.1)
@@ -126,7 +126,7 @@ def test_rootfs_command(ship: Ship, engine: Engine) -> None:
 
 @pytest.mark.parametrize("builder", ["buildkit", "classic"])
 def test_step_of_a_build(ship: Ship, engine: Engine, builder: str) -> None:
-    """While a RUN step runs: the engine ends it within two seconds; no container and no process is left."""
+    """While a RUN step runs: the engine ends it; no container and no process is left."""
     mark = f"{ship.image}-step"
     ship.environment["TINYSHIP_BUILDER"] = builder
     (ship.root / "docker" / "Dockerfile.base").write_text(
@@ -136,10 +136,7 @@ def test_step_of_a_build(ship: Ship, engine: Engine, builder: str) -> None:
         run.says(" begun\n")
         run.until(lambda: _processes(mark))
         os.killpg(run.process.pid, signal.SIGINT)
-        end = time.monotonic() + 2
-        while _processes(mark):
-            assert time.monotonic() < end
-            time.sleep(0.05)
+        ends_soon(mark)
         run.ends_as_interrupted()
     nothing_left(ship, engine, mark)
     assert images.find(engine, ship.base) is None
@@ -148,7 +145,7 @@ def test_step_of_a_build(ship: Ship, engine: Engine, builder: str) -> None:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 @pytest.mark.parametrize("builder", ["buildkit", "classic"])
 def test_death_in_a_step(ship: Ship, engine: Engine, builder: str, number: signal.Signals) -> None:
-    """When tinyship dies in the middle of a step, the engine ends it within two seconds; the next run works."""
+    """When tinyship dies in the middle of a step, the engine ends it; the next run works."""
     mark = f"{ship.image}-step"
     ship.environment["TINYSHIP_BUILDER"] = builder
     file = ship.root / "docker" / "Dockerfile.base"
@@ -157,11 +154,8 @@ def test_death_in_a_step(ship: Ship, engine: Engine, builder: str, number: signa
         run.says(" begun\n")
         run.until(lambda: _processes(mark))
         os.kill(run.process.pid, number)
-        run.process.wait(5)
-        end = time.monotonic() + 2
-        while _processes(mark):
-            assert time.monotonic() < end
-            time.sleep(0.05)
+        run.process.wait(60)
+        ends_soon(mark)
     nothing_left(ship, engine, mark)
     file.write_text("FROM tinyship-test-busybox:latest\nRUN true\n")
     ship.invoke("base")
@@ -183,12 +177,17 @@ def test_session_left_open(ship: Ship, engine: Engine) -> None:
             assert _processes(mark)
         finally:
             os.killpg(run.process.pid, signal.SIGKILL)
-        run.process.wait(5)
-        end = time.monotonic() + 2
-        while _processes(mark):
-            assert time.monotonic() < end
-            time.sleep(0.05)
+        run.process.wait(60)
+        ends_soon(mark)
     ship.invoke("base")
+
+
+def ends_soon(mark: str) -> None:
+    """Wait until no shell runs a step with this mark; by itself it would run for a minute."""
+    end = time.monotonic() + 40
+    while _processes(mark):
+        assert time.monotonic() < end, "the step goes on"
+        time.sleep(0.05)
 
 
 def _processes(mark: str) -> list[str]:
@@ -249,8 +248,9 @@ def test_push_that_asks(ship: Ship, engine: Engine) -> None:
     with socket.create_server(("127.0.0.1", 0), backlog=64) as silent:
         host = f"127.0.0.1:{silent.getsockname()[1]}"
         with running(ship, "push", TINYSHIP_PUSH_TO=host) as run:
-            time.sleep(2)
-            run.press_ctrl_c()
+            silent.settimeout(60)
+            with silent.accept()[0]:
+                run.press_ctrl_c()
     assert ship.record == before
     nothing_left(ship, engine)
 
@@ -286,7 +286,7 @@ def test_any_time(ship: Ship, engine: Engine, delay: float) -> None:
         time.sleep(delay)
         if run.process.poll() is None:
             os.killpg(run.process.pid, signal.SIGINT)
-        code = run.process.wait(15)
+        code = run.process.wait(60)
         # Invoke itself exits with 1 and without a word when it has not come to a task yet.
         assert code in {0, 130, -signal.SIGINT} or (code == 1 and not run.output), f"exit code {code}\n{run.output}"
     nothing_left(ship, engine)

@@ -141,7 +141,7 @@ def test_push_gives_up_stalled_upload(pushing: Pushing) -> None:
     pushing.proxy.on("PATCH", UPLOADS, Fault(stalls_at=100, stalls_for=60), times=0)
     begun = time.monotonic()
     failed(pushing.push(code=1, TINYSHIP_PUSH_TIMEOUT="2"), pushing.proxy.host, "2 s", "push.timeout")
-    assert time.monotonic() - begun < 15
+    assert time.monotonic() - begun < 50
     assert pushing.tags() == {}
     assert pushing.ship.record["pushed"] == []
     pushing.completes()

@@ -61,7 +61,7 @@ def meet_at(pushing: Pushing, method: str, path: str) -> None:
 
     def wait(_: Seen) -> None:
         try:
-            meeting.wait(5)
+            meeting.wait(20)
         except threading.BrokenBarrierError:
             return  # the other one does not come so far
 

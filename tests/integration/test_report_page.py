@@ -205,7 +205,7 @@ def test_many_boxes_are_drawn(visit: Any) -> None:
         before = seen.says("document.querySelectorAll('#treemap g.slice').length")
         assert 600 < before <= 2000
         seen.page.evaluate("document.querySelectorAll('#treemap g.slice')[2].dispatchEvent(new MouseEvent('click'))")
-        end = time.monotonic() + 20  # the page lets nobody wait inside of it, who would have to evaluate text there
+        end = time.monotonic() + 60  # the page lets nobody wait inside of it, who would have to evaluate text there
         while seen.says("document.querySelectorAll('#treemap g.slice').length") >= before:
             assert time.monotonic() < end
             time.sleep(0.1)

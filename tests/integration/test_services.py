@@ -126,7 +126,7 @@ def agent(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     path = folder / "agent.sock"
     process = subprocess.Popen(["ssh-agent", "-D", "-a", path], stdout=subprocess.DEVNULL)
     try:
-        end = time.monotonic() + 10
+        end = time.monotonic() + 60
         while not path.exists():
             assert time.monotonic() < end
             time.sleep(0.02)

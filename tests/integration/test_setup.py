@@ -188,7 +188,7 @@ def test_elsewhere_it_says_what_to_install(tmp_path: Path) -> None:
     assert "DOCKER_HOST" in done.stderr
 
 
-def await_(condition: object, seconds: float = 10.0) -> None:
+def await_(condition: object, seconds: float = 60.0) -> None:
     """Wait until a condition holds."""
     assert callable(condition)
     end = time.monotonic() + seconds

@@ -25,10 +25,10 @@ class Uploads:
     def blob(self, content: bytes, media_type: str) -> dict[str, Any]:
         """Upload a blob, and return its descriptor."""
         digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
-        begun = requests.post(f"{self.url}/blobs/uploads/", auth=self.auth, timeout=20)
+        begun = requests.post(f"{self.url}/blobs/uploads/", auth=self.auth, timeout=60)
         begun.raise_for_status()
         where = urljoin(begun.url, begun.headers["Location"])
-        requests.put(where, params={"digest": digest}, data=content, auth=self.auth, timeout=20).raise_for_status()
+        requests.put(where, params={"digest": digest}, data=content, auth=self.auth, timeout=60).raise_for_status()
         return {"mediaType": media_type, "digest": digest, "size": len(content)}
 
     def manifest(self, document: dict[str, Any], tag: str = "") -> dict[str, Any]:
@@ -40,7 +40,7 @@ class Uploads:
             data=raw,
             headers={"Content-Type": document["mediaType"]},
             auth=self.auth,
-            timeout=20,
+            timeout=60,
         ).raise_for_status()
         return {"mediaType": document["mediaType"], "digest": digest, "size": len(raw)}
 
