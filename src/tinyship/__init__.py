@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from tinyship.tasks.mount import collection
 
     ns: Collection
-    """The tasks, for ``add_collection(tinyship)`` and whoever else looks for a module's ``ns``."""
+    """The tasks, for ``add_collection(tinyship)`` and whoever else looks for a module's ``ns``: each look gets a mount
+    of its own, because Invoke would run the tasks of two equal ones once."""
 
 __version__ = "0.1.0"
 
@@ -40,8 +41,8 @@ _HOMES = {
 def __getattr__(name: str) -> Any:
     """Import a public name when it is first asked for (PEP 562), so that ``import tinyship`` costs nothing."""
     if name == "ns":
-        value = __getattr__("collection")("tinyship")
-    elif name in _HOMES:
+        return __getattr__("collection")("tinyship")
+    if name in _HOMES:
         value = getattr(import_module(_HOMES[name]), name)
     else:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

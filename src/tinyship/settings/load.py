@@ -79,7 +79,7 @@ def load(layers: Sequence[Layer], *, image: str = "", environ: Mapping[str, str]
     if not any(layer.values is not None for layer in layers) and not environ.get("TINYSHIP_IMAGE"):
         raise ConfigError(
             "there is no section `tinyship` in the config",
-            hint="Write an invoke.yaml beside tasks.py with at least `tinyship: {image: NAME}`.",
+            hint="Write an invoke.yaml with at least `tinyship: {image: NAME}`, or let `tinyship init` write it.",
         )
     variables = _nested(environment.read(environ))
     whole = _Merged()

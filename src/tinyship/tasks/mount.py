@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Mapping, Sequence
 from copy import copy
 from types import ModuleType
 from typing import Any
@@ -26,13 +27,21 @@ _ABOUT = "Build, release and push tiny images: base, build, release, push, clean
 
 
 class MountedTask(Task):  # type: ignore[type-arg]  # Invoke's own signature is not usable as an argument
-    """A task that equals only itself: Invoke runs equal ones once, which would make one of two mounts vanish."""
+    """A task that equals that of its own mount alone, and the copies of it.
+
+    Invoke runs equal tasks once: one of two mounts would vanish if these were alike, and a task that two others have
+    before them would run twice if copies were not.
+    """
+
+    mount: Collection
+    """The collection that it was made for; Invoke may have copied that since."""
+    spec: Spec
 
     def __eq__(self, other: object) -> bool:
-        return self is other
+        return isinstance(other, MountedTask) and self.mount is other.mount and self.spec is other.spec
 
     def __hash__(self) -> int:
-        return id(self)
+        return hash((id(self.mount), id(self.spec)))
 
     def __deepcopy__(self, memo: dict[int, Any]) -> MountedTask:
         """A copy that is another task, and shares what never changes; Invoke copies every task that it mounts."""
@@ -56,10 +65,10 @@ def collection(name: str | None = None, *, image: str = "") -> Collection:
         child = _named(part, (modules[0].__doc__ or "").partition("\n")[0])
         for module in modules:
             for spec in _specs(module):
-                child.add_task(_mounted(spec, image))
+                child.add_task(_mounted(spec, image, made))
         made.add_collection(child)
     for spec in _specs(config):
-        made.add_task(_mounted(spec, image))
+        made.add_task(_mounted(spec, image, made))
     return made
 
 
@@ -73,16 +82,16 @@ def _specs(module: ModuleType) -> list[Spec]:
     return [value for value in vars(module).values() if isinstance(value, Spec)]
 
 
-def _mounted(spec: Spec, image: str) -> MountedTask:
-    def body(context: Context, **flags: Any) -> None:
+def _mounted(spec: Spec, image: str, mount: Collection) -> MountedTask:
+    def body(context: Context, *words: Any, **flags: Any) -> None:
         from tinyship.tasks.session import run
 
-        run(spec, context, image, flags)
+        run(spec, context, image, _by_name(spec, words, flags), mount.configuration())
 
     body.__wrapped__ = spec.body  # type: ignore[attr-defined]  # whose signature Invoke makes flags of, but the first
     body.__doc__ = inspect.getdoc(spec.body)
     body.__name__ = spec.name
-    return MountedTask(
+    made = MountedTask(
         body,
         name=spec.name,
         default=spec.default,
@@ -90,3 +99,18 @@ def _mounted(spec: Spec, image: str) -> MountedTask:
         positional=spec.positional,
         auto_shortflags=False,
     )
+    made.mount, made.spec = mount, spec
+    return made
+
+
+def _by_name(spec: Spec, words: Sequence[Any], flags: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The arguments by their names: Invoke gives all of them so, a task that calls ours may not."""
+    if not words:
+        return flags
+    _, *names = inspect.signature(spec.body).parameters
+    if len(words) > len(names):
+        raise TypeError(f"{spec.name} takes at most {len(names)} arguments, and got {len(words)}")
+    named = dict(zip(names, words, strict=False))
+    if twice := named.keys() & flags.keys():
+        raise TypeError(f"{spec.name} got {', '.join(sorted(twice))} twice")
+    return {**named, **flags}

@@ -109,8 +109,15 @@ def _concerned(scopes: Sequence[Scope], about: Sequence[str]) -> Sequence[Scope]
     return concerned(scopes, *about)
 
 
-def run(spec: Spec, context: Context, image: str, flags: Mapping[str, Any]) -> None:
+def run(spec: Spec, context: Context, image: str, flags: Mapping[str, Any], own: Mapping[str, Any]) -> None:
     """Run the body of a task in a session of its own.
+
+    Args:
+        spec: the task.
+        context: as Invoke gives it to tasks.
+        image: the entry of ``images`` that the mount is for; all where empty.
+        flags: the task's arguments.
+        own: what the mount was configured with.
 
     Raises:
         Exit: with the error's text and code where it failed; Invoke prints the one and exits with the other.
@@ -118,7 +125,7 @@ def run(spec: Spec, context: Context, image: str, flags: Mapping[str, Any]) -> N
     try:
         with Console(json=bool(flags.get("json"))) as console:
             try:
-                spec.body(_open(context, image, console), **flags)
+                spec.body(_open(context, image, console, own), **flags)
             except TinyshipError as error:
                 console.failed()
                 console.result({"error": _as_data(error)})
@@ -131,10 +138,10 @@ def run(spec: Spec, context: Context, image: str, flags: Mapping[str, Any]) -> N
         raise Exit("interrupted", code=INTERRUPTED) from None
 
 
-def _open(context: Context, image: str, console: Console) -> Session:
-    layers = invoke_config.layers(context.config)
-    loaded = load.load(layers, image=image)
-    root = invoke_config.project_root(context.config).resolve()
+def _open(context: Context, image: str, console: Console, own: Mapping[str, Any]) -> Session:
+    config = invoke_config.located(context.config)
+    loaded = load.load(invoke_config.layers(config, own), image=image)
+    root = invoke_config.project_root(config).resolve()
     return Session(Project(root, loaded, console.event), console, dry=bool(context.config.run.dry))
 
 
