@@ -69,18 +69,22 @@ def add(root: Path, entry: Entry) -> None:
     with _opened(root) as repository:
         if not repository:
             return
-        identity = _identity(repository)
 
-        def change(ref: str) -> None:
-            before = _note(repository, ref, entry.commit)
+        def has(ref: str) -> bool:
+            there = _note(repository, ref, entry.commit)
+            return _with_entry(there, entry) == there
+
+        def change(ref: str, is_new: bool) -> None:
+            before = b"" if is_new else _note(repository, ref, entry.commit)
             text = _with_entry(before, entry)
             if text == before:
                 return
+            identity = _identity(repository)
             blob = run(repository, "hash-object", "-w", "--stdin", stdin=text).strip()
             words = ("notes", f"--ref={ref}", "add", "--force", f"--reuse-message={blob}", entry.commit)
             run(repository, *words, environment=identity)
 
-        _change(repository, change)
+        _change(repository, change, has=has)
 
 
 def fetch(root: Path, remote: str) -> None:
@@ -139,7 +143,7 @@ def _fetch(repository: Any, remote: str) -> None:
                 return
             raise
 
-        def change(ref: str) -> None:
+        def change(ref: str, is_new: bool) -> None:
             merge = ("notes", f"--ref={ref}", "merge", "--quiet", "--strategy=cat_sort_uniq", landing)
             run(repository, *merge, environment=identity)
 
@@ -148,16 +152,25 @@ def _fetch(repository: Any, remote: str) -> None:
         _drop(repository, landing)
 
 
-def _change(repository: Any, change: Callable[[str], None]) -> None:
-    """Let ``change`` work on a private copy of the ref, and swap it in; again where another was faster."""
+def _change(
+    repository: Any, change: Callable[[str, bool], None], *, has: Callable[[str], bool] = lambda _: False
+) -> None:
+    """Let ``change`` work on a private copy of the ref, and swap it in; again where another was faster.
+
+    Args:
+        change: gets the private ref, and whether it is not there yet because there are no notes.
+        has: whether a ref has already what is to come into it; asked where there are notes.
+    """
     given_up = time.monotonic() + _PATIENCE
     for attempt in count(1):
         before = _tip(repository, REF)
+        if before and has(REF):
+            return
         private = f"{REF}-{secrets.token_hex(8)}"
         try:
             if before:
                 run(repository, *_LOCKS, "update-ref", private, before)
-            change(private)
+            change(private, not before)
             after = _tip(repository, private)
             if after == before or _swap(repository, before, after, last=time.monotonic() > given_up):
                 return

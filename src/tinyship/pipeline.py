@@ -1,17 +1,19 @@
-"""One image, from its bases to the registry: folds the stages in their order."""
+"""One image, from its bases to the registry: folds the stages in their order, and loads those that a task needs."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from tinyship import lock, record
+from tinyship import record
 from tinyship.errors import EngineError, TinyshipError
 from tinyship.plan import Action, Check, Plan
-from tinyship.stages import base, build, clean, preflight, push, release, trial
-from tinyship.stages.push import Delivery
-from tinyship.stages.release import Released
-from tinyship.stages.scope import Made, Scope
+
+if TYPE_CHECKING:
+    from tinyship.stages.push import Delivery
+    from tinyship.stages.release import Released
+    from tinyship.stages.scope import Made, Scope
 
 
 def plan(scope: Scope, task: str, *actions: tuple[Action, ...], checks: tuple[Check, ...] = ()) -> Plan:
@@ -31,12 +33,17 @@ def plan(scope: Scope, task: str, *actions: tuple[Action, ...], checks: tuple[Ch
 
 def check(scope: Scope) -> tuple[Check, ...]:
     """Everything that can be known to stand in the way of a release and its push, before anything is built."""
+    from tinyship.stages import preflight
+
     asked = preflight.remote(scope)
     return (*preflight.local(scope), *_missing(scope), *(check for place in asked for check in place.checks))
 
 
 def _missing(scope: Scope) -> tuple[Check, ...]:
     """A row for what the stages would fail for before they begin, a file or a setting; none where nothing is wrong."""
+    from tinyship import lock
+    from tinyship.stages import base, build, release
+
     try:
         base.check(scope)
         build.check(scope)
@@ -57,6 +64,8 @@ def plan_release(scope: Scope, *, only: bool = False, checked: bool = False) -> 
         only: leave base and build as they are.
         checked: look at git, the engine and the settings as ``check`` does.
     """
+    from tinyship.stages import base, build, preflight, release
+
     before = () if only else (base.plan(scope), build.plan(scope))
     checks = (*preflight.local(scope), *_missing(scope)) if checked else ()
     return plan(scope, "release", *before, release.plan(scope), checks=checks)
@@ -64,6 +73,8 @@ def plan_release(scope: Scope, *, only: bool = False, checked: bool = False) -> 
 
 def plan_build(scope: Scope) -> Plan:
     """What ``make_build`` would do."""
+    from tinyship.stages import base, build
+
     return plan(scope, "build", base.plan(scope), build.plan(scope))
 
 
@@ -73,6 +84,8 @@ def plan_push(scope: Scope, *, after_release: bool = False) -> Plan:
     Args:
         after_release: a release is made before, so that what the record has is not what is pushed.
     """
+    from tinyship.stages import preflight, push, trial
+
     smoke = trial.plan_smoke(scope) if scope.settings.push.smoke else ()
     asked = preflight.remote(scope, may_we=False, recorded=not after_release)
     checks = (push.ready(scope), *(check for place in asked for check in place.checks))
@@ -83,17 +96,23 @@ def plan_push(scope: Scope, *, after_release: bool = False) -> Plan:
 
 def plan_clean(scope: Scope, task: str, what: str) -> Plan:
     """What a clean would remove; ``what`` names a function of ``stages.clean``."""
+    from tinyship.stages import clean
+
     return plan(scope, task, clean.plan(scope, what))
 
 
 def make_bases(scope: Scope, *, force: bool = False) -> tuple[Made, ...]:
     """Bring the base images up to date; see ``stages.base``."""
+    from tinyship.stages import base
+
     base.check(scope)
     return base.make(scope, force=force)
 
 
 def make_build(scope: Scope, *, only_image: bool = False, force: bool = False) -> Made | None:
     """Bring the base images up to date, then build; see ``stages.build``."""
+    from tinyship.stages import base, build
+
     base.check(scope)
     build.check(scope)
     base.make(scope)
@@ -108,6 +127,8 @@ def make_release(scope: Scope, *, only: bool = False) -> Released:
     Args:
         only: leave base and build as they are.
     """
+    from tinyship.stages import release
+
     scope.revision  # noqa: B018  git's errors come before the engine's work
     record.read(scope.root)  # and so does what is wrong with the record
     release.check(scope)
@@ -120,13 +141,20 @@ def make_release(scope: Scope, *, only: bool = False) -> Released:
 
 def look_before(scopes: Sequence[Scope], *, allow_dirty: bool = False, force: bool = False) -> None:
     """Raise what the push of one of several images would be refused with, before any is pushed."""
+    from tinyship.stages import push
+
     for scope in scopes if len(scopes) > 1 else ():
         push.look(scope, allow_dirty=allow_dirty, force=force)
 
 
 def send(scope: Scope, *, allow_dirty: bool = False, force: bool = False) -> Delivery:
     """Push the release, after its smoke test where the settings ask for one; see ``stages.push``."""
-    release = push.check(scope, allow_dirty=allow_dirty)
-    if scope.settings.push.smoke and not release.smoke:
+    from tinyship.stages import push
+
+    release = record.read(scope.root).find(scope.settings.image)
+    if scope.settings.push.smoke and not (release and release.smoke):
+        from tinyship.stages import trial
+
+        push.check(scope, allow_dirty=allow_dirty)
         trial.smoke(scope)
     return push.send(scope, allow_dirty=allow_dirty, force=force)

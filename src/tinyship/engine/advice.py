@@ -47,9 +47,9 @@ def of_certificates(words: str, host: str) -> str:
     """
     if "x509: " in words and token_service(words):
         return (
-            "Engines with the containerd image store, and BuildKit, ask token services with the certificates of their "
-            "machine alone, not with those in /etc/docker/certs.d: put the CA among the former "
-            "(`update-ca-certificates` on Debian), and restart the engine."
+            "An engine with the containerd image store asks token services with the certificates of its machine alone, "
+            "not with those in /etc/docker/certs.d: put the CA among the former (`update-ca-certificates` on Debian), "
+            "and restart the engine."
         )
     if "x509: " in words:
         return (

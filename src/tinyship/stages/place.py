@@ -140,7 +140,7 @@ class Place:
     def _config(self, digest: str) -> str:
         """The digest of the config of an image here; empty where it is none, or gone."""
         try:
-            found = self.repository.manifest(digest)
+            found = self.manifest if digest == self.digest else self.repository.manifest(digest)
         except RegistryError as error:
             if error.status == 404:
                 return ""

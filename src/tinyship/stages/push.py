@@ -6,9 +6,11 @@ off is resumed by another one, because the registries say what is there already.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from tinyship import record, revision, state
 from tinyship.errors import NothingReleased, Refused, TinyshipError
@@ -19,8 +21,10 @@ from tinyship.revision import Revision
 from tinyship.stages import goals, history
 from tinyship.stages.delivering import Arrival, Push
 from tinyship.stages.place import places
-from tinyship.stages.preflight import Asked
 from tinyship.stages.scope import Scope
+
+if TYPE_CHECKING:
+    from tinyship.stages.preflight import Asked
 
 _SHOWN = 20
 
@@ -120,10 +124,10 @@ def send(scope: Scope, *, allow_dirty: bool = False, force: bool = False) -> Del
     """
     with _begun(scope, allow_dirty=allow_dirty, force=force) as push:
         push.fix()
+        pull = push.weigh()
         push.agree()
         push.move()
         push.confirm()
-        pull = push.weigh()
     release = push.journal.release
     history.pushed(scope, release, allow_dirty=allow_dirty)
     return Delivery(release, push.arrivals(), pull)
@@ -134,6 +138,7 @@ def _begun(scope: Scope, *, allow_dirty: bool, force: bool) -> Iterator[Push]:
     """A push that has looked at everything, and begins to give tags; no other one of this image is on its way here."""
     lock = f"push-{scope.settings.image.replace('/', '-')}.lock"
     with state.locked(scope.root, lock, doing=f"pushing {scope.settings.image}"):
+        _ask_git(scope)
         release = check(scope, allow_dirty=allow_dirty)
         now = goals.of_release(scope, release)
         if not force:
@@ -146,6 +151,22 @@ def _begun(scope: Scope, *, allow_dirty: bool, force: bool) -> Iterator[Push]:
             with push.told():
                 push.look()
                 yield push
+
+
+def _ask_git(scope: Scope) -> None:
+    """Have the revision read while what asks registries is loaded: git is waited for, and that takes as long."""
+
+    def ask() -> None:
+        with suppress(Exception):  # whoever wants the revision asks again, and is told
+            scope.revision  # noqa: B018
+
+    with suppress(ImportError):
+        import git  # noqa: F401  not in two threads at once
+    asking = threading.Thread(target=ask, daemon=True, name="tinyship-git")
+    asking.start()
+    import dxf  # noqa: F401
+
+    asking.join()
 
 
 def _check_given(scope: Scope, now: Revision) -> None:

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tinyship import credentials, reference, revision
-from tinyship.context.source import Context
 from tinyship.engine.connect import Engine, connect
 from tinyship.errors import ConfigError, RegistryError, TinyshipError
 from tinyship.events import Events, Notice, StageEnded, StageStarted, ignore
@@ -19,6 +18,7 @@ from tinyship.revision import Revision
 from tinyship.settings import options
 
 if TYPE_CHECKING:
+    from tinyship.context.source import Context
     from tinyship.registry.client import Repository
     from tinyship.registry.transport import Network
     from tinyship.settings.schema import Settings
@@ -171,6 +171,8 @@ class Scope:
         Raises:
             ContextError: the folder or the Dockerfile is missing or unusable; names the stage.
         """
+        from tinyship.context.source import Context
+
         try:
             # What tinyship keeps changes with every release, and must not change the next image.
             return Context.open(
