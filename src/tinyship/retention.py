@@ -136,7 +136,7 @@ class Git:
     """What git says of commits.
 
     Args:
-        reached: by commit, what reaches it: "the tag v1.0.0".
+        reached: by commit, how: "the tag v1.0.0 names its commit".
         cut_off: history is not all here, so that a commit that nothing reaches may be reached elsewhere.
     """
 
@@ -225,7 +225,7 @@ def _of_release(image: Facts, latest: Mapping[str, int], git: Git) -> str:
     if image.local:
         return "it is tagged `local`"
     if image.names and image.commit in git.reached:
-        return f"{git.reached[image.commit]} has its commit"
+        return git.reached[image.commit]
     return ""
 
 

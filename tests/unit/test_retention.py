@@ -78,9 +78,9 @@ def test_what_protects_a_release(more: dict[str, object], reason: str) -> None:
 
 def test_git_protects_what_it_reaches() -> None:
     """By the commit in the labels; where history is cut off, what is not known to be reached stays."""
-    git = Git({f"{1:040x}": "the tag v1.1.0"})
+    git = Git({f"{1:040x}": "the tag v1.1.0 names its commit"})
     found = judged(release(1), release(2), release(3), git=git)
-    assert found["foo:1.1.0"] == (True, "the tag v1.1.0 has its commit")
+    assert found["foo:1.1.0"] == (True, "the tag v1.1.0 names its commit")
     assert found["foo:1.2.0"] == (False, "not the last release")
     cut = judged(release(1), release(2), release(3, commit=""), release(4), git=Git(git.reached, cut_off=True))
     assert cut["foo:1.2.0"][1] == "git's history is cut off here: what reaches its commit is not known"
