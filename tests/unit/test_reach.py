@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import subprocess
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-from conftest import Repository
 from tinyship import reach
 from tinyship.errors import GitError
 from tinyship.retention import Git
+
+if TYPE_CHECKING:
+    from tests.conftest import Repository
 
 DESCENDED = "a tag or a branch descends from its commit"
 
