@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from tinyship import lock, record
+from tinyship import lock, record, turns
 from tinyship.errors import EngineError, TinyshipError
 from tinyship.plan import Action, Check, Plan
-from tinyship.stages import base, build, clean, preflight, push, release, trial
+from tinyship.stages import base, build, preflight, push, release, trial
 from tinyship.stages.push import Delivery
 from tinyship.stages.release import Released
 from tinyship.stages.scope import Made, Scope
@@ -81,23 +81,20 @@ def plan_push(scope: Scope, *, after_release: bool = False) -> Plan:
     return replace(found, version=release.raw_version or release.version) if release and release.given else found
 
 
-def plan_clean(scope: Scope, task: str, what: str) -> Plan:
-    """What a clean would remove; ``what`` names a function of ``stages.clean``."""
-    return plan(scope, task, clean.plan(scope, what))
-
-
 def make_bases(scope: Scope, *, force: bool = False) -> tuple[Made, ...]:
     """Bring the base images up to date; see ``stages.base``."""
     base.check(scope)
-    return base.make(scope, force=force)
+    with turns.releasing(scope.root):
+        return base.make(scope, force=force)
 
 
 def make_build(scope: Scope, *, only_image: bool = False, force: bool = False) -> Made | None:
     """Bring the base images up to date, then build; see ``stages.build``."""
     base.check(scope)
     build.check(scope)
-    base.make(scope)
-    return build.make(scope, only_image=only_image, force=force)
+    with turns.releasing(scope.root):
+        base.make(scope)
+        return build.make(scope, only_image=only_image, force=force)
 
 
 def make_release(scope: Scope, *, only: bool = False) -> Released:
@@ -111,11 +108,12 @@ def make_release(scope: Scope, *, only: bool = False) -> Released:
     scope.revision  # noqa: B018  git's errors come before the engine's work
     record.read(scope.root)  # and so does what is wrong with the record
     release.check(scope)
-    if only:
-        release.check_artifacts(scope)
-    else:
-        make_build(scope)
-    return release.make(scope)
+    with turns.releasing(scope.root):
+        if only:
+            release.check_artifacts(scope)
+        else:
+            make_build(scope)
+        return release.make(scope)
 
 
 def look_before(scopes: Sequence[Scope], *, allow_dirty: bool = False, force: bool = False) -> None:
@@ -127,6 +125,7 @@ def look_before(scopes: Sequence[Scope], *, allow_dirty: bool = False, force: bo
 def send(scope: Scope, *, allow_dirty: bool = False, force: bool = False) -> Delivery:
     """Push the release, after its smoke test where the settings ask for one; see ``stages.push``."""
     release = push.check(scope, allow_dirty=allow_dirty)
-    if scope.settings.push.smoke and not release.smoke:
-        trial.smoke(scope)
-    return push.send(scope, allow_dirty=allow_dirty, force=force)
+    with turns.releasing(scope.root):
+        if scope.settings.push.smoke and not release.smoke:
+            trial.smoke(scope)
+        return push.send(scope, allow_dirty=allow_dirty, force=force)

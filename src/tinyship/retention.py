@@ -6,7 +6,7 @@ rule protects goes. Nothing here asks an engine, a registry or git.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal, TypeAlias
@@ -144,32 +144,30 @@ class Git:
     cut_off: bool = False
 
 
-def old_releases(images: Sequence[Facts], *, keep: int, git: Git) -> dict[str, Verdict]:
+def old_releases(images: Sequence[Facts], *, keep: Mapping[str, int], git: Git) -> dict[str, Verdict]:
     """Which releases go; by their ids.
 
     Args:
         images: those that bear the project's label.
-        keep: how many releases of each repository stay in any case.
+        keep: by a repository, how many of its releases stay in any case.
         git: what it reaches.
     """
     latest = _latest(images, keep)
     reasons = {
         image.id: _used(image) or _of_release(image, latest, git) or _never_judged(image, git) for image in images
     }
-    return _verdicts(
-        images, reasons, goes=f"not one of the last {keep} releases" if keep > 1 else "not the last release"
-    )
+    return _verdicts(images, reasons, goes=lambda image: _too_old(keep[image.repository]))
 
 
 def leftovers(images: Sequence[Facts]) -> dict[str, Verdict]:
     """Which images without a name go; by their ids. What has a name is not touched."""
     reasons = {image.id: _used(image) or ("it has a name" if image.names else "") for image in images}
-    return _verdicts(images, reasons, goes="it has no name")
+    return _verdicts(images, reasons, goes=lambda _: "it has no name")
 
 
 def everything(images: Sequence[Facts]) -> dict[str, Verdict]:
     """Which of all images go; by their ids: those that nobody else needs."""
-    return _verdicts(images, {image.id: _used(image) for image in images}, goes="everything goes")
+    return _verdicts(images, {image.id: _used(image) for image in images}, goes=lambda _: "everything goes")
 
 
 def asks(verdicts: Iterable[Verdict], above: float) -> tuple[int, int] | None:
@@ -191,7 +189,11 @@ def _is_name(name: str) -> bool:
     return ":" in name or "/" in name
 
 
-def _latest(images: Iterable[Facts], keep: int) -> dict[str, int]:
+def _too_old(keep: int) -> str:
+    return f"not one of the last {keep} releases" if keep > 1 else "not the last release"
+
+
+def _latest(images: Iterable[Facts], keep: Mapping[str, int]) -> dict[str, int]:
     """The last releases of each repository by their ids, with the place of each: 1 for the last."""
     by_repository: dict[str, list[Facts]] = {}
     for image in images:
@@ -199,9 +201,9 @@ def _latest(images: Iterable[Facts], keep: int) -> dict[str, int]:
             by_repository.setdefault(image.repository, []).append(image)
     return {
         image.id: place
-        for some in by_repository.values()
+        for repository, some in by_repository.items()
         for place, image in enumerate(
-            sorted(some, key=lambda image: (image.made, image.version, image.id), reverse=True)[:keep], 1
+            sorted(some, key=lambda image: (image.made, image.version, image.id), reverse=True)[: keep[repository]], 1
         )
     }
 
@@ -240,7 +242,7 @@ def _never_judged(image: Facts, git: Git) -> str:
     return ""
 
 
-def _verdicts(images: Sequence[Facts], reasons: dict[str, str], *, goes: str) -> dict[str, Verdict]:
+def _verdicts(images: Sequence[Facts], reasons: dict[str, str], *, goes: Callable[[Facts], str]) -> dict[str, Verdict]:
     """The verdicts, once what stays has protected what it stands on."""
     known = {image.id: image for image in images}
     moved = True
@@ -255,8 +257,8 @@ def _verdicts(images: Sequence[Facts], reasons: dict[str, str], *, goes: str) ->
     return {image.id: _verdict(image, reasons[image.id], goes) for image in images}
 
 
-def _verdict(image: Facts, reason: str, goes: str) -> Verdict:
-    why = reason or (goes if image.names else "it has no name")
+def _verdict(image: Facts, reason: str, goes: Callable[[Facts], str]) -> Verdict:
+    why = reason or (goes(image) if image.names else "it has no name")
     return Verdict("image", name_of(image), bool(reason), why, image.bytes, image.names[1:])
 
 

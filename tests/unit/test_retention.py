@@ -29,7 +29,7 @@ def release(number: int, **more: object) -> Facts:
 
 def judged(*images: Facts, keep: int = 1, git: Git = NOBODY) -> dict[str, tuple[bool, str]]:
     """What `old_releases` says, by the first names."""
-    verdicts = retention.old_releases(images, keep=keep, git=git).values()
+    verdicts = retention.old_releases(images, keep={"foo": keep, "bar": keep}, git=git).values()
     return {verdict.name: (verdict.stays, verdict.reason) for verdict in verdicts}
 
 
@@ -72,7 +72,7 @@ def test_releases_of_one_moment_are_ordered_by_version() -> None:
 def test_what_protects_a_release(more: dict[str, object], reason: str) -> None:
     """Each rule by itself, in its words."""
     old = release(1, **more)
-    verdict = retention.old_releases([old, release(9)], keep=1, git=NOBODY)[old.id]
+    verdict = retention.old_releases([old, release(9)], keep={"foo": 1}, git=NOBODY)[old.id]
     assert (verdict.stays, verdict.reason) == (True, reason)
 
 
@@ -203,7 +203,7 @@ def test_nothing_protected_goes(images: list[Facts], keep: int, reached: set[int
     by_id = {image.id: image for image in images}
     for rule in ("old", "everything", "leftovers"):
         verdicts = {
-            "old": lambda: retention.old_releases(images, keep=keep, git=git),
+            "old": lambda: retention.old_releases(images, keep={"foo": keep, "bar": keep}, git=git),
             "everything": lambda: retention.everything(images),
             "leftovers": lambda: retention.leftovers(images),
         }[rule]()
@@ -232,6 +232,6 @@ def test_nothing_protected_goes(images: list[Facts], keep: int, reached: set[int
 @given(images_of_a_project, st.integers(1, 4))
 def test_the_order_of_the_images_decides_nothing(images: list[Facts], keep: int) -> None:
     """Who goes is the same, however the engine lists them."""
-    there = retention.old_releases(images, keep=keep, git=NOBODY)
-    back = retention.old_releases(images[::-1], keep=keep, git=NOBODY)
+    there = retention.old_releases(images, keep={"foo": keep, "bar": keep}, git=NOBODY)
+    back = retention.old_releases(images[::-1], keep={"foo": keep, "bar": keep}, git=NOBODY)
     assert {key: one.stays for key, one in there.items()} == {key: one.stays for key, one in back.items()}

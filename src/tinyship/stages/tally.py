@@ -14,6 +14,14 @@ from tinyship.retention import Cleaned, Kind, Refusal, Removed, Verdict
 NAME = "clean.json"
 
 
+class CleanInterrupted(KeyboardInterrupt):
+    """Ctrl-C, and what a clean did until then."""
+
+    def __init__(self, cleaned: Cleaned) -> None:
+        super().__init__()
+        self.cleaned = cleaned
+
+
 class Tally:
     """What is gone and what was refused; several threads may add to it.
 
@@ -70,6 +78,7 @@ def reported(root: Path, task: str, stayed: Sequence[Verdict]) -> Iterator[Tally
 
     Raises:
         CleanStopped: an error ended the block; it says what the error did, and has what was done until then.
+        CleanInterrupted: Ctrl-C did.
         TinyshipError: the report cannot be written.
     """
     tally = Tally(task, stayed)
@@ -80,9 +89,12 @@ def reported(root: Path, task: str, stayed: Sequence[Verdict]) -> Iterator[Tally
         cleaned = tally.cleaned(error.message)
         _write(root, cleaned)
         raise CleanStopped(cleaned, error) from error
+    except KeyboardInterrupt as error:
+        cleaned = tally.cleaned("interrupted")
+        _write(root, cleaned)
+        raise CleanInterrupted(cleaned) from error
     except BaseException as error:
-        interrupted = isinstance(error, KeyboardInterrupt)
-        _write(root, tally.cleaned("interrupted" if interrupted else f"{type(error).__name__}: {error}"))
+        _write(root, tally.cleaned(f"{type(error).__name__}: {error}"))
         raise
     _write(root, tally.cleaned())
 
