@@ -273,14 +273,14 @@ def test_a_foreign_image_from_ours(yard: Yard) -> None:
 @pytest.mark.needs("classic")
 def test_what_others_stand_on(yard: Yard, tmp_path: Path) -> None:
     """A release stays for an image of anybody's that was made from it, until that goes."""
-    old = yard.release("1.0.0", text=f"base of {yard.image}")
+    old = yard.release("1.0.0", text=yard.image * 5000)
     yard.release("1.1.0")
     (tmp_path / "Dockerfile").write_text(f"FROM {yard.image}:1.0.0\nCOPY file2 /\n")
     (tmp_path / "file2").write_text(yard.image)
     child = f"{yard.image}-child:1"
     yard.engine.client.images.build(path=str(tmp_path), tag=child, labels={"tinyship.project": "another"}, rm=True)
     assert yard.reasons()["1.0.0"] == f"{child} stands on it"
-    assert yard.judged()["1.0.0"].bytes in {0, None}, "its layer is shared, and not claimed"
+    assert (yard.judged()["1.0.0"].bytes or 0) < 50_000, "its layer is shared, and not claimed"
     images.untag(yard.engine, child)
     assert yard.reasons()["1.0.0"] == "- not the last release"
     assert images.find(yard.engine, old)
@@ -289,10 +289,10 @@ def test_what_others_stand_on(yard: Yard, tmp_path: Path) -> None:
 def test_equal_layers_hold_nothing(yard: Yard) -> None:
     """Releases of one content share every layer, but none stands on another: the old ones go, and claim no bytes."""
     for number in range(3):
-        yard.release(f"1.{number}.0", text="the same in each")
+        yard.release(f"1.{number}.0", text="the same in each" * 5000)
     judged = yard.judged()
     assert [judged[f"1.{number}.0"].stays for number in range(3)] == [False, False, True]
-    assert {judged[f"1.{number}.0"].bytes for number in range(3)} <= {0, None}
+    assert all((judged[f"1.{number}.0"].bytes or 0) < 50_000 for number in range(3))
 
 
 def test_everything_goes_from_top_to_bottom(yard: Yard) -> None:

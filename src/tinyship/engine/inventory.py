@@ -69,10 +69,12 @@ class Usage:
     Args:
         total: bytes of all layers, each counted once.
         alone: by an image's id, the bytes that no other image holds; without those of which the engine does not tell.
+        shared: by an image's id, the bytes of its layers that others hold, too; without those as before.
     """
 
     total: int
     alone: Mapping[str, int]
+    shared: Mapping[str, int]
 
 
 def images(engine: Engine) -> tuple[Listed, ...]:
@@ -114,12 +116,10 @@ def usage(engine: Engine) -> Usage:
     total = found.get("LayersSize")
     if total is None:
         total = (found.get("ImagesUsage") or found.get("ImageUsage") or {}).get("TotalSize")
-    alone = {
-        entry.get("Id") or "": int(entry.get("Size") or 0) - int(entry["SharedSize"])
-        for entry in images
-        if int(entry.get("SharedSize", -1)) >= 0
-    }
-    return Usage(int(total or 0), alone)
+    told = [entry for entry in images if int(entry.get("SharedSize", -1)) >= 0]
+    shared = {entry.get("Id") or "": int(entry["SharedSize"]) for entry in told}
+    alone = {entry.get("Id") or "": int(entry.get("Size") or 0) - int(entry["SharedSize"]) for entry in told}
+    return Usage(int(total or 0), alone, shared)
 
 
 def layers(engine: Engine, ids: Collection[str]) -> dict[str, tuple[str, ...]]:

@@ -18,6 +18,8 @@ from tinyship.retention import EVER, Facts, Git, Verdict
 from tinyship.stages.scope import Scope
 
 What: TypeAlias = Literal["work", "old_releases", "everything"]
+_MANIFEST = 4 << 20
+"""More bytes than these no manifest and no config has."""
 TASKS: Mapping[What, str] = {"work": "clean", "old_releases": "clean.images", "everything": "clean.all"}
 
 
@@ -226,18 +228,18 @@ def _git(scope: Scope, facts: Iterable[Facts]) -> Git:
 def _carries(there: _There, going: set[str]) -> dict[str, dict[str, str]]:
     """By the ids of images that go, those that stand on them: whose first layers are all of theirs.
 
-    An image that alone holds some bytes carries none, so that its layers need not be asked for.
+    The layers of an image need not be asked for where the engine says that it shares none, or not all.
     """
     called = {one.id: next(iter(one.tags), retention.short(one.id)) for one in there.images}
     children: dict[str, dict[str, str]] = {}
     for one in there.images:
         if one.parent in going:
             children.setdefault(one.parent, {})[one.id] = called[one.id]
-    alone = there.usage.alone
-    doubtful = [one for one in there.images if one.id in going and one.size and not alone.get(one.id)]
+    shared = there.usage.shared
+    doubtful = [one for one in there.images if one.id in going and one.size and _may_carry(there, one.id)]
     if doubtful:
-        least = min(one.size for one in doubtful)
-        able = (one.id for one in there.images if one.size - alone.get(one.id, 0) >= least)
+        least = min(shared.get(one.id, 0) for one in doubtful)
+        able = (one.id for one in there.images if shared.get(one.id, least) >= least)
         stacks = inventory.layers(there.engine, list(dict.fromkeys((*(one.id for one in doubtful), *able))))
         below: dict[tuple[str, ...], list[str]] = {}
         for one in doubtful:
@@ -247,6 +249,14 @@ def _carries(there: _There, going: set[str]) -> dict[str, dict[str, str]]:
                 for image_id in below.get(stack[:height], ()):
                     children.setdefault(image_id, {})[other] = called[other]
     return children
+
+
+def _may_carry(there: _There, image_id: str) -> bool:
+    """Whether all layers of an image may be shared. containerd's store counts its manifest and config as its own."""
+    shared, alone = there.usage.shared.get(image_id), there.usage.alone.get(image_id, 0)
+    if shared == 0 or alone > _MANIFEST:
+        return False
+    return shared is None or alone == 0 or there.engine.containerd_store
 
 
 def _artifacts(scope: Scope) -> Iterator[Artifact]:
