@@ -18,6 +18,7 @@ from tinyship.retention import EVER, Facts, Git, Verdict
 from tinyship.stages.scope import Scope
 
 What: TypeAlias = Literal["work", "old_releases", "everything"]
+_COMMIT = re.compile("[0-9a-f]{40,64}")
 _MANIFEST = 4 << 20
 """More bytes than these no manifest and no config has."""
 TASKS: Mapping[What, str] = {"work": "clean", "old_releases": "clean.images", "everything": "clean.all"}
@@ -199,7 +200,14 @@ class _Names:
         """
         if labels.PROJECT not in image.labels:
             return ()
-        return tuple(tag for tag in image.tags if tag in self.bases or tag.rpartition(":")[0] in self.repositories)
+        mine = (tag for tag in image.tags if tag in self.bases or tag.rpartition(":")[0] in self.repositories)
+        return tuple(sorted(mine, key=_telling))
+
+
+def _telling(name: str) -> tuple[bool, str]:
+    """Puts the names that tell people most first: versions before commits and `local`."""
+    tag = name.rpartition(":")[2]
+    return tag == "local" or bool(_COMMIT.fullmatch(tag)), name
 
 
 def _version(image: Listed) -> tuple[int, ...]:
