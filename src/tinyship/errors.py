@@ -12,6 +12,7 @@
     ├── ImageError              an image cannot be read: it is damaged, incomplete, or none
     ├── RegistryError           a push, a pull or a look into a registry failed
     ├── BudgetExceeded          an image is larger than it may be
+    ├── CleanStopped            a clean ended before its end; it has what was done until then
     └── Refused                 tinyship will not do this, and says what would make it safe
         ├── NothingReleased     there is no release to tell of
         └── NothingPushed       there is a release, but no registry has it
@@ -28,6 +29,7 @@ from typing import TYPE_CHECKING
 from tinyship.codes import without_codes
 
 if TYPE_CHECKING:
+    from tinyship.retention import Cleaned
     from tinyship.sizes.diff import Diff
     from tinyship.sizes.table import Row
 
@@ -222,6 +224,20 @@ class BudgetExceeded(TinyshipError):
         super().__init__(many, tail=lines, hint="Make it smaller, or raise `size.budgets`.", stage=stage, image=image)
         self.rows = tuple(rows)
         self.diffs = tuple(diffs)
+
+
+class CleanStopped(TinyshipError):
+    """A clean ended before its end.
+
+    Args:
+        cleaned: what it did until then.
+        why: what ended it, and is shown.
+    """
+
+    def __init__(self, cleaned: Cleaned, why: TinyshipError) -> None:
+        super().__init__(why.message, hint=why.hint, tail=why.tail, stage=why.stage, image=why.image, source=why.source)
+        self.exit_code = why.exit_code
+        self.cleaned = cleaned
 
 
 class Refused(TinyshipError):

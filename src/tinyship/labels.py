@@ -21,6 +21,8 @@ STAGE = "tinyship.stage"
 BASES = "tinyship.bases"
 """The external images that a release was made with, each as ``host/repository:tag@digest``, with spaces between."""
 _OCI = "org.opencontainers.image."
+VERSION = f"{_OCI}version"
+REVISION = f"{_OCI}revision"
 BASE_NAME = f"{_OCI}base.name"
 BASE_DIGEST = f"{_OCI}base.digest"
 
@@ -34,8 +36,8 @@ def oci(settings: Settings, revision: Revision, *, more: Mapping[str, str] | Non
     """The labels of a release: OCI's, the article's, ``more``, and the project's own, which win."""
     facts = {
         f"{_OCI}title": settings.image.rpartition("/")[2],
-        f"{_OCI}version": revision.full_version,
-        f"{_OCI}revision": revision.commit,
+        VERSION: revision.full_version,
+        REVISION: revision.commit,
         f"{_OCI}created": _created(revision),
         f"{_OCI}source": revision.source,
         f"{_OCI}url": revision.source,

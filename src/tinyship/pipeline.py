@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from tinyship import record
+from tinyship import record, turns
 from tinyship.errors import EngineError, TinyshipError
 from tinyship.plan import Action, Check, Plan
 
@@ -94,19 +94,13 @@ def plan_push(scope: Scope, *, after_release: bool = False) -> Plan:
     return replace(found, version=release.raw_version or release.version) if release and release.given else found
 
 
-def plan_clean(scope: Scope, task: str, what: str) -> Plan:
-    """What a clean would remove; ``what`` names a function of ``stages.clean``."""
-    from tinyship.stages import clean
-
-    return plan(scope, task, clean.plan(scope, what))
-
-
 def make_bases(scope: Scope, *, force: bool = False) -> tuple[Made, ...]:
     """Bring the base images up to date; see ``stages.base``."""
     from tinyship.stages import base
 
     base.check(scope)
-    return base.make(scope, force=force)
+    with turns.releasing(scope.root):
+        return base.make(scope, force=force)
 
 
 def make_build(scope: Scope, *, only_image: bool = False, force: bool = False) -> Made | None:
@@ -115,8 +109,9 @@ def make_build(scope: Scope, *, only_image: bool = False, force: bool = False) -
 
     base.check(scope)
     build.check(scope)
-    base.make(scope)
-    return build.make(scope, only_image=only_image, force=force)
+    with turns.releasing(scope.root):
+        base.make(scope)
+        return build.make(scope, only_image=only_image, force=force)
 
 
 def make_release(scope: Scope, *, only: bool = False) -> Released:
@@ -132,11 +127,12 @@ def make_release(scope: Scope, *, only: bool = False) -> Released:
     scope.revision  # noqa: B018  git's errors come before the engine's work
     record.read(scope.root)  # and so does what is wrong with the record
     release.check(scope)
-    if only:
-        release.check_artifacts(scope)
-    else:
-        make_build(scope)
-    return release.make(scope)
+    with turns.releasing(scope.root):
+        if only:
+            release.check_artifacts(scope)
+        else:
+            make_build(scope)
+        return release.make(scope)
 
 
 def look_before(scopes: Sequence[Scope], *, allow_dirty: bool = False, force: bool = False) -> None:
@@ -152,9 +148,10 @@ def send(scope: Scope, *, allow_dirty: bool = False, force: bool = False) -> Del
     from tinyship.stages import push
 
     release = record.read(scope.root).find(scope.settings.image)
-    if scope.settings.push.smoke and not (release and release.smoke):
-        from tinyship.stages import trial
+    with turns.releasing(scope.root):
+        if scope.settings.push.smoke and not (release and release.smoke):
+            from tinyship.stages import trial
 
-        push.check(scope, allow_dirty=allow_dirty)
-        trial.smoke(scope)
-    return push.send(scope, allow_dirty=allow_dirty, force=force)
+            push.check(scope, allow_dirty=allow_dirty)
+            trial.smoke(scope)
+        return push.send(scope, allow_dirty=allow_dirty, force=force)

@@ -14,12 +14,13 @@ from tinyship.record import Record
 if TYPE_CHECKING:
     from tinyship.history import Entry
     from tinyship.plan import Check, Plan
+    from tinyship.retention import Cleaned
     from tinyship.settings.load import Loaded
     from tinyship.sizes.diff import Diff
     from tinyship.sizes.table import Row
     from tinyship.stages.changelog import Notes
-    from tinyship.stages.clean import Cleaned
     from tinyship.stages.explaining import Explanation
+    from tinyship.stages.judging import What
     from tinyship.stages.moving import Update
     from tinyship.stages.outdated import Outdated
     from tinyship.stages.promote import Promoted
@@ -279,13 +280,23 @@ class Project:
         with self.scopes() as scopes:
             return changelog.joined(changelog.notes(scope, start, end, authors=authors) for scope in scopes)
 
-    def clean(self, *, everything: bool = False) -> tuple[Cleaned, ...]:
-        """Remove artifacts, containers and images without a name; with ``everything`` all that the project made."""
+    def clean(self, *, releases: bool = False, everything: bool = False, yes: bool = False) -> Cleaned:
+        """Remove artifacts, ended containers and images without a name.
+
+        Args:
+            releases: remove old releases instead, as ``clean.images`` does.
+            everything: remove all that the project made instead, as ``clean.all`` does.
+            yes: even where that is more than ``clean.ask_above`` of all images.
+
+        Raises:
+            Refused: it would be more than that, or a release goes first.
+            CleanStopped: it ended before its end, and has what was done until then.
+        """
         from tinyship.stages import clean
 
-        act = clean.everything if everything else clean.work
+        what: What = "everything" if everything else "old_releases" if releases else "work"
         with self.scopes() as scopes:
-            return tuple(act(scope) for scope in scopes)
+            return clean.clean(scopes, what, yes=yes)
 
     @contextmanager
     def scopes(self) -> Iterator[tuple[Scope, ...]]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Callable
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -29,7 +29,7 @@ from tinyship.settings.grammar import (
     check_template,
 )
 from tinyship.settings.limits import Size
-from tinyship.settings.quantity import parse_bytes
+from tinyship.settings.quantity import parse_bytes, parse_duration
 from tinyship.settings.section import Section
 from tinyship.versions import Scheme
 
@@ -246,10 +246,25 @@ class Clean(Section, frozen=True):
 
     keep: int = 3
     """How many releases ``clean.images`` keeps in the engine."""
+    keep_git: Literal["none", "named", "all"] = "named"
+    """Which releases ``clean.images`` keeps for git: those of commits that a tag names or a branch ends at; with
+    ``all`` also of whatever these descend from; with ``none`` no more than the others."""
+    ask_above: float = 0.5
+    """The share of the project's images, from 0 to 1, above which a clean wants ``--yes``."""
+    cache_age: str = "168h"
+    """``clean.cache`` keeps what the engine's builder used within this time: ``24h``, ``30m``, ``7d``; empty: any."""
+    cache_size: str = ""
+    """``clean.cache`` removes only so much that this is left in all; the size does not matter where empty."""
 
     def __post_init__(self) -> None:
         if self.keep < 1:
             raise ValueError("`keep`: it is at least 1 (`clean.all` removes everything)")
+        if not 0 <= self.ask_above <= 1:
+            raise ValueError("`ask_above`: it is a share, from 0 to 1")
+        with about("cache_age"):
+            parse_duration(self.cache_age or "0s")
+        with about("cache_size"):
+            parse_bytes(self.cache_size or "0")
 
 
 class BuilderTls(Section, frozen=True):

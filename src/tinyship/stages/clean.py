@@ -1,179 +1,150 @@
-"""Cleaning up: what goes is only what bears this project's label and stands under one of its own names."""
+"""Cleaning up: what was judged to go goes, as long as it is still what was judged, and no release wants its turn."""
 
 from __future__ import annotations
 
-import re
 import shutil
-from collections.abc import Iterable
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from contextlib import suppress
+from functools import partial
 
-from tinyship.engine import containers, images
-from tinyship.engine.images import Image
+from tinyship import retention, turns
+from tinyship.engine import containers, inventory, removal
+from tinyship.engine.connect import Engine
+from tinyship.errors import Refused, TinyshipError
 from tinyship.plan import Action
+from tinyship.retention import Cleaned, Facts, Verdict
+from tinyship.stages import judging, tally
+from tinyship.stages.judging import Judgement, What
 from tinyship.stages.scope import Scope
+from tinyship.stages.tally import Tally
 
-_NEVER = datetime.min.replace(tzinfo=UTC)
+_THREADS = 4
 
-
-@dataclass(frozen=True, slots=True)
-class Removed:
-    """One thing that is gone: an artifact, a container, an image's name or an image without one."""
-
-    kind: str
-    name: str
+Ask = Callable[[], None]
 
 
-@dataclass(frozen=True, slots=True)
-class Cleaned:
-    """What a clean did.
-
-    Args:
-        removed: what is gone.
-        kept: what could not go, each with why.
-        freed: bytes, measured before and after: in the engine and in the project's folder together.
-    """
-
-    removed: tuple[Removed, ...]
-    kept: tuple[tuple[str, str], ...]
-    freed: int
-
-
-@dataclass(frozen=True, slots=True)
-class _Find:
-    """What a clean would remove: paths of artifacts, containers, and images with the names that they would lose."""
-
-    artifacts: tuple[str, ...]
-    containers: tuple[str, ...]
-    images: tuple[tuple[Image, tuple[str, ...]], ...]
-
-    def actions(self) -> tuple[Action, ...]:
-        return (
-            *(Action("remove", artifact, "artifact") for artifact in self.artifacts),
-            *(Action("remove", container[:12], "container") for container in self.containers),
-            *(Action("remove", name, "image") for image, names in self.images for name in names or (_short(image),)),
-        )
-
-
-def plan(scope: Scope, what: str) -> tuple[Action, ...]:
-    """What ``work``, ``old_releases`` or ``everything`` would remove; ``what`` is one of these names."""
-    return _FINDERS[what](scope).actions()
-
-
-def work(scope: Scope) -> Cleaned:
-    """Remove artifacts, this project's containers, and its images without a name."""
-    return _remove(scope, _find_work(scope))
-
-
-def old_releases(scope: Scope) -> Cleaned:
-    """Remove all releases from the engine but the last ``clean.keep``."""
-    return _remove(scope, _find_old_releases(scope))
-
-
-def everything(scope: Scope) -> Cleaned:
-    """Remove all that this project made: artifacts, containers, releases, build image, base images."""
-    return _remove(scope, _find_everything(scope))
-
-
-def _find_work(scope: Scope) -> _Find:
-    unnamed = tuple((image, ()) for image in _ours(scope) if not image.tags)
-    return _Find(_artifacts(scope), _containers(scope), unnamed)
-
-
-def _find_old_releases(scope: Scope) -> _Find:
-    found = [
-        (image, names)
-        for image in _ours(scope)
-        if image.labels.get("tinyship.stage") == "release" and (names := _names(scope, image))
-    ]
-    found.sort(key=lambda entry: _age(entry[0]), reverse=True)
-    old = [(image, names) for image, names in found[scope.settings.clean.keep :] if not _is_local(scope, names)]
-    return _Find((), (), tuple(old))
-
-
-def _age(image: Image) -> tuple[datetime, tuple[int, ...]]:
-    """What releases are ordered by: their date, which may be their commit's and so be shared, and then the version."""
-    version = image.labels.get("org.opencontainers.image.version", "")
-    return image.created or _NEVER, tuple(int(number) for number in re.findall(r"\d+", version))
-
-
-def _find_everything(scope: Scope) -> _Find:
-    named = [(image, _names(scope, image)) for image in _ours(scope)]
-    going = tuple((image, names) for image, names in named if names or not image.tags)
-    # What stands on others goes first, so that no image is refused for its children.
-    ordered = sorted(going, key=lambda entry: len(entry[0].layers), reverse=True)
-    return _Find(_artifacts(scope), _containers(scope), tuple(ordered))
-
-
-_FINDERS = {"work": _find_work, "old_releases": _find_old_releases, "everything": _find_everything}
-
-
-def _ours(scope: Scope) -> tuple[Image, ...]:
-    return images.listing(scope.engine, project=scope.settings.image)
-
-
-def _names(scope: Scope, image: Image) -> tuple[str, ...]:
-    """The image's names that are this project's: a foreign image made FROM ours inherits the label, not the name."""
-    registries = ("", *(f"{registry}/" for registry in scope.settings.push.to))
-    repositories = {f"{registry}{scope.settings.image}" for registry in registries}
-    bases = {
-        base.name if ":" in base.name.rpartition("/")[2] else f"{base.name}:latest" for base in scope.settings.base
-    }
-    return tuple(tag for tag in image.tags if tag in bases or tag.rpartition(":")[0] in repositories)
-
-
-def _is_local(scope: Scope, names: Iterable[str]) -> bool:
-    return f"{scope.settings.image}:local" in names
-
-
-def _artifacts(scope: Scope) -> tuple[str, ...]:
-    build = scope.settings.build
-    named = build.artifacts if build else ()
+def actions(judgement: Judgement) -> tuple[Action, ...]:
+    """What would be removed, for a plan."""
     return tuple(
-        artifact for artifact in named if (scope.root / artifact).is_symlink() or (scope.root / artifact).exists()
+        Action("remove", name, verdict.kind)
+        for verdict in judgement.verdicts
+        if not verdict.stays
+        for name in (verdict.name, *verdict.also)
     )
 
 
-def _containers(scope: Scope) -> tuple[str, ...]:
-    return containers.listing(scope.engine, project=scope.settings.image)
+def clean(
+    scopes: Sequence[Scope], what: What, *, yes: bool = False, show: Callable[[Judgement], None] = lambda _: None
+) -> Cleaned:
+    """Judge all that is of the images of a project, and remove what goes.
+
+    Args:
+        scopes: the images, all of one project.
+        what: ``work`` for artifacts, containers and images without a name; ``old_releases``; ``everything``.
+        yes: even where that is more than ``clean.ask_above`` of all its images.
+        show: gets the judgement before anything is removed.
+
+    Returns:
+        what was done; ``.tinyship/clean.json`` has it, too.
+
+    Raises:
+        Refused: it would be too much, or a release goes first; nothing was removed.
+        CleanStopped: it ended before its end, and has what was done until then.
+    """
+    root = scopes[0].root
+    with turns.cleaning(root) as ask:
+        judgement = judging.judge(scopes, what)
+        show(judgement)
+        if not yes:
+            refuse_much(judgement.verdicts, min(scope.settings.clean.ask_above for scope in scopes))
+        stayed = [verdict for verdict in judgement.verdicts if verdict.stays]
+        with tally.reported(root, judgement.task, stayed) as done:
+            _carry_out(scopes[0].engine, judgement, done, ask)
+    return done.cleaned()
 
 
-def _short(image: Image) -> str:
-    return image.id.removeprefix("sha256:")[:12]
+def refuse_much(verdicts: Sequence[Verdict], above: float) -> None:
+    """Raise Refused where more goes than a share of everything.
+
+    Args:
+        verdicts: of everything.
+        above: the setting ``clean.ask_above``.
+    """
+    said = much(verdicts, above)
+    if said:
+        raise Refused(f"{said}; nothing was removed", hint="If that is right, run it again with `--yes`.")
 
 
-def _remove(scope: Scope, find: _Find) -> Cleaned:
-    before = images.layers_size(scope.engine)
-    removed: list[Removed] = []
-    kept: list[tuple[str, str]] = []
+def much(verdicts: Sequence[Verdict], above: float) -> str:
+    """What is to be said where more goes than a share of everything; empty where it does not."""
+    found = retention.asks(verdicts, above)
+    if not found:
+        return ""
+    going, every = found
+    return f"{going} of {every} images would go, which is more than {above:.0%} (`clean.ask_above`)"
+
+
+def _carry_out(engine: Engine, judgement: Judgement, done: Tally, ask: Ask) -> None:
     freed = 0
-    for artifact in find.artifacts:
-        freed += _remove_artifact(scope, artifact)
-        removed.append(Removed("artifact", artifact))
-    for container in find.containers:
-        if containers.remove(scope.engine, container):
-            removed.append(Removed("container", container[:12]))
-    for image, names in find.images:
-        for name in names:
-            if images.untag(scope.engine, name):
-                removed.append(Removed("image", name))
-            else:
-                kept.append((name, "a container uses it"))
-        if not names:
-            if images.remove(scope.engine, image.id):
-                removed.append(Removed("image", _short(image)))
-            else:
-                kept.append((_short(image), "another image or a container uses it"))
-    freed += max(0, before - images.layers_size(scope.engine))
-    return Cleaned(tuple(removed), tuple(kept), freed)
+    touched = False
+    try:
+        for artifact in judgement.artifacts:
+            if not artifact.verdict.stays:
+                ask()
+                freed += _remove_artifact(artifact, done)
+        for container, verdict in judgement.containers:
+            if not verdict.stays:
+                ask()
+                touched = True
+                if containers.remove(engine, container.id):
+                    done.gone("container", container.name)
+        for wave in judgement.waves():
+            touched = True
+            _remove_images(engine, wave, done, ask)
+    finally:
+        # Other work in the engine may have added more meanwhile than went: less than nothing is never freed.
+        with suppress(TinyshipError):
+            freed += max(0, judgement.before - inventory.usage(engine).total) if touched else 0
+            done.freed = freed
 
 
-def _remove_artifact(scope: Scope, artifact: str) -> int:
-    path = scope.root / artifact
-    if path.is_dir() and not path.is_symlink():
-        size = sum(file.lstat().st_size for file in path.rglob("*") if not file.is_dir())
-        shutil.rmtree(path)
-        return size
-    size = path.lstat().st_size
-    path.unlink()
+def _remove_artifact(artifact: judging.Artifact, done: Tally) -> int:
+    path = artifact.path
+    try:
+        size = judging.weigh(path)
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+    except FileNotFoundError:
+        return 0
+    except OSError as error:
+        done.refused("artifact", artifact.verdict.name, error.strerror or str(error))
+        return 0
+    done.gone("artifact", artifact.verdict.name)
     return size
+
+
+def _remove_images(engine: Engine, images: Sequence[Facts], done: Tally, ask: Ask) -> None:
+    """Remove images a few at a time; after an error or an interrupt no more are begun, and those begun are ended."""
+    pool = ThreadPoolExecutor(_THREADS)
+    try:
+        removals = [pool.submit(_remove_image, engine, image, done, ask) for image in images]
+        for future in wait(removals, return_when=FIRST_EXCEPTION).done:
+            future.result()
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _remove_image(engine: Engine, image: Facts, done: Tally, ask: Ask) -> None:
+    ask()
+    name = retention.name_of(image)
+    why = removal.remove(engine, image.id, image.names, partial(_tell, done, image))
+    if why:
+        done.refused("image", name, why)
+
+
+def _tell(done: Tally, image: Facts, name: str, gone: bool) -> None:
+    shown = retention.short(name) if name == image.id else name
+    (done.gone if gone else done.back)("image", shown)

@@ -12,7 +12,7 @@ from invoke.context import Context
 from invoke.exceptions import Exit
 
 from tinyship.console.console import Console
-from tinyship.errors import BudgetExceeded, TinyshipError
+from tinyship.errors import BudgetExceeded, CleanStopped, TinyshipError
 from tinyship.plan import Plan
 from tinyship.project import Project
 from tinyship.settings import invoke_config, load
@@ -148,6 +148,8 @@ def _open(context: Context, image: str, console: Console, own: Mapping[str, Any]
 def _as_data(error: TinyshipError) -> dict[str, Any]:
     names = ("message", "hint", "stage", "image", "tail", "source")
     found = {"kind": type(error).__name__, **{name: getattr(error, name) for name in names}}
+    if isinstance(error, CleanStopped):
+        found["cleaned"] = error.cleaned.as_json()
     if isinstance(error, BudgetExceeded):
         from tinyship.console.looks import diff_data
 

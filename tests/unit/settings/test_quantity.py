@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tinyship.settings.quantity import parse_bytes, parse_growth
+from tinyship.settings.quantity import parse_bytes, parse_duration, parse_growth
 
 
 @pytest.mark.parametrize(
@@ -67,3 +67,20 @@ def test_no_growth(text: str) -> None:
         parse_growth(text)
     assert f"`{text}`" in str(caught.value)
     assert "5% or 2MB" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("90s", 90), ("30 m", 1800), ("36h", 129_600), ("7d", 604_800), ("1.5h", 5400), ("0s", 0)]
+)
+def test_times(text: str, seconds: int) -> None:
+    """Seconds, minutes, hours, days."""
+    assert parse_duration(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "7", "h", "-1h", "1h30m", "1 week", "7D"])
+def test_no_times(text: str) -> None:
+    """What is no time is named, with examples of some."""
+    with pytest.raises(ValueError, match="is no time") as caught:
+        parse_duration(text)
+    assert f"`{text}`" in str(caught.value)
+    assert "36h or 7d" in str(caught.value)

@@ -1,0 +1,164 @@
+"""What an engine holds, asked in few requests: all images and containers at once, and what layers are whose."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+from tinyship.engine.connect import Engine
+from tinyship.engine.faults import translated
+from tinyship.reference import familiar
+
+_T = TypeVar("_T")
+_THREADS = 4
+_TRIES = 40
+_PAUSE = 0.05
+_TYPES_SINCE = (1, 42)
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """An image as an engine lists it.
+
+    Args:
+        id: as ``engine.images`` has it.
+        parent: the id of the image that the classic builder made it of; empty where there is none.
+        tags: its names.
+        labels: of its config.
+        created: when it says that it was made; None where it does not say.
+        size: bytes of its layers.
+    """
+
+    id: str
+    parent: str
+    tags: tuple[str, ...]
+    labels: Mapping[str, str]
+    created: datetime | None
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """A container as an engine lists it.
+
+    Args:
+        id: the engine's.
+        name: that people gave it, or the engine.
+        image_id: of the image that it was made of.
+        image: as whoever made it called that.
+        labels: its own, and its image's.
+        running: whether it is.
+    """
+
+    id: str
+    name: str
+    image_id: str
+    image: str
+    labels: Mapping[str, str]
+    running: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What images hold in an engine.
+
+    Args:
+        total: bytes of all layers, each counted once.
+        alone: by an image's id, the bytes that at least go with it, because no other image holds them; without those of
+            which the engine does not tell.
+        shared: by an image's id, the bytes of its layers that others hold, too; without those as before.
+    """
+
+    total: int
+    alone: Mapping[str, int]
+    shared: Mapping[str, int]
+
+
+def images(engine: Engine) -> tuple[Listed, ...]:
+    """All images, whosever they are, but for the steps between that the classic builder leaves."""
+    found = _asked_again("listing images", engine.api.images)
+    return tuple(
+        Listed(
+            id=entry["Id"],
+            parent=entry.get("ParentId") or "",
+            tags=tuple(familiar(name) for name in entry.get("RepoTags") or () if not name.startswith("<none>")),
+            labels=dict(entry.get("Labels") or {}),
+            created=datetime.fromtimestamp(entry["Created"], UTC) if entry.get("Created", 0) > 0 else None,
+            size=int(entry.get("Size") or 0),
+        )
+        for entry in found
+    )
+
+
+def containers(engine: Engine) -> tuple[Container, ...]:
+    """All containers, also those that do not run."""
+    found = _asked_again("listing containers", lambda: engine.api.containers(all=True))
+    return tuple(
+        Container(
+            id=entry["Id"],
+            name=next((name.lstrip("/") for name in entry.get("Names") or ()), entry["Id"][:12]),
+            image_id=entry.get("ImageID") or "",
+            image=familiar(entry.get("Image") or ""),
+            labels=dict(entry.get("Labels") or {}),
+            running=entry.get("State") in {"running", "paused", "restarting"},
+        )
+        for entry in found
+    )
+
+
+def usage(engine: Engine) -> Usage:
+    """What images hold (GET /system/df)."""
+    found = _asked_again("asking what the engine's images hold", lambda: _df(engine))
+    images = found.get("Images") or (found.get("ImagesUsage") or found.get("ImageUsage") or {}).get("Items") or ()
+    total = found.get("LayersSize")
+    if total is None:
+        total = (found.get("ImagesUsage") or found.get("ImageUsage") or {}).get("TotalSize")
+    told = [entry for entry in images if int(entry.get("SharedSize", -1)) >= 0]
+    shared = {entry.get("Id") or "": int(entry["SharedSize"]) for entry in told}
+    # containerd's store has each layer twice, packed and unpacked, and counts the unpacked ones alone as shared.
+    times = 2 if told and engine.containerd_store else 1
+    alone = {
+        entry.get("Id") or "": max(0, int(entry.get("Size") or 0) - times * int(entry["SharedSize"])) for entry in told
+    }
+    return Usage(int(total or 0), alone, shared)
+
+
+def layers(engine: Engine, ids: Collection[str]) -> dict[str, tuple[str, ...]]:
+    """The diff ids of the layers of some images, by their ids; without those that are gone."""
+    from docker.errors import NotFound
+
+    def ask(image_id: str) -> tuple[str, ...] | None:
+        with translated(f"looking at {image_id}"):
+            try:
+                found = engine.api.inspect_image(image_id)
+            except NotFound:
+                return None
+        return tuple((found.get("RootFS") or {}).get("Layers") or ())
+
+    with ThreadPoolExecutor(_THREADS) as pool:
+        return {image_id: found for image_id, found in zip(ids, pool.map(ask, ids), strict=True) if found is not None}
+
+
+def _df(engine: Engine) -> dict[str, Any]:
+    api = engine.api
+    speaks = tuple(int(part) for part in engine.api_version.split(".") if part.isdigit())
+    params = {"type": "image"} if speaks >= _TYPES_SINCE and not engine.is_podman else {}
+    found: dict[str, Any] = api._result(api._get(api._url("/system/df"), params=params), True)
+    return found
+
+
+def _asked_again(what: str, ask: Callable[[], _T]) -> _T:
+    """The answer, asked for again where something went while the engine looked at it, which some engines fail for."""
+    from docker.errors import NotFound
+
+    with translated(what):
+        for _ in range(_TRIES - 1):
+            try:
+                return ask()
+            except NotFound:
+                time.sleep(_PAUSE)
+        return ask()
