@@ -13,6 +13,7 @@ from tinyship.record import Record
 
 if TYPE_CHECKING:
     from tinyship.history import Entry
+    from tinyship.lineage import Lineage
     from tinyship.plan import Check, Plan
     from tinyship.settings.load import Loaded
     from tinyship.sizes.diff import Diff
@@ -207,6 +208,13 @@ class Project:
 
         with self.scopes() as scopes:
             return tuple(row for scope in scopes for row in size.now(scope).rows)
+
+    def lineage(self) -> Lineage:
+        """The images of the project, what each of them stands on, and the layers that they share."""
+        from tinyship.stages import standing
+
+        with self.scopes() as scopes:
+            return standing.find(scopes)
 
     def explain(self, named: str = "release", *, platform: str = "") -> tuple[Explanation, ...]:
         """Where the bytes of an image are, and what would make it smaller; one entry for each image of the project.

@@ -76,6 +76,32 @@ def unknown(scope: Scope) -> tuple[tuple[str, int, str], ...]:
     )
 
 
+def images_of(scope: Scope, text: str) -> tuple[tuple[int, str], ...]:
+    """All images that a Dockerfile names, made here or elsewhere: lines and names; a named context is what it is."""
+    found = ((place.line, _meant(scope, place.name)) for place in named.places(text, _given(scope, text)))
+    return tuple((line, name) for line, name in found if name)
+
+
+def final_base(scope: Scope, text: str, target: str) -> str:
+    """The image whose layers a stage of a Dockerfile begins with; empty where that is none, or not known."""
+    name = named.final_base(text, target, _given(scope, text))
+    return "" if name == named.SCRATCH else _meant(scope, name)
+
+
+def text_of(scope: Scope, file: str) -> str:
+    """A Dockerfile.
+
+    Raises:
+        ContextError: it cannot be read.
+    """
+    try:
+        return (scope.root / file).read_bytes().decode("utf-8", "surrogateescape")
+    except OSError as error:
+        raise ContextError(
+            f"the Dockerfile {scope.root / file} cannot be read: {error.strerror}", image=scope.settings.image
+        ) from error
+
+
 def pinned(scope: Scope, context: Context) -> Context:
     """A context whose Dockerfile names its external images with the digests of the lock; the same without a lock."""
     kept = lock.read(scope.root)
@@ -186,12 +212,15 @@ def _files(scope: Scope) -> Iterator[tuple[str, str]]:
     sections: list[Base | Build | Release] = [base for base in settings.base if base.dockerfile]
     sections += [settings.build] if settings.build else []
     for file in dict.fromkeys(section.dockerfile for section in (*sections, settings.release)):
-        try:
-            yield file, (scope.root / file).read_bytes().decode("utf-8", "surrogateescape")
-        except OSError as error:
-            raise ContextError(
-                f"the Dockerfile {scope.root / file} cannot be read: {error.strerror}", image=settings.image
-            ) from error
+        yield file, text_of(scope, file)
+
+
+def _meant(scope: Scope, name: str) -> str:
+    """The image that a name in a Dockerfile means; empty where it is a folder's, or not known before the build."""
+    value = _named_context(scope, name)
+    if value is not None:
+        return value.removeprefix(options.IMAGE) if value.startswith(options.IMAGE) else ""
+    return "" if "$" in name else name
 
 
 def _given(scope: Scope, text: str) -> dict[str, str]:

@@ -27,6 +27,7 @@ NAMES = {
     "push.promote",
     "push.send",
     "release.check",
+    "release.graph",
     "release.list",
     "release.make",
     "release.notes",
