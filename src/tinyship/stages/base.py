@@ -42,7 +42,7 @@ def make(scope: Scope, *, force: bool = False) -> tuple[Made, ...]:
     Raises:
         TinyshipError: one could not be made; names it. Those before it stay.
     """
-    return tuple(_make(scope, base, force=force) for base in scope.settings.base)
+    return tuple(_once(scope, base, force=force) for base in scope.settings.base)
 
 
 def made_from(base: Base) -> str:
@@ -56,6 +56,11 @@ def made_from(base: Base) -> str:
 
 def _way(base: Base) -> str:
     return "dockerfile" if base.dockerfile else "rootfs" if base.rootfs else "pull"
+
+
+def _once(scope: Scope, base: Base, *, force: bool) -> Made:
+    """Make a base image, once in a run, however many images stand on it."""
+    return scope.together.once(("base", base.name), lambda: _make(scope, base, force=force))
 
 
 def _make(scope: Scope, base: Base, *, force: bool) -> Made:
@@ -76,7 +81,10 @@ def _import(scope: Scope, base: Base, force: bool) -> tuple[str, str]:
     present = images.find(scope.engine, base.name)
     if present and not force and inputs.remembered(scope.root, base.name, present.id) == recipe:
         return present.id, "up to date"
-    own = [f"LABEL {key}={value}" for key, value in labels.own(scope.settings, "base").items()]
+    own = [
+        f"LABEL {key}={value}"
+        for key, value in labels.own(scope.settings, "base", owner=scope.owners.get(base.name, "")).items()
+    ]
     image_id = images.import_rootfs(
         scope.engine,
         rootfs.chunks(scope.root, base, scope.events),

@@ -75,6 +75,7 @@ def connection(engine: Engine) -> Socket:
             raise EngineError(f"connecting to BuildKit: {error.strerror or error}") from error
         found = made.sock
         found.settimeout(None)
+        engine.may_cut(found)
     return tls.shared(found)
 
 
