@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from tinyship.settings.load import Loaded
     from tinyship.sizes.diff import Diff
     from tinyship.sizes.table import Row
+    from tinyship.stages.changed import Changed
     from tinyship.stages.changelog import Notes
     from tinyship.stages.clean import Cleaned
     from tinyship.stages.explaining import Explanation
@@ -65,24 +66,44 @@ class Project:
         found = cls(root, load.load(invoke_config.of_project(root), image=image), events)
         return found.selected(images) if images else found
 
-    def selected(self, images: Sequence[str] = (), *, with_needs: bool = True) -> Project:
+    def selected(
+        self, images: Sequence[str] = (), *, among: Collection[str] | None = None, with_needs: bool = True
+    ) -> Project:
         """This project with some of its images, each after those that it stands on.
 
         Args:
             images: names of entries of ``images``, or globs of such; all where there are none.
+            among: of these only those, like ``changed(since).names``; none is left out where it is None.
             with_needs: those too that they stand on.
 
         Raises:
             ConfigError: there is no such entry, or images stand on each other.
         """
-        if len(self.images) < 2 and not images:
+        if len(self.images) < 2 and not images and among is None:
             return self
         from tinyship import several
 
         with self.scopes() as scopes:
-            names = [scope.name for scope in several.select(scopes, images, with_needs=with_needs)]
+            found = several.select(scopes, images, among=among, with_needs=with_needs)
+        names = [scope.name for scope in found]
         by_name = {loaded.name: loaded for loaded in self.images}
         return replace(self, images=tuple(by_name[name] for name in names))
+
+    def changed(self, since: str) -> Changed:
+        """Which images have inputs that changed since a git revision, committed or not, and which these are.
+
+        Args:
+            since: what git knows as a commit, like ``origin/main``: what counts is what changed since HEAD's history
+                left that one's.
+
+        Raises:
+            ConfigError: git knows no such commit.
+            GitError: there is no repository, or its history is cut off before the commit.
+        """
+        from tinyship import several
+
+        with self.scopes() as scopes:
+            return several.changed(scopes, since)
 
     def versioned(self, version: str | None) -> Project:
         """This project with a version for whatever is done with it, as if ``version.literal`` were that.
@@ -185,6 +206,7 @@ class Project:
         allow_dirty: bool = False,
         version: str | None = None,
         images: Sequence[str] = (),
+        changed_since: str | None = None,
         jobs: int = 0,
         fail_fast: bool = False,
     ) -> Outcome:
@@ -196,6 +218,7 @@ class Project:
             allow_dirty: push even what was released from a tree with uncommitted changes.
             version: what is released, as "2.0.1"; what git or the settings say where it is None.
             images: as for ``selected``; what these stand on is released, and not pushed.
+            changed_since: of these only those that ``changed`` finds for this revision, which may be none.
             jobs: how many images are worked on at the same time, at most; the setting ``jobs`` where 0.
             fail_fast: when one image fails, begin no other one, and end those that are being made.
 
@@ -208,9 +231,10 @@ class Project:
         """
         from tinyship import pipeline, record, several
 
-        project = self.versioned(version).selected(images)
-        with project.scopes() as scopes:
-            meant = several.chosen(scopes, images)
+        project = self.versioned(version)
+        among = None if changed_since is None else project.changed(changed_since).names
+        with project.selected(images, among=among).scopes() as scopes:
+            meant = several.chosen(scopes, images, among)
             done = several.each(
                 scopes, lambda scope: pipeline.make_release(scope, only=only), jobs=jobs, fail_fast=fail_fast
             )

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from fnmatch import fnmatchcase
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from tinyship import graph, parallel
 from tinyship.errors import BuildFailed, CommandFailed, ConfigError, EngineError, ImagesFailed, TinyshipError
@@ -13,21 +13,31 @@ from tinyship.events import StageFailed
 from tinyship.stages import needs, sharing
 from tinyship.stages.scope import Scope
 
+if TYPE_CHECKING:
+    from tinyship.stages.changed import Changed
+
 _T = TypeVar("_T")
 
 
-def select(scopes: Sequence[Scope], images: Sequence[str] = (), *, with_needs: bool = True) -> tuple[Scope, ...]:
+def select(
+    scopes: Sequence[Scope],
+    images: Sequence[str] = (),
+    *,
+    among: Collection[str] | None = None,
+    with_needs: bool = True,
+) -> tuple[Scope, ...]:
     """Those of a project's images that are meant, each after those that it stands on.
 
     Args:
         scopes: all of the project.
         images: names of entries of ``images``, or globs of such; all where there are none.
+        among: of these only those; see ``called``.
         with_needs: those too that they stand on.
 
     Raises:
         ConfigError: there is no such entry, or images stand on each other.
     """
-    names = chosen(scopes, images)
+    names = chosen(scopes, images, among)
     if len(scopes) == 1:
         return tuple(scope for scope in scopes if scope.name in names)
     below = needs.of(scopes)
@@ -36,10 +46,13 @@ def select(scopes: Sequence[Scope], images: Sequence[str] = (), *, with_needs: b
     return tuple(by_name[name] for name in needs.order(below) if name in wanted)
 
 
-def chosen(scopes: Sequence[Scope], images: Sequence[str] = ()) -> frozenset[str]:
+def chosen(scopes: Sequence[Scope], images: Sequence[str] = (), among: Collection[str] | None = None) -> frozenset[str]:
     """The names of those that are asked for, without what they stand on.
 
-    Whatever else narrows a choice belongs here: each gives names, and what is in all of them is meant.
+    Args:
+        scopes: all of the project.
+        images: as for ``select``.
+        among: as for ``select``; what is in both is meant.
 
     Raises:
         ConfigError: there is no entry of that name, or none that a glob fits.
@@ -51,7 +64,31 @@ def chosen(scopes: Sequence[Scope], images: Sequence[str] = ()) -> frozenset[str
         if not fitting:
             raise _no(wanted, [name for name in names if name])
         found |= set(fitting)
-    return frozenset(found if images else names)
+    allowed = {scope.name for scope in scopes if among is None or called(scope) in among}
+    return frozenset(allowed & (found if images else set(names)))
+
+
+def called(scope: Scope) -> str:
+    """What people call an image: its entry's name, or its repository's where there are no entries."""
+    return scope.name or scope.settings.image
+
+
+def changed(scopes: Sequence[Scope], since: str) -> Changed:
+    """Which images have inputs that changed since a git revision, and why; see ``stages.changed``.
+
+    Args:
+        scopes: all of the project.
+        since: what git knows as a commit.
+
+    Raises:
+        ConfigError: git knows no such commit.
+        GitError: there is no repository, or its history is cut off before the commit.
+    """
+    from tinyship.stages import changed
+
+    by_name = {scope.name: called(scope) for scope in scopes}
+    below = {by_name[name]: [by_name[one] for one in lower] for name, lower in needs.of(scopes).items()}
+    return changed.find({called(scope): scope for scope in scopes}, since, below)
 
 
 def each(

@@ -15,7 +15,7 @@ import jsonschema
 import pytest
 from ships import Ship
 
-from tinyship import record
+from tinyship import Project, record
 from tinyship.engine import containers, images
 from tinyship.engine.connect import Engine
 from tinyship.engine.containers import ContainerRequest
@@ -126,49 +126,76 @@ def test_cold_and_with_nothing_to_do(shop: Ship, engine: Engine) -> None:
 def test_after_one_change(shop: Ship, engine: Engine) -> None:
     """A page changes what serves it alone; what all stand on changes all, and they stand on the new one."""
     shop.invoke("release")
-    before = released(shop)
-    unpushed = {name: layers(engine, entry["id"]) for name, entry in before.items()}
+    first = {name: layers(engine, entry["id"]) for name, entry in released(shop).items()}
     write(shop, "web/index.html", "<h1>Another shop</h1>\n")
     shop.invoke("release")
-    after = {name: layers(engine, entry["id"]) for name, entry in released(shop).items()}
-    assert [name for name in after if after[name] != unpushed[name]] == ["web"]
+    second = {name: layers(engine, entry["id"]) for name, entry in released(shop).items()}
+    assert [name for name in VERSIONS if second[name] != first[name]] == ["web"]
     write(shop, "core/srv/healthz", "fine\n")
     shop.invoke("release")
-    last = {name: layers(engine, entry["id"]) for name, entry in released(shop).items()}
-    assert [name for name in VERSIONS if last[name] != after[name]] == list(VERSIONS)
-    assert all(last[name][: len(last["core"])] == last["core"] for name in VERSIONS)
+    third = {name: layers(engine, entry["id"]) for name, entry in released(shop).items()}
+    assert [name for name in VERSIONS if third[name] != second[name]] == list(VERSIONS)
+    assert all(third[name][: len(third["core"])] == third["core"] for name in VERSIONS)
     assert asked(engine, released(shop)["api"]["id"], "healthz") == ["fine\n"]
 
 
+def test_changed_since(shop: Ship) -> None:
+    """Only what changed is pushed, and what it stands on is there for it; nothing to release is no failure."""
+    nothing = shop.invoke("release", "--push", "--changed-since", "HEAD", "--json").json
+    assert (nothing["outcome"], nothing["released"], nothing["images"]) == ("nothing to release", [], [])
+    assert nothing["changed"]["images"] == {"core": [], "api": [], "web": []}
+    assert shop.invoke("release", "--changed-since=v1.0.0").out == "nothing to release\n"
+    assert shop.invoke("--dry", "release", "--changed-since=v1.0.0").out == "nothing to release\n"
+    assert not record.path(shop.root).exists()
+    write(shop, "web/index.html", "<h1>Another shop</h1>\n")
+    shop.git("tag", "v1.0.1")
+    done = shop.invoke("release", "--push", "--changed-since", "HEAD~1", "--json")
+    assert "web: web/index.html changed" in done.err
+    assert done.json["outcome"] == "released"
+    assert done.json["released"] == [f"{shop.image}-core", f"{shop.image}-web"]
+    assert done.json["changed"]["since"] == shop.git("rev-parse", "HEAD~1")
+    assert done.json["changed"]["images"]["web"] == [{"kind": "changed", "name": "web/index.html"}]
+    assert {name: bool(entry["pushed"]) for name, entry in released(shop).items()} == {"core": False, "web": True}
+    assert shop.invoke("release", "--changed-since=HEAD~1", "--image=api").out == "nothing to release\n"
+    dry = shop.invoke("--dry", "release", "--changed-since=HEAD~1", "--json").json
+    assert [plan["image"] for plan in dry["plans"]] == [f"{shop.image}-core", f"{shop.image}-web"]
+    wrong = shop.invoke("release", "--changed-since=origin/main", "--json", code=2)
+    assert wrong.json["error"]["message"] == "git knows no `origin/main` here"
+    outcome = Project.load(shop.root).release(changed_since="HEAD")
+    assert (outcome.released, len(outcome.images)) == ((), 2)
+
+
 def test_a_failing_image(shop: Ship) -> None:
-    """It is named, with the step that failed; the others are released, and the record has what it had of it."""
+    """It is named, with the step that failed, and what stands on it is not begun; the others are released."""
     shop.invoke("release")
     before = released(shop)
-    good = (shop.root / "web" / "Dockerfile").read_text()
-    write(shop, "api/prices", "tea 3.00\n")
-    write(shop, "web/Dockerfile", f'{good}RUN ["sh", "-c", "echo out of tea; exit 3"]\n')
+    good = (shop.root / "api" / "Dockerfile").read_text()
+    write(shop, "web/index.html", "<h1>Another shop</h1>\n")
+    write(shop, "api/Dockerfile", f'{good}RUN ["sh", "-c", "echo out of tea; exit 3"]\n')
     failed = shop.invoke("release", code=1)
-    assert f"{shop.image}-web:local" in failed.err
+    assert f"{shop.image}-api:local" in failed.err
     assert "out of tea" in failed.err
     after = released(shop)
-    assert after["web"] == before["web"]
-    assert after["api"]["id"] != before["api"]["id"]
-    write(shop, "web/Dockerfile", good)
+    assert after["api"] == before["api"]
+    assert after["web"]["id"] != before["web"]["id"]
+    write(shop, "api/Dockerfile", good)
+    core = (shop.root / "core" / "Dockerfile").read_text()
+    write(shop, "core/Dockerfile", f'{core}RUN ["false"]\n')
+    error = shop.invoke("release", "--json", code=1).json["error"]
+    assert (list(error["failed"]), error["stopped"]) == (["core"], {"api": ["core"], "web": ["core"]})
+    assert released(shop) == after
+    write(shop, "core/Dockerfile", core)
     shop.invoke("release")
-    assert released(shop)["web"]["commit"] == shop.git("rev-parse", "HEAD")
+    assert {entry["commit"] for entry in released(shop).values()} == {shop.git("rev-parse", "HEAD")}
 
 
 def test_clean(shop: Ship, engine: Engine) -> None:
-    """All that the example made goes from the engine, and nothing from the registry; a release brings it back."""
+    """All that the example made goes from the engine, and nothing from the registry."""
     shop.invoke("release", "push")
     pushed = {name: entry["pushed"][0] for name, entry in released(shop).items()}
-    weights = {one["image"]: one["unpacked"] for one in shop.invoke("release.graph", "--json").json["images"]}
     shop.invoke("clean.all")
     there = [tag for image in engine.api.images() for tag in image["RepoTags"] or () if f"{shop.image}-" in tag]
     assert there == []
     repository = pushed["web"]["reference"].rpartition(":")[0]
     images.pull(engine, f"{repository}:back", pushed["web"]["digest"], credential=None, events=ignore)
     assert "<h1>The shop</h1>" in asked(engine, f"{repository}:back", "")[0]
-    shop.invoke("release")
-    again = {one["image"]: one["unpacked"] for one in shop.invoke("release.graph", "--json").json["images"]}
-    assert again == weights

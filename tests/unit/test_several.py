@@ -121,6 +121,43 @@ def test_own_base_images_are_no_other_images(make: Make) -> None:
     assert needs.of(make({"a": base, "b": base}, files)) == {"a": {}, "b": {}}
 
 
+def test_among(make: Make) -> None:
+    """What narrows a choice from elsewhere narrows that of names and globs; what is needed comes with it or not."""
+    scopes = make({"web": {"needs": ["low"]}, "api": {}, "low": {}})
+    assert [scope.name for scope in several.select(scopes, among=["web"])] == ["low", "web"]
+    assert [scope.name for scope in several.select(scopes, among=["web"], with_needs=False)] == ["web"]
+    assert [scope.name for scope in several.select(scopes, ["a*", "low"], among=["api", "web"])] == ["api"]
+    assert several.select(scopes, among=[]) == ()
+    assert several.select(scopes, ["api"], among=["web"]) == ()
+    assert several.chosen(scopes, ["w*"], among=["web", "low"]) == {"web"}
+
+
+def test_among_one(tmp_path: Path) -> None:
+    """The only image of a project is called by its repository."""
+    (loaded,) = load([Layer("invoke.yaml", {"image": "lacion/foo", "version": {"literal": "1"}})], environ={})
+    scopes = (Scope(tmp_path, loaded.settings, connect=no_engine),)
+    assert several.select(scopes, among=["lacion/foo"]) == scopes
+    assert several.select(scopes, among=[]) == ()
+
+
+def test_changed(make: Make, tmp_path: Path) -> None:
+    """What stands on a changed image by a Dockerfile is changed."""
+    files = {f"{name}.Dockerfile": "FROM scratch\n" for name in ("low", "api")}
+    entries = {
+        name: {"release": {"dockerfile": f"{name}.Dockerfile", "context": name}} for name in ("web", "low", "api")
+    }
+    for name in entries:
+        (tmp_path / name).mkdir()
+    scopes = make(entries, {**files, "web.Dockerfile": "FROM lacion/low\n", "low/file": "1"})
+    for words in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "first"]):
+        subprocess.run(["git", *words], cwd=tmp_path, check=True)
+    assert several.changed(scopes, "HEAD").names == ()
+    (tmp_path / "low" / "file").write_text("2")
+    found = several.changed(scopes, "HEAD")
+    assert found.names == ("web", "low")
+    assert [str(reason) for reason in found.images["web"]] == ["it stands on low, which changed"]
+
+
 def test_a_circle(make: Make) -> None:
     """The way round, and what says each step of it."""
     scopes = make({"api": {"needs": ["base"]}, "base": {}}, {"base.Dockerfile": "FROM lacion/api:local"})

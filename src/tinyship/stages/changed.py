@@ -9,20 +9,21 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-from tinyship import lock, touched
+from tinyship import lock, reference, touched
 from tinyship.context.ignore import Matcher
-from tinyship.errors import TinyshipError
+from tinyship.errors import ConfigError, ContextError, TinyshipError
 from tinyship.settings import options
 from tinyship.stages import pins, rootfs
 from tinyship.stages.scope import Scope
 from tinyship.touched import Touched
 
-Kind: TypeAlias = Literal["added", "removed", "changed", "settings", "pin", "below", "outside", "missing"]
+Kind: TypeAlias = Literal["added", "removed", "changed", "settings", "pin", "below", "unknown", "outside", "missing"]
 
 _CONFIGS = ("invoke.yaml", "invoke.yml", "invoke.json", "pyproject.toml")
 _PROGRAMS = ("invoke.py", "tasks.py", "tasks/__init__.py")
@@ -33,6 +34,7 @@ _SAID = {
     "settings": "its settings in {name} changed",
     "pin": "the pin of {name} moved",
     "below": "it stands on {name}, which changed",
+    "unknown": "it stands on {name}, which these tasks are not about",
     "outside": "{name} is outside of the git repository",
     "missing": "{name} is missing",
 }
@@ -44,7 +46,8 @@ class Reason:
 
     Args:
         kind: ``added``, ``removed``, ``changed``: of a file; ``settings``: of a config file, the image's part of it;
-            ``pin``: of a base image; ``below``: of an image that it stands on; ``outside``: of a folder of which git
+            ``pin``: of a base image; ``below``: of an image that it stands on; ``unknown``: of one of the project that
+            is not looked at; ``outside``: of a folder of which git
             does not know; ``missing``: of a Dockerfile or a context that cannot be used.
         name: of the file, relative to the work tree's folder, or of the image.
     """
@@ -91,7 +94,11 @@ def find(scopes: Mapping[str, Scope], since: str, needs: Mapping[str, Iterable[s
     root = next(iter(scopes.values())).root.resolve()
     seen = touched.find(root, since)
     config = _Config(root, seen, tuple(scopes.values()))
-    images = {name: tuple(dict.fromkeys(_reasons(scope, seen, config))) for name, scope in scopes.items()}
+    looked_at = {scope.settings.image for scope in scopes.values()}
+    images = {
+        name: tuple(dict.fromkeys((*_reasons(scope, seen, config), *_unknown(scope, looked_at))))
+        for name, scope in scopes.items()
+    }
     return Changed(seen.since, _spread(images, needs))
 
 
@@ -180,6 +187,25 @@ def _of_folder(seen: Touched, folder: Path, ignored: Matcher | None = None) -> I
 
 def _relative(path: Path, root: Path) -> str | None:
     return path.relative_to(root).as_posix() if path.is_relative_to(root) else None
+
+
+def _unknown(scope: Scope, looked_at: Collection[str]) -> Iterator[Reason]:
+    """The images of the project that an image stands on and that tasks for it alone know nothing of."""
+    others = {_repository(name): name for name in scope.repositories if name and name not in looked_at}
+    named = [*pins.contexts(scope).values()]
+    with suppress(ContextError):
+        named += [place.name for _, place in pins.places(scope) if pins.named_context(scope, place.name) is None]
+    for name in named if others else ():
+        if found := others.get(_repository(name)):
+            yield Reason("unknown", found)
+
+
+def _repository(name: str) -> str:
+    try:
+        wanted = reference.parse(name)
+    except ConfigError:
+        return name  # the builder says what is wrong with it
+    return f"{wanted.host}/{wanted.repository}"
 
 
 def _pins(scope: Scope, seen: Touched) -> Iterator[Reason]:

@@ -83,12 +83,18 @@ class _Makers:
         if name in self._bases:
             return None if name in _bases(scope) else self._bases[name]
         maker = self._images.get(_repository(wanted))
-        return maker if maker and not wanted.digest and _makes(maker, wanted.tag) else None
+        return maker if maker and is_made_by(maker, wanted) else None
 
 
-def _makes(scope: Scope, tag: str) -> bool:
-    """Whether a release gives this tag, or somebody who leaves the tag out means it; not those of other releases."""
-    build = scope.settings.build
+def is_made_by(scope: Scope, wanted: Reference) -> bool:
+    """Whether a release gives this tag, or somebody who leaves the tag out means it; not those of other releases.
+
+    Args:
+        wanted: in the repository of this image.
+    """
+    if wanted.digest:
+        return False
+    build, tag = scope.settings.build, wanted.tag
     return tag in {"local", "latest", build.tag if build else "local"} or tag in release.local_tags(scope)
 
 

@@ -224,7 +224,7 @@ def _files(scope: Scope) -> Iterator[tuple[str, str]]:
 
 def _meant(scope: Scope, name: str) -> str:
     """The image that a name in a Dockerfile means; empty where it is a folder's, or not known before the build."""
-    value = _named_context(scope, name)
+    value = named_context(scope, name)
     if value is not None:
         return value.removeprefix(options.IMAGE) if value.startswith(options.IMAGE) else ""
     return "" if "$" in name else name

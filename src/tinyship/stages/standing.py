@@ -11,7 +11,7 @@ from tinyship.engine import images
 from tinyship.engine.images import Image
 from tinyship.errors import ConfigError, EngineError, EngineUnreachable, TinyshipError
 from tinyship.lineage import Edge, How, Layer, Lineage, Node, Stage
-from tinyship.stages import pins, weighing
+from tinyship.stages import needs, pins, weighing
 from tinyship.stages.scope import Scope
 
 Find = Callable[[str], Image | None]
@@ -35,17 +35,20 @@ class _Names:
 
     Args:
         whole: by whole references: base images and build images.
-        repositories: by repositories: the releases, whatever tag they are named with.
+        releases: by repositories; earlier ones than the last are images from elsewhere, as others' are.
         others: repositories of images of the project that are not looked at.
     """
 
     whole: dict[str, str] = field(default_factory=dict)
-    repositories: dict[str, str] = field(default_factory=dict)
+    releases: dict[str, _Part] = field(default_factory=dict)
     others: set[str] = field(default_factory=set)
 
     def find(self, name: str) -> str:
         """The reference that the graph has for a name; the name itself where it is no image of the project."""
-        return self.whole.get(_whole(name)) or self.repositories.get(_repository(name)) or name
+        if found := self.whole.get(_whole(name)):
+            return found
+        part = self.releases.get(_repository(name))
+        return part.image if part and needs.is_made_by(part.scope, reference.parse(name)) else name
 
 
 def find(scopes: Sequence[Scope], *, reads: bool = True) -> Lineage:
@@ -150,10 +153,11 @@ def _names(parts: Sequence[_Part]) -> _Names:
     names = _Names()
     for part in parts:
         if part.stage == "release":
-            names.repositories[_repository(part.scope.settings.image)] = part.image
+            names.releases[_repository(part.scope.settings.image)] = part
         else:
             names.whole.setdefault(_whole(part.image), part.image)
-        names.others |= {_repository(name) for name in part.scope.repositories}
+    every = {_repository(name) for part in parts for name in part.scope.repositories}
+    names.others = every - names.releases.keys()
     return names
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tinyship.tasks.spec import IMAGE_HELP, task
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from tinyship.record import Record
     from tinyship.stages.scope import Scope
@@ -74,12 +74,14 @@ def publish(
     force: bool = False,
     told: Callable[[Record], Iterable[str]] | None = None,
     released: Sequence[str] | None = None,
+    more: Mapping[str, Any] | None = None,
 ) -> None:
     """Push what is released, and show what came of it.
 
     Args:
         told: what is shown instead, of the record's entries of these images.
         released: what was released just before, by this task, for the result.
+        more: what else belongs into the result.
     """
     from tinyship import formats, pipeline, record
     from tinyship.console import deliveries
@@ -92,7 +94,8 @@ def publish(
             return
         for delivery in done:
             session.console.lines(deliveries.lines(delivery))
-        session.console.result((found if released is None else record.Outcome(found.images, tuple(released))).as_json())
+        outcome = found if released is None else record.Outcome(found.images, tuple(released))
+        session.console.result({**outcome.as_json(), **(more or {})})
 
     def act(scope: Scope) -> Delivery:
         return pipeline.send(scope, allow_dirty=allow_dirty, force=force)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from tinyship.errors import TinyshipError
     from tinyship.sizes.table import Row
+    from tinyship.stages.changed import Changed
     from tinyship.stages.release import Released
     from tinyship.tasks.session import Session
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
         "push": "Check all that stands in the way first (`release.check`), and push what was released.",
         "allow_dirty": "With --push: push even from a tree with changes that no commit has, under that version alone.",
         "version": "Release as this version, like 2.0.1, whatever git and `tinyship.version` say.",
+        "changed_since": "Only images whose inputs changed since this git revision, and what they stand on.",
         **BUILD_HELP,
         **JOBS_HELP,
     },
@@ -38,6 +40,7 @@ def make(
     no_cache: bool = False,
     pull: bool = False,
     image: Sequence[str] = (),
+    changed_since: str | None = None,
     jobs: int = 0,
     fail_fast: bool = False,
     json: bool = False,
@@ -61,6 +64,12 @@ def make(
     --image it is those that are named, and what they stand on; only the former
     are pushed. When one fails, what stands on it is not begun, and the others
     are finished.
+
+    --changed-since=origin/main: an image counts as changed where a file of its
+    contexts is another one than when HEAD's history left that revision,
+    committed or not, and so do its Dockerfiles, ignore files, settings and
+    pins, and an image that it stands on. Where none is, nothing is released,
+    and the exit code is 0.
     """
     from tinyship import pipeline, record
     from tinyship.errors import ConfigError, TinyshipError
@@ -76,10 +85,17 @@ def make(
         if not done:
             session.console.say("nothing to release")
         if not push or not done:
-            session.console.result(record.outcome(session.project.root, released).as_json())
+            session.console.result({**record.outcome(session.project.root, released).as_json(), **more})
 
-    chosen = session.with_flags(no_cache=no_cache, pull=pull).with_version(version).selected(image)
-    pushed = chosen.selected(image, with_needs=False) if image else chosen
+    flagged = session.with_flags(no_cache=no_cache, pull=pull).with_version(version)
+    changed = None if changed_since is None else _changed(flagged, changed_since)
+    among = changed.names if changed else None
+    more = {"changed": changed} if changed else {}
+    chosen = flagged.selected(image, among=among)
+    pushed = chosen if among is None and not image else chosen.selected(image, among=among, with_needs=False)
+    if not chosen.project.images:
+        show([])
+        return
     if session.dry:
         session.plans_release(version)
     if push and session.dry:
@@ -99,7 +115,18 @@ def make(
         session.console.sizes(_rows_of(error))
         raise
     if push and released:
-        publish(pushed, allow_dirty=allow_dirty, released=released)
+        publish(pushed, allow_dirty=allow_dirty, released=released, more=more)
+
+
+def _changed(session: Session, since: str) -> Changed:
+    """Which images changed, after a line for each of them and why."""
+    from tinyship.console.since import lines
+    from tinyship.events import Notice
+
+    found = session.project.changed(since)
+    for line in lines(found):
+        session.console.event(Notice(line))
+    return found
 
 
 def _rows(done: Iterable[Released]) -> list[Row]:

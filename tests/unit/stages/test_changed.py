@@ -87,9 +87,11 @@ def project(repository: Repository) -> Path:
     return root
 
 
-def found(root: Path, since: str = "HEAD", needs: Mapping[str, tuple[str, ...]] | None = None) -> dict[str, list[str]]:
+def found(
+    root: Path, since: str = "HEAD", needs: Mapping[str, tuple[str, ...]] | None = None, image: str = ""
+) -> dict[str, list[str]]:
     """The images that changed, and why."""
-    loaded = load(invoke_config.of_project(root), environ={})
+    loaded = load(invoke_config.of_project(root), image=image, environ={})
     scopes = {
         one.settings.image: Scope(
             root,
@@ -298,6 +300,13 @@ def test_a_context_in_a_submodule(project: Path, repository: Repository, tmp_pat
     assert found(project) == {}
     lay(project, {"sub/src/file": "2"})
     assert found(project) == {"web": ["ships/sub changed"]}
+
+
+def test_one_of_several(project: Path) -> None:
+    """Tasks for one image do not know whether another one changed, and take it that it did."""
+    assert found(project, image="core", needs={}) == {}
+    unknown = {"api": ["it stands on lacion/core, which these tasks are not about"]}
+    assert found(project, image="api", needs={}) == unknown
 
 
 def test_of_no_images() -> None:

@@ -143,14 +143,33 @@ def test_stages_of_one_dockerfile(tmp_path: Path) -> None:
 
 
 def test_names_that_lead_nowhere(tmp_path: Path) -> None:
-    """An earlier release of itself is no ring, a folder no image; what is not known before the build is noted."""
+    """It is no ring to name oneself, a folder is no image; what is not known before the build is noted."""
     graph = drawn(
         tmp_path,
-        {"Dockerfile": "ARG X\nFROM $X AS a\nFROM lacion/foo:0.9\nCOPY --from=lib /l /l\n"},
+        {"Dockerfile": "ARG X\nFROM $X AS a\nFROM lacion/foo\nCOPY --from=lib /l /l\n"},
         contexts=["lib=../lib"],
     )
     assert edges(graph) == set()
     assert "Dockerfile:2: `$X` is not known before it is built" in graph.notes
+
+
+def test_earlier_releases_come_from_elsewhere(tmp_path: Path) -> None:
+    """Be it an image's own, or another's; the one that a release makes now does not."""
+    text = "FROM lacion/foo:0.9\nCOPY --from=lacion/core:0.1 /a /a\nCOPY --from=lacion/core:1 /b /b\n"
+    graph = drawn(
+        tmp_path,
+        {"Dockerfile": text, "core": "FROM scratch\n"},
+        images=[
+            {"name": "core", "image": "lacion/core", "release": {"dockerfile": "core"}},
+            {"name": "foo", "image": "lacion/foo"},
+        ],
+    )
+    assert edges(graph) == {
+        ("lacion/foo:local", "FROM", "lacion/foo:0.9"),
+        ("lacion/foo:local", "uses", "lacion/core:0.1"),
+        ("lacion/foo:local", "uses", "lacion/core:local"),
+    }
+    assert {one.image for one in graph.nodes if one.stage == "external"} == {"lacion/foo:0.9", "lacion/core:0.1"}
 
 
 def test_pulled_bases_come_from_elsewhere(tmp_path: Path) -> None:
