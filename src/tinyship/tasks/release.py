@@ -37,7 +37,7 @@ def make(
     version: str | None = None,
     no_cache: bool = False,
     pull: bool = False,
-    image: Sequence[str] = (),
+    image: Sequence[str] | None = None,
     jobs: int = 0,
     fail_fast: bool = False,
     json: bool = False,

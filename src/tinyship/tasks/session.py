@@ -46,9 +46,9 @@ class Session:
         images = tuple(load.overlaid(loaded, given, source) for loaded in self.project.images)
         return replace(self, project=replace(self.project, images=images)) if given else self
 
-    def selected(self, images: Sequence[str], *, with_needs: bool = True) -> Session:
+    def selected(self, images: Sequence[str] | None, *, with_needs: bool = True) -> Session:
         """This session with some of its images; see ``Project.selected``."""
-        return replace(self, project=self.project.selected(images, with_needs=with_needs))
+        return replace(self, project=self.project.selected(images or (), with_needs=with_needs))
 
     def with_version(self, version: str | None) -> Session:
         """This session with a version for every image, where one is given; an empty one is an error."""
