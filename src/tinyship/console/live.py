@@ -101,7 +101,8 @@ class LiveDisplay:
         if work and log.source in work.steps:
             work.steps[log.source].tail.append(line)
         else:
-            self._canvas.print(Text(f"  {line}", style="dim" if log.stream == "stderr" else ""))
+            whose = f"{log.image} | " if log.image and len(self._works) > 1 else ""
+            self._canvas.print(Text(f"  {whose}{line}", style="dim" if log.stream == "stderr" else ""))
 
     def _transfer(self, event: Transfer) -> None:
         if not (work := self._work(event.image)):

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from tinyship import credentials, inputs, labels
 from tinyship.engine import images
+from tinyship.events import about
 from tinyship.plan import Action
 from tinyship.stages import building, rootfs
 from tinyship.stages.scope import Made, Scope
@@ -87,10 +88,10 @@ def _import(scope: Scope, base: Base, force: bool) -> tuple[str, str]:
     ]
     image_id = images.import_rootfs(
         scope.engine,
-        rootfs.chunks(scope.root, base, scope.events),
+        rootfs.chunks(scope.root, base, about(base.name, scope.events)),
         name=base.name,
         changes=[*base.changes, *own],
-        events=scope.events,
+        events=about(base.name, scope.events),
     )
     inputs.remember(scope.root, base.name, image_id, recipe)
     return image_id, "imported"
@@ -101,5 +102,7 @@ def _pull(scope: Scope, base: Base, force: bool) -> tuple[str, str]:
     if present and not force and any(digest.endswith(f"@{base.pull}") for digest in present.digests):
         return present.id, "up to date"
     credential = credentials.find(credentials.host_of(base.name))
-    image_id = images.pull(scope.engine, base.name, base.pull, credential=credential, events=scope.events)
+    image_id = images.pull(
+        scope.engine, base.name, base.pull, credential=credential, events=about(base.name, scope.events)
+    )
     return image_id, "pulled"

@@ -26,7 +26,7 @@ def make(
     force: bool = False,
     no_cache: bool = False,
     pull: bool = False,
-    image: Sequence[str] = (),
+    image: Sequence[str] | None = None,
     jobs: int = 0,
     fail_fast: bool = False,
     json: bool = False,

@@ -31,7 +31,7 @@ def send(
     force: bool = False,
     format: str = "",
     image_ref_only: bool = False,
-    image: Sequence[str] = (),
+    image: Sequence[str] | None = None,
     json: bool = False,
 ) -> None:
     """Push the released image, and record its digests.

@@ -39,7 +39,7 @@ def make(
     version: str | None = None,
     no_cache: bool = False,
     pull: bool = False,
-    image: Sequence[str] = (),
+    image: Sequence[str] | None = None,
     changed_since: str | None = None,
     jobs: int = 0,
     fail_fast: bool = False,

@@ -47,10 +47,10 @@ class Session:
         return replace(self, project=replace(self.project, images=images)) if given else self
 
     def selected(
-        self, images: Sequence[str], *, among: Collection[str] | None = None, with_needs: bool = True
+        self, images: Sequence[str] | None, *, among: Collection[str] | None = None, with_needs: bool = True
     ) -> Session:
         """This session with some of its images; see ``Project.selected``."""
-        return replace(self, project=self.project.selected(images, among=among, with_needs=with_needs))
+        return replace(self, project=self.project.selected(images or (), among=among, with_needs=with_needs))
 
     def with_version(self, version: str | None) -> Session:
         """This session with a version for every image, where one is given; an empty one is an error."""

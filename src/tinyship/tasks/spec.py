@@ -37,7 +37,7 @@ class Spec:
         self.default = default
         self.help = help
         self.positional = positional
-        self.iterable = [flag for flag, kind in body.__annotations__.items() if kind == "Sequence[str]"]
+        self.iterable = [flag for flag, kind in body.__annotations__.items() if kind == "Sequence[str] | None"]
 
 
 def task(
