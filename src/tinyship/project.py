@@ -233,8 +233,8 @@ class Project:
 
         project = self.versioned(version)
         among = None if changed_since is None else project.changed(changed_since).names
+        meant = {loaded.name for loaded in project.selected(images, among=among, with_needs=False).images}
         with project.selected(images, among=among).scopes() as scopes:
-            meant = several.chosen(scopes, images, among)
             done = several.each(
                 scopes, lambda scope: pipeline.make_release(scope, only=only), jobs=jobs, fail_fast=fail_fast
             )

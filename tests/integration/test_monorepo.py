@@ -157,12 +157,15 @@ def test_changed_since(shop: Ship) -> None:
     assert done.json["changed"]["images"]["web"] == [{"kind": "changed", "name": "web/index.html"}]
     assert {name: bool(entry["pushed"]) for name, entry in released(shop).items()} == {"core": False, "web": True}
     assert shop.invoke("release", "--changed-since=HEAD~1", "--image=api").out == "nothing to release\n"
-    dry = shop.invoke("--dry", "release", "--changed-since=HEAD~1", "--json").json
-    assert [plan["image"] for plan in dry["plans"]] == [f"{shop.image}-core", f"{shop.image}-web"]
+    words = ("release", "--push", "--changed-since=HEAD~1", "--image=api", "--image=w*", "--json")
+    plans = [(plan["task"], plan["image"]) for plan in shop.invoke("--dry", *words).json["plans"]]
+    core, web = f"{shop.image}-core", f"{shop.image}-web"
+    assert plans == [("release", core), ("release", web), ("push", web)]
     wrong = shop.invoke("release", "--changed-since=origin/main", "--json", code=2)
     assert wrong.json["error"]["message"] == "git knows no `origin/main` here"
     outcome = Project.load(shop.root).release(changed_since="HEAD")
     assert (outcome.released, len(outcome.images)) == ((), 2)
+    assert Project.load(shop.root).release(changed_since="HEAD~1", images=("api", "web")).released == (core, web)
 
 
 def test_a_failing_image(shop: Ship) -> None:

@@ -92,7 +92,7 @@ def make(
     among = changed.names if changed else None
     more = {"changed": changed} if changed else {}
     chosen = flagged.selected(image, among=among)
-    pushed = chosen if among is None and not image else chosen.selected(image, among=among, with_needs=False)
+    pushed = chosen if among is None and not image else flagged.selected(image, among=among, with_needs=False)
     if not chosen.project.images:
         show([])
         return
