@@ -64,8 +64,9 @@ def remembered(root: Path, reference: str, image_id: str) -> str:
 
 def remember(root: Path, reference: str, image_id: str, digest: str) -> None:
     """Keep a digest for an image; what was kept for another image of that name is forgotten."""
-    known = {**_read(root), reference: {image_id: digest}}
-    state.write(root, "inputs.json", json.dumps(known, indent=2) + "\n")
+    with state.locked(root, "inputs.lock"):  # several images of a project may be made at once
+        known = {**_read(root), reference: {image_id: digest}}
+        state.write(root, "inputs.json", json.dumps(known, indent=2) + "\n")
 
 
 def _read(root: Path) -> dict[str, dict[str, str]]:

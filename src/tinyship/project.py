@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tinyship.events import Events, ignore
-from tinyship.record import Record
+from tinyship.record import Outcome, Record
 
 if TYPE_CHECKING:
     from tinyship.history import Entry
+    from tinyship.lineage import Lineage
     from tinyship.plan import Check, Plan
     from tinyship.retention import Cleaned
     from tinyship.settings.load import Loaded
     from tinyship.sizes.diff import Diff
     from tinyship.sizes.table import Row
+    from tinyship.stages.changed import Changed
     from tinyship.stages.changelog import Notes
     from tinyship.stages.explaining import Explanation
     from tinyship.stages.judging import What
@@ -36,7 +38,7 @@ class Project:
 
     Args:
         root: the project's folder.
-        images: the settings of each image, with where each came from.
+        images: the settings of each image, with where each came from, in an order in which they can be made.
         events: gets what happens while stages run; see ``tinyship.events``.
     """
 
@@ -45,12 +47,15 @@ class Project:
     events: Events = ignore
 
     @classmethod
-    def load(cls, path: str | Path = ".", *, image: str = "", events: Events = ignore) -> Project:
+    def load(
+        cls, path: str | Path = ".", *, image: str = "", images: Sequence[str] = (), events: Events = ignore
+    ) -> Project:
         """The project whose folder is ``path`` or the nearest one above it that has a config.
 
         Args:
             path: a folder of the project.
-            image: the name of one entry of ``images``; all of them where empty.
+            image: the name of one entry of ``images``, for that one alone; all of them where empty.
+            images: as for ``selected``.
             events: gets what happens while stages run.
 
         Raises:
@@ -59,7 +64,47 @@ class Project:
         from tinyship.settings import invoke_config, load
 
         root = invoke_config.find_root(Path(path))
-        return cls(root, load.load(invoke_config.of_project(root), image=image), events)
+        found = cls(root, load.load(invoke_config.of_project(root), image=image), events)
+        return found.selected(images) if images else found
+
+    def selected(
+        self, images: Sequence[str] = (), *, among: Collection[str] | None = None, with_needs: bool = True
+    ) -> Project:
+        """This project with some of its images, each after those that it stands on.
+
+        Args:
+            images: names of entries of ``images``, or globs of such; all where there are none.
+            among: of these only those, like ``changed(since).names``; none is left out where it is None.
+            with_needs: those too that they stand on.
+
+        Raises:
+            ConfigError: there is no such entry, or images stand on each other.
+        """
+        if len(self.images) < 2 and not images and among is None:
+            return self
+        from tinyship import several
+
+        with self.scopes() as scopes:
+            found = several.select(scopes, images, among=among, with_needs=with_needs)
+        names = [scope.name for scope in found]
+        by_name = {loaded.name: loaded for loaded in self.images}
+        return replace(self, images=tuple(by_name[name] for name in names))
+
+    def changed(self, since: str) -> Changed:
+        """Which images have inputs that changed since a git revision, committed or not, and which these are.
+
+        Args:
+            since: what git knows as a commit, like ``origin/main``: what counts is what changed since HEAD's history
+                left that one's.
+
+        Raises:
+            ConfigError: git knows no such commit.
+            GitError: there is no repository, or its history is cut off before the commit.
+        """
+        from tinyship import several
+
+        with self.scopes() as scopes:
+            return several.changed(scopes, since)
 
     def versioned(self, version: str | None) -> Project:
         """This project with a version for whatever is done with it, as if ``version.literal`` were that.
@@ -82,11 +127,17 @@ class Project:
         )
         return replace(self, images=images)
 
-    def plan(self, *, push: bool = False, version: str | None = None) -> tuple[Plan, ...]:
-        """What ``release`` would do; one plan an image, and one more for its push where that is asked for."""
+    def plan(self, *, push: bool = False, version: str | None = None, images: Sequence[str] = ()) -> tuple[Plan, ...]:
+        """What ``release`` would do; one plan an image, and one more for its push where that is asked for.
+
+        Args:
+            push: see ``release``.
+            version: see ``release``.
+            images: as for ``selected``.
+        """
         from tinyship import pipeline
 
-        with self.versioned(version).scopes() as scopes:
+        with self.versioned(version).selected(images).scopes() as scopes:
             return tuple(
                 plan
                 for scope in scopes
@@ -96,12 +147,24 @@ class Project:
                 )
             )
 
-    def base(self, *, force: bool = False) -> tuple[Made, ...]:
-        """Bring the base images up to date."""
-        from tinyship import pipeline
+    def base(
+        self, *, force: bool = False, images: Sequence[str] = (), jobs: int = 0, fail_fast: bool = False
+    ) -> tuple[Made, ...]:
+        """Bring the base images up to date, each once.
 
-        with self.scopes() as scopes:
-            return tuple(made for scope in scopes for made in pipeline.make_bases(scope, force=force))
+        Args:
+            force: import and pull again, even where nothing says that something changed.
+            images: as for ``selected``.
+            jobs: see ``release``.
+            fail_fast: see ``release``.
+        """
+        from tinyship import pipeline, several
+
+        with self.selected(images).scopes() as scopes:
+            done = several.each(
+                scopes, lambda scope: pipeline.make_bases(scope, force=force), jobs=jobs, fail_fast=fail_fast
+            )
+        return tuple(dict.fromkeys(made for some in done for made in some))
 
     def update_bases(self, *only: str, dry: bool = False) -> Update:
         """Pin base images from elsewhere to what their registries have now, in ``tinyship.lock``.
@@ -122,40 +185,65 @@ class Project:
         with self.scopes() as scopes:
             return outdated.find(scopes)
 
-    def build(self) -> tuple[Made, ...]:
-        """Bring the base images up to date, then make the build images and the artifacts."""
-        from tinyship import pipeline
+    def build(self, *, images: Sequence[str] = (), jobs: int = 0, fail_fast: bool = False) -> tuple[Made, ...]:
+        """Bring the base images up to date, then make the build images and the artifacts.
 
-        with self.scopes() as scopes:
-            return tuple(made for scope in scopes if (made := pipeline.make_build(scope)))
+        Args:
+            images: as for ``selected``.
+            jobs: see ``release``.
+            fail_fast: see ``release``.
+        """
+        from tinyship import pipeline, several
+
+        with self.selected(images).scopes() as scopes:
+            done = several.each(scopes, pipeline.make_build, jobs=jobs, fail_fast=fail_fast)
+        return tuple(made for made in done if made)
 
     def release(
-        self, *, push: bool = False, only: bool = False, allow_dirty: bool = False, version: str | None = None
-    ) -> Record:
-        """Release each image and, where asked for, push it.
+        self,
+        *,
+        push: bool = False,
+        only: bool = False,
+        allow_dirty: bool = False,
+        version: str | None = None,
+        images: Sequence[str] = (),
+        changed_since: str | None = None,
+        jobs: int = 0,
+        fail_fast: bool = False,
+    ) -> Outcome:
+        """Release each image, after those that it stands on, and, where asked for, push it.
 
         Args:
             push: publish what was released.
             only: leave base and build as they are.
             allow_dirty: push even what was released from a tree with uncommitted changes.
             version: what is released, as "2.0.1"; what git or the settings say where it is None.
+            images: as for ``selected``; what these stand on is released, and not pushed.
+            changed_since: of these only those that ``changed`` finds for this revision, which may be none.
+            jobs: how many images are worked on at the same time, at most; the setting ``jobs`` where 0.
+            fail_fast: when one image fails, begin no other one, and end those that are being made.
 
         Returns:
-            the record, as ``.tinyship/release.json`` holds it.
+            the record, as ``.tinyship/release.json`` holds it, with what was released by this.
 
         Raises:
             TinyshipError: what failed, on which image and stage, and what to do.
+            ImagesFailed: of several images at least one failed; says of each what came of it.
         """
-        from tinyship import pipeline, record
+        from tinyship import pipeline, record, several
 
-        with self.versioned(version).scopes() as scopes:
-            for scope in scopes:
-                pipeline.make_release(scope, only=only)
-            if push:
-                pipeline.look_before(scopes, allow_dirty=allow_dirty)
-            for scope in scopes if push else ():
+        project = self.versioned(version)
+        among = None if changed_since is None else project.changed(changed_since).names
+        meant = {loaded.name for loaded in project.selected(images, among=among, with_needs=False).images}
+        with project.selected(images, among=among).scopes() as scopes:
+            done = several.each(
+                scopes, lambda scope: pipeline.make_release(scope, only=only), jobs=jobs, fail_fast=fail_fast
+            )
+            pushed = tuple(scope for scope in scopes if scope.name in meant) if push else ()
+            pipeline.look_before(pushed, allow_dirty=allow_dirty)
+            for scope in pushed:
                 pipeline.send(scope, allow_dirty=allow_dirty)
-        return record.read(self.root)
+        return record.outcome(self.root, [released.release.image for released in done])
 
     def check(self) -> tuple[Check, ...]:
         """What stands in the way of a release and its push, and what does not; nothing is built or changed."""
@@ -164,16 +252,17 @@ class Project:
         with self.scopes() as scopes:
             return tuple(check for scope in scopes for check in pipeline.check(scope))
 
-    def push(self, *, allow_dirty: bool = False, force: bool = False) -> Record:
+    def push(self, *, allow_dirty: bool = False, force: bool = False, images: Sequence[str] = ()) -> Record:
         """Push what the record names.
 
         Args:
+            images: as for ``selected``, without what these stand on.
             allow_dirty: push even what was released from a tree with uncommitted changes.
             force: let version tags that name another image name this one.
         """
         from tinyship import pipeline, record
 
-        with self.scopes() as scopes:
+        with self.selected(images, with_needs=False).scopes() as scopes:
             pipeline.look_before(scopes, allow_dirty=allow_dirty, force=force)
             for scope in scopes:
                 pipeline.send(scope, allow_dirty=allow_dirty, force=force)
@@ -208,6 +297,13 @@ class Project:
 
         with self.scopes() as scopes:
             return tuple(row for scope in scopes for row in size.now(scope).rows)
+
+    def lineage(self) -> Lineage:
+        """The images of the project, what each of them stands on, and the layers that they share."""
+        from tinyship.stages import standing
+
+        with self.scopes() as scopes:
+            return standing.find(scopes)
 
     def explain(self, named: str = "release", *, platform: str = "") -> tuple[Explanation, ...]:
         """Where the bytes of an image are, and what would make it smaller; one entry for each image of the project.
@@ -301,12 +397,10 @@ class Project:
     @contextmanager
     def scopes(self) -> Iterator[tuple[Scope, ...]]:
         """What the stages of each image work with; one engine serves all, and is closed at the end."""
-        from functools import cache
-
-        from tinyship.engine.connect import connect
         from tinyship.stages.scope import Scope
+        from tinyship.together import Together
 
-        shared = cache(lambda: connect())
+        together = Together()
         made = tuple(
             Scope(
                 self.root,
@@ -315,7 +409,9 @@ class Project:
                 origins=loaded.origins,
                 repositories=loaded.repositories,
                 bases=loaded.bases,
-                connect=shared,
+                name=loaded.name,
+                owners=loaded.owners,
+                together=together,
             )
             for loaded in self.images
         )

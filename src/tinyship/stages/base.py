@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from tinyship import credentials, inputs, labels
 from tinyship.engine import images
+from tinyship.events import about
 from tinyship.plan import Action
 from tinyship.stages import building, rootfs
 from tinyship.stages.scope import Made, Scope
@@ -42,7 +43,7 @@ def make(scope: Scope, *, force: bool = False) -> tuple[Made, ...]:
     Raises:
         TinyshipError: one could not be made; names it. Those before it stay.
     """
-    return tuple(_make(scope, base, force=force) for base in scope.settings.base)
+    return tuple(_once(scope, base, force=force) for base in scope.settings.base)
 
 
 def made_from(base: Base) -> str:
@@ -56,6 +57,11 @@ def made_from(base: Base) -> str:
 
 def _way(base: Base) -> str:
     return "dockerfile" if base.dockerfile else "rootfs" if base.rootfs else "pull"
+
+
+def _once(scope: Scope, base: Base, *, force: bool) -> Made:
+    """Make a base image, once in a run, however many images stand on it."""
+    return scope.together.once(("base", base.name), lambda: _make(scope, base, force=force))
 
 
 def _make(scope: Scope, base: Base, *, force: bool) -> Made:
@@ -76,13 +82,16 @@ def _import(scope: Scope, base: Base, force: bool) -> tuple[str, str]:
     present = images.find(scope.engine, base.name)
     if present and not force and inputs.remembered(scope.root, base.name, present.id) == recipe:
         return present.id, "up to date"
-    own = [f"LABEL {key}={value}" for key, value in labels.own(scope.settings, "base").items()]
+    own = [
+        f"LABEL {key}={value}"
+        for key, value in labels.own(scope.settings, "base", owner=scope.owners.get(base.name, "")).items()
+    ]
     image_id = images.import_rootfs(
         scope.engine,
-        rootfs.chunks(scope.root, base, scope.events),
+        rootfs.chunks(scope.root, base, about(base.name, scope.events)),
         name=base.name,
         changes=[*base.changes, *own],
-        events=scope.events,
+        events=about(base.name, scope.events),
     )
     inputs.remember(scope.root, base.name, image_id, recipe)
     return image_id, "imported"
@@ -93,5 +102,7 @@ def _pull(scope: Scope, base: Base, force: bool) -> tuple[str, str]:
     if present and not force and any(digest.endswith(f"@{base.pull}") for digest in present.digests):
         return present.id, "up to date"
     credential = credentials.find(credentials.host_of(base.name))
-    image_id = images.pull(scope.engine, base.name, base.pull, credential=credential, events=scope.events)
+    image_id = images.pull(
+        scope.engine, base.name, base.pull, credential=credential, events=about(base.name, scope.events)
+    )
     return image_id, "pulled"

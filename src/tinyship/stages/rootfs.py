@@ -37,6 +37,11 @@ def check(root: Path, base: Base) -> None:
         )
 
 
+def words(rootfs: Rootfs) -> tuple[str, ...]:
+    """Everything that names what it is made from: the tar file, or the command and its arguments."""
+    return (rootfs.tar,) if rootfs.tar else _argv(rootfs)
+
+
 def chunks(root: Path, base: Base, events: Events) -> Iterator[bytes]:
     """The root filesystem's tar, piece by piece.
 

@@ -4,18 +4,33 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tinyship.tasks.spec import BUILD_HELP, task
+from tinyship.tasks.spec import BUILD_HELP, JOBS_HELP, task
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tinyship.tasks.session import Session
 
 
 @task(
     "make",
     default=True,
-    help={"force": "Import root filesystems and pull again, even where nothing says that they changed.", **BUILD_HELP},
+    help={
+        "force": "Import root filesystems and pull again, even where nothing says that they changed.",
+        **BUILD_HELP,
+        **JOBS_HELP,
+    },
 )
-def make(session: Session, force: bool = False, no_cache: bool = False, pull: bool = False, json: bool = False) -> None:
+def make(
+    session: Session,
+    force: bool = False,
+    no_cache: bool = False,
+    pull: bool = False,
+    image: Sequence[str] | None = None,
+    jobs: int = 0,
+    fail_fast: bool = False,
+    json: bool = False,
+) -> None:
     """Build, import or pull the base images.
 
     They are made in the order of `tinyship.base`. An entry is a Dockerfile, a
@@ -29,14 +44,16 @@ def make(session: Session, force: bool = False, no_cache: bool = False, pull: bo
     from tinyship.stages.scope import Made
 
     def show(done: list[tuple[Made, ...]]) -> None:
-        made = [one for each in done for one in each]
+        made = list(dict.fromkeys(one for each in done for one in each))
         session.console.table(("image", "made", "id"), [(one.image, one.made_from, _short(one.id)) for one in made])
         session.console.result({"images": made})
 
-    session.with_flags(no_cache=no_cache, pull=pull).run(
+    session.with_flags(no_cache=no_cache, pull=pull).selected(image).make(
         lambda scope: pipeline.plan(scope, "base", base.plan(scope)),
         lambda scope: pipeline.make_bases(scope, force=force),
         show,
+        jobs=jobs,
+        fail_fast=fail_fast,
     )
 
 

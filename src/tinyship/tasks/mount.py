@@ -97,6 +97,7 @@ def _mounted(spec: Spec, image: str, mount: Collection) -> MountedTask:
         default=spec.default,
         help=dict(spec.help),
         positional=spec.positional,
+        iterable=spec.iterable,
         auto_shortflags=False,
     )
     made.mount, made.spec = mount, spec

@@ -1,4 +1,4 @@
-"""What was released: the last release for people and programs, the earlier ones, and what changed between them."""
+"""What was released: the last release for people and programs, what it stands on, the earlier ones, and changes."""
 
 from __future__ import annotations
 
@@ -132,6 +132,35 @@ def notes(session: Session, from_: str = "", to: str = "", authors: bool = False
     found = session.project.notes(from_, to, authors=authors)
     session.console.lines(changelog.lines(found))
     session.console.result({"releases": found})
+
+
+@task(
+    "graph",
+    help={"format": "How it is printed: `tree`, which is the default, `mermaid`, or `json`, which is --json."},
+)
+def graph(session: Session, format: str = "", json: bool = False) -> None:
+    """Show what releases contain and stand on.
+
+    A tree of each release: its build image, its base images, and images from
+    elsewhere that a Dockerfile names. `unpacked`: the files on disk, all
+    layers, uncompressed. `unique`: those of layers that nothing below has.
+    `shared`: the layers, and their unpacked bytes, that an image has in common
+    with the one that it is below in the tree. In the total each layer counts
+    once, however many images have it.
+
+    --format=mermaid: a flowchart, for Markdown. What the engine does not have
+    is shown without sizes.
+    """
+    from tinyship.console import graphs
+    from tinyship.formats import check_one
+    from tinyship.stages import standing
+
+    check_one({"--json": json, f"--format={format}": format not in {"", "json"}})
+    lines = graphs.drawing(format)
+    with session.project.scopes() as scopes:
+        found = standing.find(scopes, reads=not session.dry)
+    session.console.lines(lines(found))
+    session.console.result(graphs.data(found))
 
 
 @task("schema")

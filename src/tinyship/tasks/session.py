@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from invoke.context import Context
 from invoke.exceptions import Exit
 
 from tinyship.console.console import Console
-from tinyship.errors import BudgetExceeded, CleanStopped, TinyshipError
+from tinyship.errors import BudgetExceeded, CleanStopped, ConfigError, ImagesFailed, TinyshipError
 from tinyship.plan import Plan
 from tinyship.project import Project
 from tinyship.settings import invoke_config, load
@@ -45,6 +45,12 @@ class Session:
         source = " and ".join(f"--{name.replace('_', '-')}" for name in given)
         images = tuple(load.overlaid(loaded, given, source) for loaded in self.project.images)
         return replace(self, project=replace(self.project, images=images)) if given else self
+
+    def selected(
+        self, images: Sequence[str] | None, *, among: Collection[str] | None = None, with_needs: bool = True
+    ) -> Session:
+        """This session with some of its images; see ``Project.selected``."""
+        return replace(self, project=self.project.selected(images or (), among=among, with_needs=with_needs))
 
     def with_version(self, version: str | None) -> Session:
         """This session with a version for every image, where one is given; an empty one is an error."""
@@ -85,6 +91,33 @@ class Session:
             if before:
                 before(scopes)
             done = [act(scope) for scope in scopes]
+        show(done)
+
+    def make(
+        self,
+        plan: Callable[[Scope], Plan],
+        act: Callable[[Scope], Any],
+        show: Callable[[list[Any]], None],
+        *,
+        jobs: int = 0,
+        fail_fast: bool = False,
+    ) -> None:
+        """As ``run``, but several images at the same time, each after those that it stands on.
+
+        Args:
+            jobs: how many at the same time, at most.
+            fail_fast: when one fails, begin no other one, and end those that run.
+        """
+        from tinyship import several
+
+        if jobs < 0:
+            raise ConfigError("`--jobs`: it is at least 1, or 0 for as many as fit")
+        with self.project.scopes() as scopes:
+            if self.dry:
+                self.plans(plan(scope) for scope in scopes)
+                return
+            self.console.works_on(len(scopes))
+            done = list(several.each(scopes, act, jobs=jobs, fail_fast=fail_fast))
         show(done)
 
     def look(self, look: Callable[[Scope], Any], show: Callable[[list[Any]], None]) -> None:
@@ -150,6 +183,11 @@ def _as_data(error: TinyshipError) -> dict[str, Any]:
     found = {"kind": type(error).__name__, **{name: getattr(error, name) for name in names}}
     if isinstance(error, CleanStopped):
         found["cleaned"] = error.cleaned.as_json()
+    if isinstance(error, ImagesFailed):
+        found["failed"] = {name: _as_data(one) for name, one in error.failed.items()}
+        found["stopped"] = error.stopped
+        found["cancelled"] = error.cancelled
+        found["done"] = list(error.done)
     if isinstance(error, BudgetExceeded):
         from tinyship.console.looks import diff_data
 

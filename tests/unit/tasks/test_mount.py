@@ -28,6 +28,7 @@ NAMES = {
     "push.promote",
     "push.send",
     "release.check",
+    "release.graph",
     "release.list",
     "release.make",
     "release.notes",

@@ -1,0 +1,5 @@
+"""Ship the shop: `invoke --list` shows how."""
+
+import tinyship
+
+ns = tinyship.collection()
