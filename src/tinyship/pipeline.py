@@ -96,17 +96,18 @@ def make_build(scope: Scope, *, only_image: bool = False, force: bool = False) -
     """Bring the base images up to date, then build; see ``stages.build``."""
     base.check(scope)
     build.check(scope)
-    base.make(scope)
+    base.make(scope, force=force)
     return build.make(scope, only_image=only_image, force=force)
 
 
-def make_release(scope: Scope, *, only: bool = False) -> Released:
+def make_release(scope: Scope, *, only: bool = False, force: bool = False) -> Released:
     """Bring base and build up to date, then release; see ``stages.release``.
 
     Everything that can be known to fail beforehand fails before anything is made: git, missing files, the engine.
 
     Args:
         only: leave base and build as they are.
+        force: make everything anew, even where nothing changed.
     """
     scope.revision  # noqa: B018  git's errors come before the engine's work
     record.read(scope.root)  # and so does what is wrong with the record
@@ -114,8 +115,8 @@ def make_release(scope: Scope, *, only: bool = False) -> Released:
     if only:
         release.check_artifacts(scope)
     else:
-        make_build(scope)
-    return release.make(scope)
+        make_build(scope, force=force)
+    return release.make(scope, force=force)
 
 
 def look_before(scopes: Sequence[Scope], *, allow_dirty: bool = False, force: bool = False) -> None:

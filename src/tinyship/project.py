@@ -96,7 +96,11 @@ class Project:
             )
 
     def base(self, *, force: bool = False) -> tuple[Made, ...]:
-        """Bring the base images up to date."""
+        """Bring the base images up to date.
+
+        Args:
+            force: make each anew, even where nothing changed.
+        """
         from tinyship import pipeline
 
         with self.scopes() as scopes:
@@ -121,15 +125,25 @@ class Project:
         with self.scopes() as scopes:
             return outdated.find(scopes)
 
-    def build(self) -> tuple[Made, ...]:
-        """Bring the base images up to date, then make the build images and the artifacts."""
+    def build(self, *, force: bool = False) -> tuple[Made, ...]:
+        """Bring the base images up to date, then make the build images and the artifacts.
+
+        Args:
+            force: make everything anew, even where nothing changed.
+        """
         from tinyship import pipeline
 
         with self.scopes() as scopes:
-            return tuple(made for scope in scopes if (made := pipeline.make_build(scope)))
+            return tuple(made for scope in scopes if (made := pipeline.make_build(scope, force=force)))
 
     def release(
-        self, *, push: bool = False, only: bool = False, allow_dirty: bool = False, version: str | None = None
+        self,
+        *,
+        push: bool = False,
+        only: bool = False,
+        allow_dirty: bool = False,
+        version: str | None = None,
+        force: bool = False,
     ) -> Record:
         """Release each image and, where asked for, push it.
 
@@ -138,6 +152,7 @@ class Project:
             only: leave base and build as they are.
             allow_dirty: push even what was released from a tree with uncommitted changes.
             version: what is released, as "2.0.1"; what git or the settings say where it is None.
+            force: make everything anew, even where nothing changed.
 
         Returns:
             the record, as ``.tinyship/release.json`` holds it.
@@ -149,7 +164,7 @@ class Project:
 
         with self.versioned(version).scopes() as scopes:
             for scope in scopes:
-                pipeline.make_release(scope, only=only)
+                pipeline.make_release(scope, only=only, force=force)
             if push:
                 pipeline.look_before(scopes, allow_dirty=allow_dirty)
             for scope in scopes if push else ():

@@ -140,8 +140,11 @@ class BuildResult:
         cached: every step came from the cache.
         responses: what BuildKit says of the image in the engine and of each output, in their order, by its own keys
             (``containerimage.digest`` is the digest of what was pushed); nothing from other builders.
+        is_certain: the builder said itself that this is the image; else it is the one that bore its name afterwards,
+            which somebody else may have made meanwhile.
     """
 
     image_id: str
     cached: bool
     responses: tuple[Mapping[str, str], ...] = ()
+    is_certain: bool = True

@@ -11,7 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tinyship import credentials, reference, revision
+from tinyship.context import listing
+from tinyship.context.ignore import Matcher
+from tinyship.context.listing import Listing
 from tinyship.context.source import Context
+from tinyship.context.walk import walk
 from tinyship.engine.connect import Engine, connect
 from tinyship.errors import ConfigError, RegistryError, TinyshipError
 from tinyship.events import Events, Notice, StageEnded, StageStarted, ignore
@@ -52,6 +56,7 @@ class Scope:
     connect: Callable[[], Engine] = connect
     _credentials: dict[str, credentials.Credential | None] = field(default_factory=dict, init=False, repr=False)
     _told: set[str] = field(default_factory=set, init=False, repr=False)
+    _listings: dict[tuple[Path, tuple[str, ...]], Listing] = field(default_factory=dict, init=False, repr=False)
 
     @cached_property
     def engine(self) -> Engine:
@@ -178,6 +183,27 @@ class Scope:
             )
         except TinyshipError as error:
             raise error.at(stage, self.settings.image) from None
+
+    def listing(self, root: Path, patterns: tuple[str, ...], *, again: bool = False) -> Listing:
+        """What a context holds. It is looked at once, until something is made.
+
+        Args:
+            root: the context's folder, absolute.
+            patterns: of what is ignored.
+            again: look anew.
+
+        Raises:
+            ContextError: a folder cannot be read.
+            OSError: a file cannot be read.
+        """
+        key = (root, patterns)
+        if again or key not in self._listings:
+            self._listings[key] = listing.take(walk(root, Matcher(patterns)))
+        return self._listings[key]
+
+    def forget_listings(self) -> None:
+        """Look at every context anew from now on, because something is made that may change them."""
+        self._listings.clear()
 
     @contextmanager
     def stage(self, stage: str, image: str, action: str) -> Iterator[Outcome]:

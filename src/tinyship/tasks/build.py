@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     default=True,
     help={
         "only_image": "Build the image, and leave out the compile.",
-        "force": "Compile even where nothing that decides the artifacts changed.",
         **BUILD_HELP,
     },
 )
@@ -23,6 +22,7 @@ def make(
     session: Session,
     only_image: bool = False,
     force: bool = False,
+    explain: bool = False,
     no_cache: bool = False,
     pull: bool = False,
     json: bool = False,
@@ -35,8 +35,10 @@ def make(
     command is `build.command`, or the image's CMD; its output is shown as it
     comes. Each of `build.artifacts` then replaces the file or folder of the
     same path here, in one move: owned by you, modes kept, nothing else touched.
-    Without artifacts only the image is built. The command is not run again
-    while image, source, settings and artifacts are those of last time.
+    Without artifacts only the image is built. The image is not built again
+    while all that decides it is as it was, and the engine has it; nor is the
+    command run again while image, source, settings and artifacts are those of
+    last time.
     """
     from tinyship import pipeline
     from tinyship.stages.scope import Made
@@ -48,7 +50,7 @@ def make(
             for artifact in stage.artifacts if stage and not only_image else ():
                 session.console.say(artifact)
 
-    session.with_flags(no_cache=no_cache, pull=pull).run(
+    session.explaining(explain).with_flags(no_cache=no_cache, pull=pull).run(
         pipeline.plan_build,
         lambda scope: pipeline.make_build(scope, only_image=only_image, force=force),
         show,

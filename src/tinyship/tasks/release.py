@@ -31,6 +31,8 @@ def make(
     push: bool = False,
     allow_dirty: bool = False,
     version: str | None = None,
+    force: bool = False,
+    explain: bool = False,
     no_cache: bool = False,
     pull: bool = False,
     json: bool = False,
@@ -38,7 +40,9 @@ def make(
     """Make the release image, and what it stands on.
 
     Base and build are brought up to date first; then the release image is
-    built, tagged, labelled, weighed and recorded. Tags in the engine: `local`,
+    built, tagged, labelled, weighed and recorded. What was made of the same
+    before, and is in the engine, is not made again: `--explain` says why or why
+    not. Tags in the engine: `local`,
     the version, the commit. The version comes from the git tag on HEAD
     (`v1.2.3` is 1.2.3), or from what `tinyship.version` says, or is given with
     --version. A tree with changes that no commit has is released as
@@ -59,7 +63,7 @@ def make(
 
     def act(scope: Scope) -> Released:
         try:
-            return pipeline.make_release(scope, only=only)
+            return pipeline.make_release(scope, only=only, force=force)
         except BudgetExceeded as error:
             session.console.sizes(error.rows)
             raise
@@ -69,7 +73,7 @@ def make(
         if not push:
             session.console.result(record.read(session.project.root).as_json())
 
-    flagged = session.with_flags(no_cache=no_cache, pull=pull).with_version(version)
+    flagged = session.explaining(explain).with_flags(no_cache=no_cache, pull=pull).with_version(version)
     if session.dry:
         session.plans_release(version)
     if push and session.dry:

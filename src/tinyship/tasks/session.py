@@ -46,6 +46,12 @@ class Session:
         images = tuple(load.overlaid(loaded, given, source) for loaded in self.project.images)
         return replace(self, project=replace(self.project, images=images)) if given else self
 
+    def explaining(self, explain: bool) -> Session:
+        """This session; where that is asked for, its console says why something is worked on, or not."""
+        if explain:
+            self.console.explain()
+        return self
+
     def with_version(self, version: str | None) -> Session:
         """This session with a version for every image, where one is given; an empty one is an error."""
         return replace(self, project=self.project.versioned(version))

@@ -32,6 +32,8 @@ from tinyship.events import Events, Notice
 _SOLVE = "/moby.buildkit.v1.Control/Solve"
 _STATUS = "/moby.buildkit.v1.Control/Status"
 _LAST_WORDS = 2.0
+_SAYS_ID = ("containerimage.digest", "containerimage.config.digest")
+"""The id of an image is the first in containerd's store, and the second in a graph driver's."""
 _SINCE = {"contexts": (1, 42), "ulimits": (1, 42), "shm_size": (1, 42), "attests": (1, 43)}
 """What older engines' BuildKit would ignore in silence, and the API that has it."""
 
@@ -70,10 +72,24 @@ class BuildKitBuilder:
             build.scout.stop()
             build.progress.close()
         build.end(responses[0])
-        found = images.find(self.engine, request.tags[0])
+        image_id, is_certain = self._found(request.tags[0], responses[0])
+        return BuildResult(image_id, build.progress.cached, responses, is_certain)
+
+    def _found(self, name: str, response: Mapping[str, str]) -> tuple[str, bool]:
+        """The id of the image that was built, and whether BuildKit says that it is this one.
+
+        The name alone does not say it: another build may have given it to another image meanwhile.
+        """
+        said = [response[key] for key in _SAYS_ID if key in response]
+        found = images.find(self.engine, name)
+        if found and found.id in said:
+            return found.id, True
+        for one in said:
+            if image := images.find(self.engine, one):
+                return image.id, True
         if not found:
-            raise EngineError(f"BuildKit built {request.tags[0]}, but the engine does not have it")
-        return BuildResult(found.id, build.progress.cached, responses)
+            raise EngineError(f"BuildKit built {name}, but the engine does not have it")
+        return found.id, False
 
     def _parts(self, request: BuildRequest, events: Events) -> Iterator[_Part]:
         """What comes out, the image in the engine first; what is made for that is cached for the others."""
