@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -48,7 +49,7 @@ def replace_file(file: Path, text: str | bytes) -> None:
     Raises:
         TinyshipError: it cannot be written; what was there is as it was.
     """
-    fresh = file.with_name(f"{file.name}.{os.getpid()}")
+    fresh = file.with_name(f"{file.name}.{os.getpid()}.{threading.get_ident()}")
     try:
         fresh.write_bytes(text.encode() if isinstance(text, str) else text)
         fresh.replace(file)
