@@ -305,18 +305,11 @@ class _Look:
                 return None
             digest = _digest(Entry(path, full, status))
             if digest is not None:
-                return self._settled(full, status, digest)
+                mode = status.st_mode
+                # The look is that from before: whatever was done to an old file since then gives it another one.
+                look = statcache.look(status) if self._clock.is_old(status) else statcache.never(mode)
+                return _Seen(mode, digest, look)
         return None
-
-    def _settled(self, full: str, status: os.stat_result, digest: bytes) -> _Seen:
-        """A digest, with a look only where nothing could have been done to the file meanwhile, or unseen afterwards."""
-        before = statcache.look(status)
-        try:
-            after = statcache.look(os.lstat(full))
-        except OSError:
-            after = b""
-        trusted = before == after and self._clock.is_old(status)
-        return _Seen(status.st_mode, digest, before if trusted else statcache.never(status.st_mode))
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,16 +6,24 @@ import os
 import shutil
 import stat
 import subprocess
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from reference import everything, tree_patterns, trees
+from reference import plant as plant_tree
 
 from tinyship.context import fingerprint, statcache
 from tinyship.context.fingerprint import Change, Fingerprint
-from tinyship.context.ignore import Matcher, parse
+from tinyship.context.ignore import Matcher
 from tinyship.context.source import Context
+from tinyship.context.table import Kind
 from tinyship.context.walk import Entry, walk
 from tinyship.errors import ContextError
 
@@ -23,18 +31,32 @@ LONG_AGO = 1_000_000_000 * 1_000_000_000
 
 
 class Watch:
-    """Looks at a folder with a cache of its own, and counts what is read."""
+    """Looks at a folder with a cache of its own, and counts what is read.
+
+    Before each look the file system's clock ticks, so that what is done before and after has different times.
+    """
 
     def __init__(self, root: Path, state: Path) -> None:
         self.root = root
         self.state = state
         self.read: list[str] = []
 
-    def __call__(self, text: str = "") -> Fingerprint:
-        """The fingerprint with an ignore file of this text."""
+    def __call__(self, rules: Sequence[str] = ()) -> Fingerprint:
+        """The fingerprint of what these rules leave."""
         self.read.clear()
-        rules = parse(text.encode())
+        self._tick()
+        return self.at_once(rules)
+
+    def at_once(self, rules: Sequence[str] = ()) -> Fingerprint:
+        """The same, in whatever tick this is."""
         return fingerprint.of_folder(self.root, Matcher(rules), rules=rules, state_root=self.state, name="test")
+
+    def _tick(self) -> None:
+        probe = self.state / "probe"
+        probe.write_bytes(b"")
+        before = probe.stat().st_ctime_ns
+        while probe.stat().st_ctime_ns == before:
+            probe.write_bytes(b"")
 
 
 @pytest.fixture
@@ -87,7 +109,7 @@ def test_nothing_is_read_twice(watch: Watch) -> None:
         (lambda root: (root / "other").mkdir(), "other", "new"),
     ],
 )
-def test_each_change_is_seen(watch: Watch, change: Callable[[Path], object], path: str, kind: fingerprint.Kind) -> None:
+def test_each_change_is_seen(watch: Watch, change: Callable[[Path], object], path: str, kind: Kind) -> None:
     """A change of content, mode or name changes the digest, and is named."""
     plant(watch.root)
     before = watch()
@@ -159,7 +181,12 @@ def test_young_files_are_read_again(watch: Watch, monkeypatch: pytest.MonkeyPatc
     plant(watch.root)
     read: list[str] = []
     original = fingerprint._digest
-    monkeypatch.setattr(fingerprint, "_digest", lambda entry: read.append(entry.path) or original(entry))
+
+    def counting(entry: Entry) -> bytes | None:
+        read.append(entry.path)
+        return original(entry)
+
+    monkeypatch.setattr(fingerprint, "_digest", counting)
     first = watch()
     assert watch() == first
     assert sorted(read) == sorted(["link", "main.go", "src/a.go", "src/deep/b.go"] * 2)
@@ -178,7 +205,7 @@ def test_the_same_tick(watch: Watch, monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(200):
         file.write_text(f"{number:04}")
         os.utime(file, ns=(LONG_AGO, LONG_AGO))
-        digests.append(watch().digest)
+        digests.append(watch.at_once().digest)
     assert len(set(digests)) == 200
 
 
@@ -218,7 +245,7 @@ def test_clock_skew(watch: Watch, monkeypatch: pytest.MonkeyPatch, skew: int) ->
 def test_ignored_files_decide_nothing(watch: Watch) -> None:
     """What is ignored may change; what an exception takes in again may not."""
     plant(watch.root)
-    rules = "src\n!src/deep/b.go\n"
+    rules = ["src", "!src/deep/b.go"]
     before = watch(rules)
     (watch.root / "src" / "a.go").write_text("other")
     (watch.root / "src" / "deep" / "c.go").write_text("other")
@@ -230,8 +257,8 @@ def test_ignored_files_decide_nothing(watch: Watch) -> None:
 def test_other_rules(watch: Watch) -> None:
     """Another ignore rule is a change, even where it ignores nothing that is there."""
     plant(watch.root)
-    before = watch("none\n")
-    after = watch("nothing\n")
+    before = watch(["none"])
+    after = watch(["nothing"])
     assert after.digest != before.digest
     assert after.changes(before).first == (Change("", "rules"),)
 
@@ -357,17 +384,17 @@ def test_git_back_and_forth(watch: Watch) -> None:
     git("init", "-q")
     git("add", ".")
     git("commit", "-qm", "one")
-    clean = watch(".git")
+    clean = watch([".git"])
     (watch.root / "main.go").write_text("package MAIN\n")
-    changed = watch(".git")
+    changed = watch([".git"])
     git("stash")
-    assert watch(".git") == clean != changed
+    assert watch([".git"]) == clean != changed
     git("stash", "pop")
-    assert watch(".git") == changed
+    assert watch([".git"]) == changed
     git("checkout", "-qb", "other")
     git("commit", "-qam", "two")
     git("checkout", "-q", "-")
-    assert watch(".git") == clean
+    assert watch([".git"]) == clean
 
 
 def test_unreadable(watch: Watch, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -382,11 +409,51 @@ def test_unreadable(watch: Watch, monkeypatch: pytest.MonkeyPatch) -> None:
         watch()
 
 
+def test_locked_folders(watch: Watch, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder that cannot be read is named, unless it is ignored."""
+    plant(watch.root)
+    listdir = os.listdir
+
+    def locked(folder: str) -> list[str]:
+        if str(folder).rstrip("/").endswith("src"):
+            raise PermissionError(13, "Permission denied")
+        return listdir(folder)
+
+    monkeypatch.setattr("tinyship.context.fingerprint.os.listdir", locked)
+    with pytest.raises(ContextError, match="the folder src of the context cannot be read: Permission denied"):
+        watch()
+    assert watch(["src", "!src/deep/b.go"]) == watch(["src", "!src/deep/b.go"])
+
+
+def test_many_at_once(watch: Watch) -> None:
+    """Threads and processes that look at once agree, and leave a memory that is whole."""
+    plant(watch.root)
+    expected = watch()
+    for number in range(20):
+        (watch.root / f"{number}").write_text(f"{number}")
+    with ThreadPoolExecutor(8) as pool:
+        found = set(pool.map(lambda _: watch.at_once(), range(32)))
+    assert found == {watch()} != {expected}
+    assert watch.read == []
+    assert sorted(path.name for path in (watch.state / ".tinyship").iterdir()) == [".gitignore", "looks-test"]
+
+
+def test_nowhere_to_remember(watch: Watch) -> None:
+    """Without a place for what is remembered it takes longer, and is right."""
+    plant(watch.root)
+    before = watch()
+    shutil.rmtree(watch.state / ".tinyship")
+    (watch.state / ".tinyship").write_text("in the way")
+    assert watch() == before
+    (watch.root / "main.go").write_text("other")
+    assert watch() != before
+
+
 def test_kept(watch: Watch) -> None:
     """What is kept comes back as it was; damage and absence are the same."""
     plant(watch.root)
     (watch.root / os.fsdecode(b"\xff")).write_text("")
-    before = watch("a*b\n")
+    before = watch(["a*b"])
     fingerprint.keep(watch.state, "api/production", before)
     found = fingerprint.kept(watch.state, "api/production")
     assert found == before
@@ -433,11 +500,108 @@ def test_of_a_context(watch: Watch) -> None:
 def test_as_the_walk(watch: Watch) -> None:
     """It sees what the walk gives."""
     plant(watch.root)
-    rules = "src\n!src/deep/b.go\nempty\n*.none\n"
+    rules = ["src", "!src/deep/b.go", "empty", "*.none"]
     empty = fingerprint.of_folder(watch.root, Matcher(["*"]), state_root=watch.state, name="none")
-    changes = fingerprint.of_folder(
-        watch.root, Matcher(parse(rules.encode())), state_root=watch.state, name="all"
-    ).changes(empty, most=100)
-    assert {change.path for change in changes.first} == {
-        entry.path for entry in walk(watch.root, Matcher(parse(rules.encode())))
-    }
+    changes = fingerprint.of_folder(watch.root, Matcher(rules), state_root=watch.state, name="all").changes(empty)
+    assert {change.path for change in changes.first} == {entry.path for entry in walk(watch.root, Matcher(rules))}
+
+
+def plainly(root: Path, rules: list[str]) -> str:
+    """What a fingerprint is of, in the plainest words."""
+    told: list[object] = list(rules)
+    for entry in walk(root, Matcher(rules)):
+        path, mode = Path(entry.full), entry.stat.st_mode
+        content = os.readlink(path) if stat.S_ISLNK(mode) else path.read_bytes() if stat.S_ISREG(mode) else ""  # noqa: PTH115
+        told.append((entry.path, mode, content))
+    return repr(told)
+
+
+def rewrite(path: Path, number: int) -> None:
+    """Other content of the same length; size and time tell nothing."""
+    before = path.stat()
+    path.write_text(f"{number % 10}")
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+def exchange(path: Path, number: int) -> None:
+    """Another file in this one's place, with its times."""
+    other = path.with_name("other")
+    other.write_text(f"{number % 10}")
+    shutil.copystat(path, other)
+    other.replace(path)
+
+
+def touch(path: Path, number: int) -> None:
+    """Another time."""
+    os.utime(path, ns=(number * 10**9, number * 10**9), follow_symlinks=False)
+
+
+def lead_elsewhere(path: Path, number: int) -> None:
+    """A link in its place."""
+    path.unlink()
+    path.symlink_to(f"{number % 2}")
+
+
+def make_anew(path: Path, _: int) -> None:
+    """The same file, but another, so that it is found elsewhere in the folder."""
+    content, status = path.read_bytes(), path.stat()
+    path.unlink()
+    path.write_bytes(content)
+    path.chmod(stat.S_IMODE(status.st_mode))
+
+
+of_files: list[Callable[[Path, int], object]] = [
+    rewrite,
+    exchange,
+    make_anew,
+    lead_elsewhere,
+    lambda path, number: path.write_text("x" * (number % 3)),
+    lambda path, number: path.chmod(0o600 | number % 0o200),
+    lambda path, _: path.unlink(),
+]
+of_anything: list[Callable[[Path, int], object]] = [
+    touch,
+    lambda path, number: path.rename(path.with_name(f"to{number % 3}")),
+]
+steps = st.lists(st.tuples(st.integers(0, 10**6), st.integers(0, 10**6)), min_size=1, max_size=5)
+
+
+def do(root: Path, choice: int, number: int) -> None:
+    """One thing to one of the files and folders, where that is possible."""
+    found = sorted(everything(root))
+    if not found:
+        (root / "new").touch()
+        return
+    path = root / found[choice % len(found)]
+    is_file = path.is_file() and not path.is_symlink()
+    deeds = [*of_anything, *of_files] if is_file else of_anything
+    deed = deeds[number % len(deeds)]
+    with suppress(OSError):  # a name that is taken, by a folder with something in it
+        deed(path, number)
+
+
+@settings(max_examples=60)
+@given(trees, steps, st.lists(tree_patterns, max_size=3))
+def test_it_changes_with_what_it_is_of(
+    tree: list[tuple[str, str | None]], steps: list[tuple[int, int]], rules: list[str]
+) -> None:
+    """Any change of content, mode, name, target or rule changes the digest; none of times, or of what is ignored."""
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(statcache, "_YOUNG", -(10**18))
+        root, state = Path(folder, "context"), Path(folder, "project")
+        root.mkdir()
+        state.mkdir()
+        plant_tree(root, tree)
+        for path in root.rglob("*"):
+            if path.is_file() and not path.is_symlink():
+                path.write_text("0")
+        watch = Watch(root, state)
+        seen: dict[str, str] = {}
+        for turn, (choice, number) in enumerate([*steps, (0, 0)]):
+            asked = rules if turn < len(steps) else [*rules, "none"]
+            found = watch(asked)
+            fresh = fingerprint.of_folder(root, Matcher(asked), rules=asked, state_root=state, name=f"fresh{turn}")
+            assert (found, found.rows) == (fresh, fresh.rows)
+            assert seen.setdefault(plainly(root, asked), found.digest) == found.digest
+            do(root, choice, number)
+        assert len(set(seen.values())) == len(seen)
