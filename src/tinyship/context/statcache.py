@@ -26,7 +26,9 @@ _CHECK = 16
 _LENGTH = struct.Struct("<Q")
 _LOOK = struct.Struct("=QQQqqq")
 LOOK = _LOOK.size
-_YOUNG = 2_000_000_000  # in nanoseconds: the coarsest clock that a file system has, FAT's
+_YOUNG = 100_000_000  # in nanoseconds: a few ticks of a kernel's clock
+_YOUNG_COARSE = 2_000_000_000  # the coarsest clock that a file system has, FAT's
+_COARSE = 1_000_000  # a time without anything below a millisecond
 _YOUNG_ELSEWHERE = 60_000_000_000  # another file system may be another machine's, with a clock of its own
 _MOST = (1 << 64) - 1
 _EARLIEST = -(1 << 63)
@@ -85,7 +87,8 @@ class Clock:
         """Whether a file that was looked at after the start would have another look if it were written to."""
         if self._now is None or sys.platform == "win32":  # which does not tell when a file was changed
             return False
-        young = _YOUNG if status.st_dev == self._device else _YOUNG_ELSEWHERE
+        young = _YOUNG if status.st_ctime_ns % _COARSE else _YOUNG_COARSE
+        young = young if status.st_dev == self._device else _YOUNG_ELSEWHERE
         times = (status.st_mtime_ns, status.st_ctime_ns)
         return min(times) >= _EARLIEST and max(times) < self._now - young
 
