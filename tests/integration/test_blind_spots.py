@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import shutil
 import stat
 import tarfile
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from tinyship.engine.buildkit.solve import BuildKitBuilder
 from tinyship.engine.connect import Engine
 from tinyship.engine.containers import ContainerRequest
 from tinyship.engine.request import BuildRequest
+from tinyship.errors import TinyshipError
 from tinyship.events import ignore
 
 pytestmark = [pytest.mark.engine, pytest.mark.needs("buildkit")]
@@ -111,11 +113,6 @@ def other_target(root: Path) -> None:
     (root / "link").symlink_to("b")
 
 
-def other_dockerfile(root: Path) -> None:
-    """Another Dockerfile of the same size and time."""
-    (root / "Dockerfile").write_text("FROM scratch\nCOPY b /all\n")
-
-
 @pytest.mark.parametrize("change", [other_content, other_file, other_mode, other_folder_mode, other_target])
 def test_nothing_is_missed(folder: Folder, change: Callable[[Path], None]) -> None:
     """A change that leaves size and time as they were comes into the image, and so does the way back."""
@@ -147,3 +144,43 @@ def test_images_are_the_same(folder: Folder) -> None:
     assert folder.build() == first
     assert folder.files() == files
     assert {when for name, (_, when, _) in files.items() if name in {"a", "b", "sub/c"}} == {LONG_AGO / 10**9}
+
+
+def test_another_dockerfile(folder: Folder) -> None:
+    """A Dockerfile and an ignore file that change under the same size and time are read again."""
+    (folder.root / ".dockerignore").write_text("a\n")
+    folder.age()
+    folder.build()
+    assert "a" not in folder.files()
+    (folder.root / ".dockerignore").write_text("b\n")
+    folder.age()
+    folder.build()
+    assert "b" not in folder.files()
+    (folder.root / "Dockerfile").write_text("FROM scratch\nCOPY a /all\n")
+    folder.age()
+    folder.build()
+    assert folder.files()["all"][2] == b"%s a" % folder.tag.encode()
+
+
+def test_without_memory(folder: Folder) -> None:
+    """Where what was told is forgotten, everything is sent."""
+    folder.check()
+    shutil.rmtree(folder.state / ".tinyship")
+    other_content(folder.root)
+    folder.age()
+    folder.check()
+
+
+def test_a_build_that_fails(folder: Folder) -> None:
+    """What a build that failed has taken counts too."""
+    folder.check()
+    text = (folder.root / "Dockerfile").read_text()
+    other_content(folder.root)
+    (folder.root / "Dockerfile").write_text(f"{text}COPY none /\n")
+    folder.age()
+    with pytest.raises(TinyshipError):
+        folder.build()
+    (folder.root / "a").write_text(f"{folder.tag} a")
+    (folder.root / "Dockerfile").write_text(text)
+    folder.age()
+    folder.check()

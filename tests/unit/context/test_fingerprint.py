@@ -580,7 +580,7 @@ def do(root: Path, choice: int, number: int) -> None:
         deed(path, number)
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(trees, steps, st.lists(tree_patterns, max_size=3))
 def test_it_changes_with_what_it_is_of(
     tree: list[tuple[str, str | None]], steps: list[tuple[int, int]], rules: list[str]

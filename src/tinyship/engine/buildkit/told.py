@@ -156,12 +156,12 @@ class _Memory:
         key: str = "",
         files: _Files | None = None,
         folders: _Folders | None = None,
-        room: int = _ROOM,
+        room: int = 0,
     ) -> None:
         self.key = key or secrets.token_hex(32)
         self.files = files or {}
         self.folders = folders or {}
-        self.room = room
+        self.room = room or _ROOM
 
     @classmethod
     def load(cls, file: Path) -> _Memory | None:
