@@ -35,17 +35,12 @@ def folder(root: Path) -> Path:
 
 
 def write(root: Path, name: str, text: str | bytes) -> None:
-    """Replace a file of the folder, or of one in it, atomically: whoever reads it has the old or the new text.
+    """Replace a file of the folder, atomically: whoever reads it has the old or the new text.
 
     Raises:
         TinyshipError: it cannot be written; the old file is as it was.
     """
-    file = folder(root) / name
-    try:
-        file.parent.mkdir(exist_ok=True)
-    except OSError as error:
-        raise _unwritable(file.parent, error) from error
-    replace_file(file, text)
+    replace_file(folder(root) / name, text)
 
 
 def replace_file(file: Path, text: str | bytes) -> None:
@@ -54,7 +49,7 @@ def replace_file(file: Path, text: str | bytes) -> None:
     Raises:
         TinyshipError: it cannot be written; what was there is as it was.
     """
-    fresh = file.with_name(f"{file.name}.{os.getpid()}-{threading.get_ident()}")
+    fresh = file.with_name(f"{file.name}.{os.getpid()}.{threading.get_ident()}")
     try:
         fresh.write_bytes(text.encode() if isinstance(text, str) else text)
         fresh.replace(file)

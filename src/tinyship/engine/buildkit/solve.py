@@ -24,6 +24,7 @@ from tinyship.engine.buildkit.channel import Channel, Handler, RpcError, Stream
 from tinyship.engine.buildkit.door import Door
 from tinyship.engine.buildkit.export import Taker
 from tinyship.engine.buildkit.progress import Progress
+from tinyship.engine.buildkit.told import Told
 from tinyship.engine.connect import Engine
 from tinyship.engine.request import BuildRequest, BuildResult, CacheEntry, Output
 from tinyship.errors import ConfigError, EngineError, TinyshipError
@@ -60,11 +61,13 @@ class BuildKitBuilder:
         build = _Build(request, events)
         control = self.door.control()
         try:
-            with (
-                frontend.folders(request) as folders,
-                session.opened(self.door, control, build.handlers(folders), shared_key=_shared_key(request)) as number,
-            ):
-                responses = tuple(self._solve(control, build, number, part) for part in self._parts(request, events))
+            with frontend.folders(request) as folders:
+                told = Told(request.state, request.context.root, folders) if request.state else None
+                handlers = build.handlers(folders, told)
+                with session.opened(self.door, control, handlers, shared_key=_shared_key(request, told)) as number:
+                    responses = tuple(
+                        self._solve(control, build, number, part) for part in self._parts(request, events)
+                    )
         except RpcError as error:
             raise build.failure(error) from error
         finally:
@@ -192,7 +195,7 @@ class _Build:
         self.imports = [entry for entry in map(self._import, self.request.cache_from) if entry]
         self.exports = [self._export(entry) for entry in self.request.cache_to]
 
-    def handlers(self, folders: Mapping[str, Path]) -> dict[str, Handler]:
+    def handlers(self, folders: Mapping[str, Path], told: Told | None) -> dict[str, Handler]:
         """What the session serves; ``folders`` are those of ``frontend.folders``."""
         request, failed = self.request, self.failures.append
         return {
@@ -203,6 +206,7 @@ class _Build:
                 failed=failed,
                 known={frontend.CONTEXT: self.scout.take},
                 hidden={frontend.CONTEXT: request.context.hidden},
+                told=told,
             ),
             session.EXPORT: export.receiver(self._take, failed=failed),
             **ssh.handlers(request.ssh, missing=self.unknown["ssh"].append, failed=failed),
@@ -307,6 +311,7 @@ def _follow(status: Stream, progress: Progress) -> None:
         pass  # the solve says better what went wrong
 
 
-def _shared_key(request: BuildRequest) -> str:
+def _shared_key(request: BuildRequest, told: Told | None) -> str:
     """The same for the same folder on this machine: the engine then asks for what changed only."""
-    return hashlib.sha256(f"{uuid.getnode()}:{request.context.root}".encode("utf-8", "surrogateescape")).hexdigest()
+    words = f"{uuid.getnode()}:{request.context.root}:{told.key if told else ''}"
+    return hashlib.sha256(words.encode("utf-8", "surrogateescape")).hexdigest()
