@@ -1,4 +1,4 @@
-"""What each image was made of, kept in `.tinyship/made` for each engine, so that nothing is done twice.
+"""What each image was made of, kept in `.tinyship/made-*` for each engine, so that nothing is done twice.
 
 An image's id is a digest of all that is in it, so that what is kept here is true of it in whichever engine it is.
 Losing these files costs nothing but work.
@@ -15,10 +15,12 @@ from pathlib import Path
 from typing import TypeAlias
 
 from tinyship import state
+from tinyship.context import fingerprint
+from tinyship.context.fingerprint import Fingerprint
 
 SCHEME = 1
 """Of how inputs are taken; with another one all that is kept is worth nothing."""
-_FOLDER = "made"
+_PREFIX = "made-"
 
 Parts: TypeAlias = Mapping[str, Mapping[str, str]]
 """What something was made of, by kind and name; each a digest, or what says as much."""
@@ -66,32 +68,30 @@ def find(root: Path, engine: str, name: str) -> Made | None:
     return made if sound else None
 
 
-def keep(root: Path, engine: str, name: str, made: Made, held: Mapping[str, str]) -> None:
+def keep(root: Path, engine: str, name: str, made: Made, files: Fingerprint | None) -> None:
     """Keep what something was made of, in place of what was kept of it before; arguments as for ``find``.
 
     Args:
-        held: what each file that it was made of held, for whoever asks what changed.
+        files: that it was made of, for whoever asks what changed; None where there are none.
 
     Raises:
         TinyshipError: it cannot be written.
     """
-    state.write(root, _name(engine, name, "files"), json.dumps(dict(held)))
+    key = _key(engine, name)
+    if files:
+        fingerprint.keep(root, key, files)
     data = {"scheme": SCHEME, "name": name, "engine": engine, "made": asdict(made)}
-    state.write(root, _name(engine, name), json.dumps(data, indent=1) + "\n")
+    state.write(root, f"{key}.json", json.dumps(data, indent=1) + "\n")
 
 
-def held(root: Path, engine: str, name: str) -> dict[str, str] | None:
-    """What each file held that something was made of, to be told of and not to be trusted; None where not known."""
-    try:
-        found = json.loads((root / ".tinyship" / _name(engine, name, "files")).read_bytes())
-    except (OSError, ValueError):
-        return None
-    return {str(path): str(what) for path, what in found.items()} if isinstance(found, dict) else None
+def files(root: Path, engine: str, name: str) -> Fingerprint | None:
+    """The files that something was made of, to be told of and not to be trusted; None where these are not known."""
+    return fingerprint.kept(root, _key(engine, name))
 
 
-def _name(engine: str, name: str, kind: str = "json") -> str:
-    return f"{_FOLDER}/{hashlib.sha256(f'{engine} {name}'.encode()).hexdigest()[:20]}.{kind}"
+def _key(engine: str, name: str) -> str:
+    return f"{_PREFIX}{hashlib.sha256(f'{engine} {name}'.encode()).hexdigest()[:20]}"
 
 
 def _file(root: Path, engine: str, name: str) -> Path:
-    return root / ".tinyship" / _name(engine, name)
+    return root / ".tinyship" / f"{_key(engine, name)}.json"

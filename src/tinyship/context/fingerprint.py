@@ -41,11 +41,14 @@ class Fingerprint:
         digest: of everything.
         rules: that say what is ignored.
         rows: every path with its mode and digest, packed as ``context.table`` says.
+        moment: another one after every change, even one that was taken back; it says nothing of fingerprints that are
+            kept.
     """
 
     digest: str
     rules: tuple[str, ...] = field(repr=False)
     rows: bytes = field(repr=False, compare=False)
+    moment: str = field(default="", repr=False, compare=False)
 
     def changes(self, before: Fingerprint, *, most: int = _MOST) -> Changes:
         """What became of files since another fingerprint of them.
@@ -90,11 +93,12 @@ def of_folder(root: Path, *filters: Filter, rules: Sequence[str] = (), state_roo
     cache = statcache.load(state_root, file)
     look = _Look(root, cache, Clock(state_root))
     look.walk(filters)
+    moment = look.moment.hexdigest()
     if not look.is_news():
-        return _fingerprint(tuple(rules), cache.rows)
+        return _fingerprint(tuple(rules), cache.rows, moment)
     rows = b"".join(look.rows)
     statcache.save(state_root, file, rows, b"".join(look.looks))
-    return _fingerprint(tuple(rules), rows)
+    return _fingerprint(tuple(rules), rows, moment)
 
 
 def of_paths(root: Path, paths: Iterable[str], *, state_root: Path, name: str) -> Fingerprint:
@@ -143,10 +147,10 @@ def kept(root: Path, key: str) -> Fingerprint | None:
     return _fingerprint(tuple(json.loads(bytes(content[4:end]))), bytes(content[end:]))
 
 
-def _fingerprint(rules: tuple[str, ...], rows: bytes) -> Fingerprint:
+def _fingerprint(rules: tuple[str, ...], rows: bytes, moment: str = "") -> Fingerprint:
     digest = hashlib.sha256(hashlib.sha256(json.dumps(rules).encode()).digest())
     digest.update(rows)
-    return Fingerprint(digest.hexdigest(), rules, rows)
+    return Fingerprint(digest.hexdigest(), rules, rows, moment)
 
 
 def _safe(name: str) -> str:
@@ -177,12 +181,16 @@ class _Only:
 
 @dataclass(frozen=True, slots=True)
 class _Folder:
-    """A folder to be looked into: path with a slash behind it, mode, who is to be asked, whether it is ignored."""
+    """A folder to be looked into: path with a slash behind it, mode, who is to be asked, whether it is ignored.
+
+    ``changed`` is when anything about it did, in nanoseconds.
+    """
 
     prefix: str
     mode: int
     asked: tuple[Filter, ...]
     ignored: bool
+    changed: int = 0
 
 
 class _Look:
@@ -196,6 +204,7 @@ class _Look:
         self._clock = clock
         self._fresh = False
         self._length = 0
+        self.moment = hashlib.sha256()
 
     def is_news(self) -> bool:
         """Whether anything is not as the cache has it."""
@@ -243,7 +252,7 @@ class _Look:
             if kind == stat.S_IFDIR:
                 path = prefix + name
                 still = tuple(one for one in asked if one in ignoring or one.may_ignore(path))
-                below.append(_Folder(f"{path}/", status.st_mode, still, bool(ignoring)))
+                below.append(_Folder(f"{path}/", status.st_mode, still, bool(ignoring), status.st_ctime_ns))
             elif not ignoring and kind != stat.S_IFSOCK:
                 names.append(name)
                 looks.append(look(status))
@@ -265,6 +274,8 @@ class _Look:
         """Add a folder, as the cache has it or anew."""
         path, joined, looked = os.fsencode(folder.prefix[:-1]), os.fsencode("\0".join(names)), b"".join(looks)
         head = table.head(path, folder.mode, joined, len(names))
+        for part in (head, looked, b"%d" % folder.changed):
+            self.moment.update(part)
         same = self._cache.same(head, looked, len(names))
         if same:
             row, old = same

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -9,8 +10,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from tinyship import labels, memory
-from tinyship.context import listing, tar
-from tinyship.context.listing import Listing
+from tinyship.context import fingerprint, part, tar
 from tinyship.context.source import Context
 from tinyship.context.walk import Entry
 from tinyship.engine import archive, containers, images, shell
@@ -129,37 +129,43 @@ def _compile(scope: Scope, build: Build, image_id: str, *, force: bool) -> None:
         artifacts = _artifacts(scope, build)
         now = replace(before, parts={**before.parts, "artifacts": artifacts})
         reasons = [uptodate.FORCED] if force else uptodate.changes(scope, kept, last, now)
-        if last and not reasons and all(artifacts.values()):
+        reasons += [f"`{artifact}` is missing" for artifact, digest in artifacts.items() if not digest and last]
+        if last and not reasons:
             uptodate.say(scope, "build", name, f"nothing changed since it was run, {last.at}", works=False)
             outcome.word = f"{made} up to date"
             return
         uptodate.say(scope, "build", name, *reasons, works=True)
+        moment = _moment(scope, build)
         with _container(scope, _words(build.command)) as (container, workdir):
             finished = containers.run(scope.engine, container, scope.events, source="build")
             _must_succeed(finished, command, "the compile")
             inside = {str(workdir / artifact): artifact for artifact in build.artifacts}
             archive.copy_out(scope.engine, container, inside, scope.root)
         outcome.word = f"made {made}"
-        scope.forget_listings()
-        with suppress(TinyshipError):
-            after = _given(scope, build, image_id)
-            if after == before:
-                of = replace(after, parts={**after.parts, "artifacts": _artifacts(scope, build)})
+        scope.forget_files()
+        with suppress(TinyshipError):  # what is not kept costs no more than work
+            of = _given(scope, build, image_id)
+            of = replace(of, parts={**of.parts, "artifacts": _artifacts(scope, build)})
+            if _moment(scope, build) == moment:
                 uptodate.keep(scope, kept, image_id, of, last)
+
+
+def _moment(scope: Scope, build: Build) -> str:
+    """Another one after every change of the source, even one that was taken back."""
+    above = {str(parent) for artifact in build.artifacts for parent in PurePosixPath(artifact.strip("/")).parents}
+    seen = hashlib.sha256()
+    for entry in _source(build, _context(scope)):
+        if entry.path not in above:
+            stamp = f"{entry.path}\0{entry.stat.st_mode} {entry.stat.st_ino} {entry.stat.st_ctime_ns}\0"
+            seen.update(stamp.encode("utf-8", "surrogateescape"))
+    return seen.hexdigest()
 
 
 def _given(scope: Scope, build: Build, image_id: str) -> Given:
     """All that decides the artifacts."""
     context = _context(scope)
-    try:
-        files = scope.listing(context.root, context.patterns)
-    except OSError as error:
-        raise ContextError(f"{error.filename} cannot be read: {error.strerror}") from error
     # A folder that only artifacts lie in comes with the first compile, and is no input of the second.
-    above = {str(parent) for artifact in build.artifacts for parent in PurePosixPath(artifact).parents}
-    source = Listing(
-        tuple(entry for entry in files.entries if entry.path not in above and not _is_artifact(build, entry.path))
-    )
+    files = part.without(scope.files(context.root, context.patterns), build.artifacts)
     facts = labels.arguments(scope.settings, scope.revision, labels.AUTOMATIC)
     how = {
         "command": given.combined(build.command),
@@ -170,16 +176,22 @@ def _given(scope: Scope, build: Build, image_id: str) -> Given:
     }
     parts = {
         "image": {"build image": image_id},
-        given.FILES: {"": source.digest},
+        given.FILES: {"": files.digest},
         "settings": how,
         "args": {name: given.digest(value) for name, value in facts.items()},
     }
-    return Given(parts, source.moment, source.held())
+    return Given(parts, "", files)
 
 
 def _artifacts(scope: Scope, build: Build) -> dict[str, str]:
     """A digest of each artifact; empty where it is missing or cannot be read."""
-    return {artifact: listing.of_path(scope.root, artifact) for artifact in build.artifacts}
+    name = f"artifacts-{given.digest(reference(scope))}"
+    try:
+        every = fingerprint.of_paths(scope.root, build.artifacts, state_root=scope.root, name=name)
+    except ContextError:
+        return dict.fromkeys(build.artifacts, "")
+    parts = {artifact: part.only(every, [artifact.strip("/")]) for artifact in build.artifacts}
+    return {artifact: found.digest if found.rows else "" for artifact, found in parts.items()}
 
 
 def _must_succeed(finished: Finished, command: str, what: str) -> Finished:

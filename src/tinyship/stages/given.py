@@ -9,15 +9,16 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tinyship import named
-from tinyship.context.listing import Listing
+from tinyship import named, sources
+from tinyship.context import part
+from tinyship.context.fingerprint import Fingerprint
 from tinyship.engine import images
-from tinyship.errors import TinyshipError
+from tinyship.errors import ContextError, TinyshipError
 from tinyship.settings import options
 from tinyship.stages.scope import Scope
 
@@ -36,12 +37,12 @@ class Given:
     Args:
         parts: by kind and name; see ``memory.Parts``.
         moment: another one after every change of a file, even one that was taken back.
-        held: what each file of the context held.
+        files: of the context, as far as they matter; None where there are none.
     """
 
     parts: dict[str, dict[str, str]]
     moment: str
-    held: Mapping[str, str]
+    files: Fingerprint | None = None
 
 
 class Unknown(TinyshipError):
@@ -59,24 +60,28 @@ def of_request(scope: Scope, request: BuildRequest, *, again: bool = False) -> G
         TinyshipError: the engine failed, or a file that is needed cannot be read.
     """
     context = request.context
-    files = _listing(scope, context.root, context.patterns, again)
     text = context.text
+    bases = list(_bases(scope, request, text))
+    wanted = sources.of(text) if all(base.is_plain for base in bases) else None
+    files = _files(scope, context.root, context.patterns, again) if wanted is None or wanted else None
+    if files and wanted:
+        files = part.only(files, wanted)
     folders = {
-        name: _listing(scope, source, (), again)
+        name: _files(scope, source, (), again)
         for name, source in request.contexts.items()
         if isinstance(source, Path) and name in text
     }
     parts = {
         DOCKERFILE: {"own": digest(context.own_text), "sent": digest(text), "name": digest(context.dockerfile_name)},
-        FILES: {"": files.digest},
-        CONTEXTS: {name: listing.digest for name, listing in folders.items()},
-        BASES: dict(_bases(scope, request, text)),
+        FILES: {"": files.digest} if files else {},
+        CONTEXTS: {name: of.digest for name, of in folders.items()},
+        BASES: {base.name: base.what for base in bases},
         "args": {name: digest(value) for name, value in request.args.items()},
         "labels": {name: digest(value) for name, value in request.labels.items()},
         "settings": {name: digest(value) for name, value in _settings(scope, request).items() if value},
     }
-    moments = [listing.moment for listing in (files, *folders.values())]
-    return Given(parts, combined(moments, _stamps(request)), files.held())
+    moments = [of.moment for of in (files, *folders.values()) if of]
+    return Given(parts, combined(moments, _stamps(request)), files)
 
 
 def digest(text: str) -> str:
@@ -89,11 +94,11 @@ def combined(*parts: object) -> str:
     return digest(json.dumps(parts))
 
 
-def _listing(scope: Scope, root: Path, patterns: tuple[str, ...], again: bool) -> Listing:
+def _files(scope: Scope, root: Path, patterns: tuple[str, ...], again: bool) -> Fingerprint:
     try:
-        return scope.listing(root, patterns, again=again)
-    except OSError as error:
-        raise Unknown(f"{error.filename} cannot be read: {error.strerror}") from error
+        return scope.files(root, patterns, again=again)
+    except ContextError as error:
+        raise Unknown(error.message) from error
 
 
 def _settings(scope: Scope, request: BuildRequest) -> dict[str, str]:
@@ -121,8 +126,22 @@ def _text(value: object) -> str:
     return json.dumps(value) if value else ""
 
 
-def _bases(scope: Scope, request: BuildRequest, text: str) -> Iterator[tuple[str, str]]:
-    """The images that a Dockerfile names, and what each of them is: its digest where it is pinned, or its id here."""
+@dataclass(frozen=True, slots=True)
+class _Base:
+    """An image that a Dockerfile names.
+
+    Args:
+        name: without a digest.
+        what: its digest where it is pinned, or its id in the engine, empty where it has none.
+        is_plain: it is known that it does nothing of its own in a build that is FROM it.
+    """
+
+    name: str
+    what: str
+    is_plain: bool
+
+
+def _bases(scope: Scope, request: BuildRequest, text: str) -> Iterator[_Base]:
     elsewhere = options.is_address(scope.settings.builder)
     for place in named.places(text, request.args):
         if not place.is_known:
@@ -130,22 +149,17 @@ def _bases(scope: Scope, request: BuildRequest, text: str) -> Iterator[tuple[str
         source = _context(request, place.name)
         if isinstance(source, Path):
             continue
-        name, _, pin = (source.removeprefix(options.IMAGE) if source else place.name).partition("@")
-        if pin or elsewhere:
-            yield name, pin
-        else:
-            yield name, _id(scope, name)
+        full = source.removeprefix(options.IMAGE) if source else place.name
+        name, _, pin = full.partition("@")
+        found = None if elsewhere else images.find(scope.engine, full)
+        is_plain = place.keyword != "FROM" or bool(found and not found.on_build)
+        yield _Base(name, pin or (found.id if found else NOWHERE), is_plain)
 
 
 def _context(request: BuildRequest, name: str) -> Path | str | None:
     """The named context that an image's name leads to, as BuildKit looks for it."""
     full = name if ":" in name.rpartition("/")[2] else f"{name}:latest"
     return next((source for key, source in request.contexts.items() if key in {name, full, full[:-7]}), None)
-
-
-def _id(scope: Scope, name: str) -> str:
-    found = images.find(scope.engine, name)
-    return found.id if found else NOWHERE
 
 
 def _stamps(request: BuildRequest) -> list[tuple[int, ...]]:

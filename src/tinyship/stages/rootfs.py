@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import subprocess
 import threading
@@ -10,7 +11,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from tinyship.context.listing import of_file
 from tinyship.errors import CommandFailed, ContextError
 from tinyship.events import Events, Log
 from tinyship.stages.given import Given, combined, stamp
@@ -69,11 +69,17 @@ def given(root: Path, base: Base, changes: Sequence[str]) -> Given:
     for name in names:
         try:
             stamps.append(stamp(root / name))
-            held[name] = of_file(root / name)
+            held[name] = _content(root / name)
         except OSError as error:
             raise ContextError(f"{name} cannot be read: {error.strerror}") from error
     how = {"command": combined(_argv(base.rootfs)), "tar": base.rootfs.tar, "changes": combined(changes)}
-    return Given({"settings": how, "rootfs": held}, combined(stamps), {})
+    return Given({"settings": how, "rootfs": held}, combined(stamps))
+
+
+def _content(file: Path) -> str:
+    """A digest of a file's content."""
+    with file.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
 
 
 def _argv(rootfs: Rootfs) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -11,11 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tinyship import credentials, reference, revision
-from tinyship.context import listing
+from tinyship.context import fingerprint
+from tinyship.context.fingerprint import Fingerprint
 from tinyship.context.ignore import Matcher
-from tinyship.context.listing import Listing
 from tinyship.context.source import Context
-from tinyship.context.walk import walk
 from tinyship.engine.connect import Engine, connect
 from tinyship.errors import ConfigError, RegistryError, TinyshipError
 from tinyship.events import Events, Notice, StageEnded, StageStarted, ignore
@@ -56,7 +56,7 @@ class Scope:
     connect: Callable[[], Engine] = connect
     _credentials: dict[str, credentials.Credential | None] = field(default_factory=dict, init=False, repr=False)
     _told: set[str] = field(default_factory=set, init=False, repr=False)
-    _listings: dict[tuple[Path, tuple[str, ...]], Listing] = field(default_factory=dict, init=False, repr=False)
+    _files: dict[tuple[Path, tuple[str, ...]], Fingerprint] = field(default_factory=dict, init=False, repr=False)
 
     @cached_property
     def engine(self) -> Engine:
@@ -184,7 +184,7 @@ class Scope:
         except TinyshipError as error:
             raise error.at(stage, self.settings.image) from None
 
-    def listing(self, root: Path, patterns: tuple[str, ...], *, again: bool = False) -> Listing:
+    def files(self, root: Path, patterns: tuple[str, ...], *, again: bool = False) -> Fingerprint:
         """What a context holds. It is looked at once, until something is made.
 
         Args:
@@ -193,17 +193,19 @@ class Scope:
             again: look anew.
 
         Raises:
-            ContextError: a folder cannot be read.
-            OSError: a file cannot be read.
+            ContextError: a file or folder cannot be read.
         """
         key = (root, patterns)
-        if again or key not in self._listings:
-            self._listings[key] = listing.take(walk(root, Matcher(patterns)))
-        return self._listings[key]
+        if again or key not in self._files:
+            name = hashlib.sha256(repr(key).encode("utf-8", "surrogateescape")).hexdigest()[:20]
+            self._files[key] = fingerprint.of_folder(
+                root, Matcher(patterns), rules=patterns, state_root=self.root, name=name
+            )
+        return self._files[key]
 
-    def forget_listings(self) -> None:
+    def forget_files(self) -> None:
         """Look at every context anew from now on, because something is made that may change them."""
-        self._listings.clear()
+        self._files.clear()
 
     @contextmanager
     def stage(self, stage: str, image: str, action: str) -> Iterator[Outcome]:

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tinyship import memory
-from tinyship.context import listing
+from tinyship.context.fingerprint import Changes, Fingerprint
+from tinyship.context.names import shown
 from tinyship.engine import images
 from tinyship.errors import TinyshipError
 from tinyship.events import Reason
@@ -29,6 +30,15 @@ FIRST = "it is made here for the first time"
 ABSENT = "no image in this engine"
 FORCED = "`--force` asks for it"
 _SHOWN = 3
+_BECAME = {
+    "new": "`{}` is new",
+    "gone": "`{}` is gone",
+    "content": "`{}` changed",
+    "mode": "the mode of `{}` changed",
+    "link": "`{}` links elsewhere",
+    "kind": "`{}` is of another kind",
+    "rules": "what is ignored changed",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +112,7 @@ def make(
             return Done(image.id, "up to date")
         reasons.append(ABSENT)
     say(scope, stage, name, *reasons, works=True)
-    scope.forget_listings()
+    scope.forget_files()
     done = work()
     if before and done.is_certain:
         with suppress(TinyshipError):  # what is not kept costs no more than work
@@ -135,7 +145,7 @@ def keep(scope: Scope, name: str, image_id: str, of: Given, last: Made | None) -
     now = memory.now()
     made = Made(image_id, of.parts, now, last.afresh if last else now)
     with suppress(TinyshipError):
-        memory.keep(scope.root, scope.engine.address, name, made, of.held)
+        memory.keep(scope.root, scope.engine.address, name, made, of.files)
 
 
 def say(scope: Scope, stage: str, name: str, *reasons: str, works: bool) -> None:
@@ -152,8 +162,7 @@ def changes(scope: Scope, name: str, last: Made | None, now: Given) -> list[str]
         return []
     said = [line for kind in _words(last.given, now.parts) for line in kind]
     if last.given.get(given.FILES) != now.parts.get(given.FILES):
-        files = memory.held(scope.root, scope.engine.address, name)
-        said = [*_files(files, now.held), *said]
+        said = [*_files(memory.files(scope.root, scope.engine.address, name), now.files), *said]
     return said or ["what decides it is looked at in another way now"]
 
 
@@ -177,7 +186,7 @@ def _words(last: Mapping[str, Mapping[str, str]], now: Mapping[str, Mapping[str,
         before, after = last.get(kind, {}), now.get(kind, {})
         if before == after or kind in {given.FILES, given.BASES}:
             continue
-        names = [name for name, _ in listing.changed(before, after)]
+        names = _changed(before, after)
         if kind == given.DOCKERFILE:
             yield ["the Dockerfile changed"] if names != ["sent"] or not bases else []
         elif kind == given.CONTEXTS:
@@ -188,8 +197,13 @@ def _words(last: Mapping[str, Mapping[str, str]], now: Mapping[str, Mapping[str,
             yield [f"`{kind}` changed: {', '.join(names)}"]
 
 
+def _changed(last: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
+    """The names that differ, in order."""
+    return [name for name in sorted(last.keys() | now.keys()) if last.get(name) != now.get(name)]
+
+
 def _moves(last: Mapping[str, str], now: Mapping[str, str]) -> Iterator[str]:
-    for name, _ in listing.changed(last, now):
+    for name in _changed(last, now):
         if name in last and name in now:
             yield f"{name} moved from {_short(last[name])} to {_short(now[name])}"
         else:
@@ -200,12 +214,12 @@ def _short(digest: str) -> str:
     return digest[: len("sha256:") + 7] if digest else "none in this engine"
 
 
-def _files(last: Mapping[str, str] | None, now: Mapping[str, str]) -> Iterator[str]:
-    if last is None:
+def _files(last: Fingerprint | None, now: Fingerprint | None) -> Iterator[str]:
+    """What became of files; ``last`` may be from before what was kept of them, and have no changes to tell."""
+    found = now.changes(last, most=_SHOWN) if now and last else Changes((), 0)
+    for change in found.first:
+        yield _BECAME[change.kind].format(shown(change.path))
+    if found.count > _SHOWN:
+        yield f"and {found.count - _SHOWN} more"
+    if not found.count:
         yield "files of the context changed"
-        return
-    every = list(listing.changed(last, now))
-    for path, what in every[:_SHOWN]:
-        yield f"`{path}` {what}"
-    if len(every) > _SHOWN:
-        yield f"and {len(every) - _SHOWN} more files"
