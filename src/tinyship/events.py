@@ -125,7 +125,24 @@ class Notice:
     level: Literal["info", "warning"] = "info"
 
 
-Event: TypeAlias = StageStarted | StageEnded | StageFailed | Step | Log | Transfer | Notice
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why something is worked on, or why it is not.
+
+    Args:
+        stage: as in ``StageStarted``.
+        image: as in ``StageStarted``.
+        text: "`main.go` changed", "no image in this engine", "nothing changed since ...".
+        works: it is worked on.
+    """
+
+    stage: str
+    image: str
+    text: str
+    works: bool
+
+
+Event: TypeAlias = StageStarted | StageEnded | StageFailed | Step | Log | Transfer | Notice | Reason
 Events: TypeAlias = Callable[[Event], None]
 
 

@@ -110,17 +110,18 @@ def make_build(scope: Scope, *, only_image: bool = False, force: bool = False) -
     base.check(scope)
     build.check(scope)
     with turns.releasing(scope.root):
-        base.make(scope)
+        base.make(scope, force=force)
         return build.make(scope, only_image=only_image, force=force)
 
 
-def make_release(scope: Scope, *, only: bool = False) -> Released:
+def make_release(scope: Scope, *, only: bool = False, force: bool = False) -> Released:
     """Bring base and build up to date, then release; see ``stages.release``.
 
     Everything that can be known to fail beforehand fails before anything is made: git, missing files, the engine.
 
     Args:
         only: leave base and build as they are.
+        force: make everything anew, even where nothing changed.
     """
     from tinyship.stages import release
 
@@ -131,8 +132,8 @@ def make_release(scope: Scope, *, only: bool = False) -> Released:
         if only:
             release.check_artifacts(scope)
         else:
-            make_build(scope)
-        return release.make(scope)
+            make_build(scope, force=force)
+        return release.make(scope, force=force)
 
 
 def look_before(scopes: Sequence[Scope], *, allow_dirty: bool = False, force: bool = False) -> None:

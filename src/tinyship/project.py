@@ -153,7 +153,7 @@ class Project:
         """Bring the base images up to date, each once.
 
         Args:
-            force: import and pull again, even where nothing says that something changed.
+            force: make each anew, even where nothing changed.
             images: as for ``selected``.
             jobs: see ``release``.
             fail_fast: see ``release``.
@@ -185,10 +185,13 @@ class Project:
         with self.scopes() as scopes:
             return outdated.find(scopes)
 
-    def build(self, *, images: Sequence[str] = (), jobs: int = 0, fail_fast: bool = False) -> tuple[Made, ...]:
+    def build(
+        self, *, force: bool = False, images: Sequence[str] = (), jobs: int = 0, fail_fast: bool = False
+    ) -> tuple[Made, ...]:
         """Bring the base images up to date, then make the build images and the artifacts.
 
         Args:
+            force: make everything anew, even where nothing changed.
             images: as for ``selected``.
             jobs: see ``release``.
             fail_fast: see ``release``.
@@ -196,7 +199,9 @@ class Project:
         from tinyship import pipeline, several
 
         with self.selected(images).scopes() as scopes:
-            done = several.each(scopes, pipeline.make_build, jobs=jobs, fail_fast=fail_fast)
+            done = several.each(
+                scopes, lambda scope: pipeline.make_build(scope, force=force), jobs=jobs, fail_fast=fail_fast
+            )
         return tuple(made for made in done if made)
 
     def release(
@@ -206,6 +211,7 @@ class Project:
         only: bool = False,
         allow_dirty: bool = False,
         version: str | None = None,
+        force: bool = False,
         images: Sequence[str] = (),
         changed_since: str | None = None,
         jobs: int = 0,
@@ -218,6 +224,7 @@ class Project:
             only: leave base and build as they are.
             allow_dirty: push even what was released from a tree with uncommitted changes.
             version: what is released, as "2.0.1"; what git or the settings say where it is None.
+            force: make everything anew, even where nothing changed.
             images: as for ``selected``; what these stand on is released, and not pushed.
             changed_since: of these only those that ``changed`` finds for this revision, which may be none.
             jobs: how many images are worked on at the same time, at most; the setting ``jobs`` where 0.
@@ -237,7 +244,10 @@ class Project:
         meant = {loaded.name for loaded in project.selected(images, among=among, with_needs=False).images}
         with project.selected(images, among=among).scopes() as scopes:
             done = several.each(
-                scopes, lambda scope: pipeline.make_release(scope, only=only), jobs=jobs, fail_fast=fail_fast
+                scopes,
+                lambda scope: pipeline.make_release(scope, only=only, force=force),
+                jobs=jobs,
+                fail_fast=fail_fast,
             )
             pushed = tuple(scope for scope in scopes if scope.name in meant) if push else ()
             pipeline.look_before(pushed, allow_dirty=allow_dirty)

@@ -15,7 +15,7 @@ from typing import IO, TYPE_CHECKING, Any, Protocol
 from tinyship.console import tables
 from tinyship.console.plain import PlainDisplay
 from tinyship.console.stream import Stream
-from tinyship.events import Event
+from tinyship.events import Event, Reason
 
 if TYPE_CHECKING:
     from tinyship.plan import Plan
@@ -55,6 +55,7 @@ class Console:
         self._display: Display | None = None
         self._lock = threading.Lock()
         self._images = 1
+        self._reasons: list[Reason] | None = None
 
     def __enter__(self) -> Console:
         return self
@@ -73,10 +74,18 @@ class Console:
 
     def event(self, event: Event) -> None:
         """Show one event; may be called from several threads."""
+        if isinstance(event, Reason):
+            if self._reasons is None:
+                return
+            self._reasons.append(event)
         with self._lock:
             if not self._display:
                 self._display = self._make_display()
         self._display.event(event)
+
+    def explain(self) -> None:
+        """Say from now on why something is worked on, or not."""
+        self._reasons = []
 
     def failed(self) -> None:
         """Keep what was running visible, because it failed."""
@@ -116,7 +125,9 @@ class Console:
         self.lines(checks.lines(plan.checks))
 
     def result(self, data: Any) -> None:
-        """What came of it, as one line of JSON, where that is asked for."""
+        """What came of it, as one line of JSON, where that is asked for; with the reasons, where these are."""
+        if self._json and self._reasons is not None and isinstance(data, dict):
+            data = {**data, "reasons": self._reasons}
         if self._json:
             self._out.line(json.dumps(data, default=_plain))
 

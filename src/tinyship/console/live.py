@@ -12,7 +12,7 @@ from tinyship.codes import without_codes
 from tinyship.console import layout
 from tinyship.console.canvas import Canvas
 from tinyship.console.layout import Running, Work
-from tinyship.events import Event, Log, Notice, StageEnded, StageFailed, StageStarted, Step, Transfer
+from tinyship.events import Event, Log, Notice, Reason, StageEnded, StageFailed, StageStarted, Step, Transfer
 from tinyship.units import seconds
 
 
@@ -48,6 +48,8 @@ class LiveDisplay:
                 case Notice(text, level):
                     style = "yellow" if level == "warning" else "dim"
                     self._canvas.print(Text(f"! {without_codes(text)}", style=style))
+                case Reason(stage, image, text):
+                    self._canvas.print(Text(f"  {stage:<8}{image}  {without_codes(text)}", style="dim"))
 
     def failed(self, word: str = "failed") -> None:
         """Keep a line for what was running, and for the step that it was at."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from tinyship.codes import without_codes
 from tinyship.console.stream import Stream
-from tinyship.events import Event, Log, Notice, StageEnded, StageFailed, StageStarted, Step, Transfer
+from tinyship.events import Event, Log, Notice, Reason, StageEnded, StageFailed, StageStarted, Step, Transfer
 from tinyship.units import seconds, size
 
 _PAUSE = 10.0
@@ -68,6 +68,8 @@ class PlainDisplay:
                     self._transfer(event)
                 case Notice(text, level):
                     self._write(f"{'warning' if level == 'warning' else 'note'}: {_one_line(text)}")
+                case Reason(stage, image, text, works):
+                    self._write(f"{stage} {image}: {'because' if works else 'up to date, because'} {_one_line(text)}")
 
     def failed(self, word: str = "failed") -> None:
         """Every line is out, but for one that could have been a better one."""

@@ -118,9 +118,7 @@ def _scan(folder: str, path: str, *, held: bool) -> list[os.DirEntry[str]]:
     except OSError as error:
         if held and isinstance(error, PermissionError):
             return []
-        raise ContextError(
-            f"the folder {shown(path or folder)} of the context cannot be read: {error.strerror}", hint=_HINT
-        ) from error
+        raise unlistable(path or folder, error) from error
 
 
 def open_file(entry: Entry) -> IO[bytes] | None:
@@ -167,3 +165,8 @@ def read_link(entry: Entry) -> str | None:
 def unreadable(path: str, error: OSError) -> ContextError:
     """The error for what cannot be read."""
     return ContextError(f"{shown(path)} cannot be read: {error.strerror}", hint=_HINT)
+
+
+def unlistable(folder: str, error: OSError) -> ContextError:
+    """The error for a folder that cannot be read."""
+    return ContextError(f"the folder {shown(folder)} of the context cannot be read: {error.strerror}", hint=_HINT)

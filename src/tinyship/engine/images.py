@@ -38,6 +38,7 @@ class Image:
         entrypoint: its ENTRYPOINT.
         architecture: as Go names it.
         os: as Go names it.
+        on_build: what it does in a build that is FROM it.
     """
 
     id: str
@@ -54,6 +55,7 @@ class Image:
     entrypoint: tuple[str, ...]
     architecture: str
     os: str
+    on_build: tuple[str, ...] = ()
 
 
 def find(engine: Engine, reference: str) -> Image | None:
@@ -288,6 +290,7 @@ def _image(found: dict[str, Any]) -> Image:
         entrypoint=tuple(config.get("Entrypoint") or ()),
         architecture=found.get("Architecture") or "",
         os=found.get("Os") or "",
+        on_build=tuple(config.get("OnBuild") or ()),
     )
 
 

@@ -105,6 +105,8 @@ class BuildRequest:
         cache_to: where the steps of this build are put.
         attests: attestations by type (``provenance``, ``sbom``), each with its parameters as in ``mode=max``.
         outputs: what is made beside the image in the engine.
+        state: the project's folder, whose ``.tinyship`` remembers what a builder was told; without it BuildKit misses
+            contents that change under the same size and time.
     """
 
     context: Context
@@ -129,6 +131,7 @@ class BuildRequest:
     cache_to: tuple[CacheEntry, ...] = ()
     attests: Mapping[str, str] = field(default_factory=dict)
     outputs: tuple[Output, ...] = ()
+    state: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,8 +143,11 @@ class BuildResult:
         cached: every step came from the cache.
         responses: what BuildKit says of the image in the engine and of each output, in their order, by its own keys
             (``containerimage.digest`` is the digest of what was pushed); nothing from other builders.
+        is_certain: the builder said itself that this is the image; else it is the one that bore its name afterwards,
+            which somebody else may have made meanwhile.
     """
 
     image_id: str
     cached: bool
     responses: tuple[Mapping[str, str], ...] = ()
+    is_certain: bool = True

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tinyship import credentials, inputs, labels
+from tinyship import credentials, labels
 from tinyship.engine import images
 from tinyship.events import about
 from tinyship.plan import Action
-from tinyship.stages import building, rootfs
+from tinyship.stages import building, rootfs, uptodate
+from tinyship.stages.given import Given
 from tinyship.stages.scope import Made, Scope
+from tinyship.stages.uptodate import Done
 
 if TYPE_CHECKING:
     from tinyship.settings.schema import Base
@@ -38,7 +40,7 @@ def make(scope: Scope, *, force: bool = False) -> tuple[Made, ...]:
     """Bring each base image up to date.
 
     Args:
-        force: make imported and pulled images again even where nothing says that they changed.
+        force: make each again even where nothing that decides it changed.
 
     Raises:
         TinyshipError: one could not be made; names it. Those before it stay.
@@ -68,41 +70,40 @@ def _make(scope: Scope, base: Base, *, force: bool) -> Made:
     doing = {"dockerfile": "building", "rootfs": "importing", "pull": "pulling"}[_way(base)]
     with scope.stage("base", base.name, f"{doing} {made_from(base)}") as outcome:
         make = {"dockerfile": _build, "rootfs": _import, "pull": _pull}[_way(base)]
-        image_id, outcome.word = make(scope, base, force)
-    return Made("base", base.name, image_id, outcome.word, outcome.seconds, made_from(base))
+        done = make(scope, base, force)
+        outcome.word = done.word
+    return Made("base", base.name, done.image_id, done.word, outcome.seconds, made_from(base))
 
 
-def _build(scope: Scope, base: Base, force: bool) -> tuple[str, str]:
-    result = building.build(scope, building.of_base(scope, base))
-    return result.image_id, "up to date" if result.cached else "built"
+def _build(scope: Scope, base: Base, force: bool) -> Done:
+    return uptodate.build(scope, "base", lambda: building.of_base(scope, base), force=force)
 
 
-def _import(scope: Scope, base: Base, force: bool) -> tuple[str, str]:
-    recipe = rootfs.recipe(scope.root, base)
-    present = images.find(scope.engine, base.name)
-    if present and not force and inputs.remembered(scope.root, base.name, present.id) == recipe:
-        return present.id, "up to date"
-    own = [
-        f"LABEL {key}={value}"
-        for key, value in labels.own(scope.settings, "base", owner=scope.owners.get(base.name, "")).items()
-    ]
-    image_id = images.import_rootfs(
-        scope.engine,
-        rootfs.chunks(scope.root, base, about(base.name, scope.events)),
-        name=base.name,
-        changes=[*base.changes, *own],
-        events=about(base.name, scope.events),
-    )
-    inputs.remember(scope.root, base.name, image_id, recipe)
-    return image_id, "imported"
+def _import(scope: Scope, base: Base, force: bool) -> Done:
+    whose = labels.own(scope.settings, "base", owner=scope.owners.get(base.name, ""))
+    changes = [*base.changes, *(f"LABEL {key}={value}" for key, value in whose.items())]
+    events = about(base.name, scope.events)
+
+    def work() -> Done:
+        pieces = rootfs.chunks(scope.root, base, events)
+        made = images.import_rootfs(scope.engine, pieces, name=base.name, changes=changes, events=events)
+        return Done(made, "imported")
+
+    def look(again: bool) -> Given:
+        return rootfs.given(scope.root, base, changes)
+
+    return uptodate.make(scope, "base", base.name, look, work, asked=(uptodate.FORCED,) if force else ())
 
 
-def _pull(scope: Scope, base: Base, force: bool) -> tuple[str, str]:
+def _pull(scope: Scope, base: Base, force: bool) -> Done:
     present = images.find(scope.engine, base.name)
     if present and not force and any(digest.endswith(f"@{base.pull}") for digest in present.digests):
-        return present.id, "up to date"
+        uptodate.say(scope, "base", base.name, "the engine has this digest", works=False)
+        return Done(present.id, "up to date")
+    why = uptodate.FORCED if force else "the engine has another image of this name" if present else uptodate.ABSENT
+    uptodate.say(scope, "base", base.name, why, works=True)
     credential = credentials.find(credentials.host_of(base.name))
     image_id = images.pull(
         scope.engine, base.name, base.pull, credential=credential, events=about(base.name, scope.events)
     )
-    return image_id, "pulled"
+    return Done(image_id, "pulled")

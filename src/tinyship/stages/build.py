@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from tinyship import inputs, labels
-from tinyship.context import tar
+from tinyship import labels, memory
+from tinyship.context import fingerprint, part, tar
 from tinyship.context.source import Context
 from tinyship.context.walk import Entry
 from tinyship.engine import archive, containers, images, shell
 from tinyship.engine.containers import ContainerRequest, Finished
 from tinyship.engine.images import Image
-from tinyship.errors import CommandFailed, ConfigError, ContextError, EngineError
+from tinyship.errors import CommandFailed, ConfigError, ContextError, EngineError, TinyshipError
 from tinyship.events import about
 from tinyship.plan import Action
-from tinyship.stages import building, network
+from tinyship.stages import building, given, network, uptodate
+from tinyship.stages.given import Given
 from tinyship.stages.scope import Made, Scope
 
 if TYPE_CHECKING:
@@ -54,7 +57,7 @@ def make(scope: Scope, *, only_image: bool = False, force: bool = False) -> Made
 
     Args:
         only_image: leave the compile out.
-        force: compile even where nothing that decides the artifacts changed.
+        force: build and compile even where nothing that decides image and artifacts changed.
 
     Returns:
         the build image; None where the project has no build stage.
@@ -69,12 +72,11 @@ def make(scope: Scope, *, only_image: bool = False, force: bool = False) -> Made
         return None
     name = reference(scope)
     with scope.stage("build", name, f"building {building.described(build)}") as outcome:
-        request = building.of_build(scope, build)
-        result = building.build(scope, request)
-        outcome.word = "up to date" if result.cached else "built"
+        done = uptodate.build(scope, "build", lambda: building.of_build(scope, build), force=force)
+        outcome.word = done.word
     if build.artifacts and not only_image:
-        _compile(scope, build, request.context, force=force)
-    return Made("build", name, result.image_id, outcome.word, outcome.seconds, building.described(build))
+        _compile(scope, build, done.image_id, force=force)
+    return Made("build", name, done.image_id, done.word, outcome.seconds, building.described(build))
 
 
 def test(scope: Scope) -> Finished:
@@ -117,37 +119,80 @@ def _context(scope: Scope) -> Context:
     return scope.context("build", build.context, build.dockerfile)
 
 
-def _compile(scope: Scope, build: Build, context: Context, *, force: bool) -> None:
+def _compile(scope: Scope, build: Build, image_id: str, *, force: bool) -> None:
     command = " ".join(_words(build.command)) or "its command"
-    name, image_id = reference(scope), _image(scope).id
+    name = reference(scope)
     made = ", ".join(build.artifacts)
+    kept = f"{name} artifacts"
     with scope.stage("build", name, f"running {command}") as outcome:
-        source = _inputs(scope, build, context)
-        known = inputs.remembered(scope.root, name, image_id)
-        if known and not force and known == inputs.combined(source, inputs.of_paths(scope.root, build.artifacts)):
+        before = _given(scope, build, image_id)
+        last = memory.find(scope.root, scope.engine.address, kept)
+        artifacts = _artifacts(scope, build)
+        now = replace(before, parts={**before.parts, "artifacts": artifacts})
+        reasons = [uptodate.FORCED] if force else uptodate.changes(scope, kept, last, now)
+        reasons += [f"`{artifact}` is missing" for artifact, digest in artifacts.items() if not digest and last]
+        if last and not reasons:
+            uptodate.say(scope, "build", name, f"nothing changed since it was run, {last.at}", works=False)
             outcome.word = f"{made} up to date"
             return
+        uptodate.say(scope, "build", name, *reasons, works=True)
+        moment = _moment(scope, build)
         with _container(scope, _words(build.command)) as (container, workdir):
             finished = containers.run(scope.engine, container, about(name, scope.events), source="build")
             _must_succeed(finished, command, "the compile")
             inside = {str(workdir / artifact): artifact for artifact in build.artifacts}
             archive.copy_out(scope.engine, container, inside, scope.root)
-        after = inputs.of_paths(scope.root, build.artifacts)
-        inputs.remember(scope.root, name, image_id, inputs.combined(source, after))
         outcome.word = f"made {made}"
+        scope.forget_files()
+        with suppress(TinyshipError):  # what is not kept costs no more than work
+            of = _given(scope, build, image_id)
+            of = replace(of, parts={**of.parts, "artifacts": _artifacts(scope, build)})
+            if _moment(scope, build) == moment:
+                uptodate.keep(scope, kept, image_id, of, last)
 
 
-def _inputs(scope: Scope, build: Build, context: Context) -> str:
-    """A digest of all that decides the artifacts, beside the build image."""
+def _moment(scope: Scope, build: Build) -> str:
+    """Another one after every change of the source, even one that was taken back."""
+    above = {str(parent) for artifact in build.artifacts for parent in PurePosixPath(artifact.strip("/")).parents}
+    seen = hashlib.sha256()
+    for entry in _source(build, _context(scope)):
+        if entry.path not in above:
+            stamp = f"{entry.path}\0{entry.stat.st_mode} {entry.stat.st_ino} {entry.stat.st_ctime_ns}\0"
+            seen.update(stamp.encode("utf-8", "surrogateescape"))
+    return seen.hexdigest()
+
+
+def _given(scope: Scope, build: Build, image_id: str) -> Given:
+    """All that decides the artifacts."""
+    context = _context(scope)
     # A folder that only artifacts lie in comes with the first compile, and is no input of the second.
-    above = {str(parent) for artifact in build.artifacts for parent in PurePosixPath(artifact).parents}
-    try:
-        files = inputs.of_entries(entry for entry in _source(build, context) if entry.path not in above)
-    except OSError as error:
-        raise ContextError(f"{error.filename} cannot be read: {error.strerror}") from error
+    files = part.without(scope.files(context.root, context.patterns), build.artifacts)
     facts = labels.arguments(scope.settings, scope.revision, labels.AUTOMATIC)
-    how = (build.command, build.workdir, build.env, build.artifacts, scope.settings.network)
-    return inputs.combined(files, how, facts)
+    how = {
+        "command": given.combined(build.command),
+        "workdir": build.workdir,
+        "env": given.combined(build.env),
+        "artifacts": given.combined(build.artifacts),
+        "network": scope.settings.network,
+    }
+    parts = {
+        "image": {"build image": image_id},
+        given.FILES: {"": files.digest},
+        "settings": how,
+        "args": {name: given.digest(value) for name, value in facts.items()},
+    }
+    return Given(parts, "", files)
+
+
+def _artifacts(scope: Scope, build: Build) -> dict[str, str]:
+    """A digest of each artifact; empty where it is missing or cannot be read."""
+    name = f"artifacts-{given.digest(reference(scope))}"
+    try:
+        every = fingerprint.of_paths(scope.root, build.artifacts, state_root=scope.root, name=name)
+    except ContextError:
+        return dict.fromkeys(build.artifacts, "")
+    parts = {artifact: part.only(every, [artifact.strip("/")]) for artifact in build.artifacts}
+    return {artifact: found.digest if found.rows else "" for artifact, found in parts.items()}
 
 
 def _must_succeed(finished: Finished, command: str, what: str) -> Finished:
@@ -202,7 +247,9 @@ def _image(scope: Scope) -> Image:
 
 def _source(build: Build, context: Context) -> Iterator[Entry]:
     """The context without artifacts of an earlier run, so that a compile that makes none cannot seem to."""
-    stale = {artifact.strip("/") for artifact in build.artifacts}
-    for entry in context.entries():
-        if entry.path not in stale and not any(entry.path.startswith(f"{artifact}/") for artifact in stale):
-            yield entry
+    return (entry for entry in context.entries() if not _is_artifact(build, entry.path))
+
+
+def _is_artifact(build: Build, path: str) -> bool:
+    stale = (artifact.strip("/") for artifact in build.artifacts)
+    return any(path == artifact or path.startswith(f"{artifact}/") for artifact in stale)

@@ -158,6 +158,7 @@ def _request(
         cache_to=tuple(_cache(scope, options.cache_to(entry)) for entry in cache_to),
         attests=dict(options.attest(entry) for entry in attests),
         outputs=tuple(_output(scope, stage, options.output(entry)) for entry in outputs),
+        state=scope.root,
     )
 
 

@@ -13,7 +13,7 @@ from tinyship.plan import Action
 from tinyship.record import BaseImage, Release, Sizes
 from tinyship.sizes import budgets
 from tinyship.sizes.table import Row
-from tinyship.stages import building, history, pins, size
+from tinyship.stages import building, history, pins, size, uptodate
 from tinyship.stages.scope import Scope
 from tinyship.tags import sanitise
 
@@ -68,8 +68,11 @@ def check_artifacts(scope: Scope) -> None:
         )
 
 
-def make(scope: Scope) -> Released:
+def make(scope: Scope, *, force: bool = False) -> Released:
     """Build the release image, tag it, check the budgets and write the record.
+
+    Args:
+        force: build even where nothing that decides the image changed.
 
     Raises:
         BuildFailed: a step of the Dockerfile failed.
@@ -82,8 +85,8 @@ def make(scope: Scope) -> Released:
     first, *others = local_tags(scope)
     with scope.stage("release", f"{name}:{first}", f"building from {settings.dockerfile}") as outcome:
         check_artifacts(scope)
-        result = building.build(scope, building.of_release(scope, f"{name}:{first}"))
-        outcome.word = "up to date" if result.cached else "built"
+        result = uptodate.build(scope, "release", lambda: building.of_release(scope, f"{name}:{first}"), force=force)
+        outcome.word = result.word
     last = record.read(scope.root).find(name)
     before = history.before(scope)
     rows = size.rows(scope, release=f"{name}:{first}", before=before.sizes if before else ())

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import subprocess
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from tinyship import inputs
 from tinyship.errors import CommandFailed, ContextError
 from tinyship.events import Events, Log
+from tinyship.stages.given import Given, combined, stamp
 
 if TYPE_CHECKING:
     from tinyship.settings.schema import Base, Rootfs
@@ -56,15 +57,34 @@ def chunks(root: Path, base: Base, events: Events) -> Iterator[bytes]:
         yield from _output(root, _argv(base.rootfs), base.name, events)
 
 
-def recipe(root: Path, base: Base) -> str:
-    """A digest of all that is known to decide the root filesystem.
+def given(root: Path, base: Base, changes: Sequence[str]) -> Given:
+    """All that is known to decide the image of a root filesystem.
 
     Of a tar file its content; of a command its words, and the content of the files of the project that it names.
+
+    Args:
+        changes: Dockerfile instructions for its config.
+
+    Raises:
+        ContextError: a file cannot be read.
     """
     assert base.rootfs
     names = [name for name in (base.rootfs.tar, *_argv(base.rootfs)) if name and (root / name).is_file()]
-    files = [inputs.of_file(root / name) for name in names]
-    return inputs.combined(_argv(base.rootfs), base.rootfs.tar, base.changes, files)
+    held, stamps = {}, []
+    for name in names:
+        try:
+            stamps.append(stamp(root / name))
+            held[name] = _content(root / name)
+        except OSError as error:
+            raise ContextError(f"{name} cannot be read: {error.strerror}") from error
+    how = {"command": combined(_argv(base.rootfs)), "tar": base.rootfs.tar, "changes": combined(changes)}
+    return Given({"settings": how, "rootfs": held}, combined(stamps))
+
+
+def _content(file: Path) -> str:
+    """A digest of a file's content."""
+    with file.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
 
 
 def _argv(rootfs: Rootfs) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ from tinyship.settings import options
 from tinyship.together import Together
 
 if TYPE_CHECKING:
+    from tinyship.context.fingerprint import Fingerprint
     from tinyship.context.source import Context
     from tinyship.registry.client import Repository
     from tinyship.registry.transport import Network
@@ -59,6 +61,7 @@ class Scope:
     connect: Callable[[], Engine] = connect
     _credentials: dict[str, credentials.Credential | None] = field(default_factory=dict, init=False, repr=False)
     _told: set[str] = field(default_factory=set, init=False, repr=False)
+    _files: dict[tuple[Path, tuple[str, ...]], Fingerprint] = field(default_factory=dict, init=False, repr=False)
 
     @cached_property
     def engine(self) -> Engine:
@@ -188,6 +191,32 @@ class Scope:
             )
         except TinyshipError as error:
             raise error.at(stage, self.settings.image) from None
+
+    def files(self, root: Path, patterns: tuple[str, ...], *, again: bool = False) -> Fingerprint:
+        """What a context holds. It is looked at once, until something is made.
+
+        Args:
+            root: the context's folder, absolute.
+            patterns: of what is ignored.
+            again: look anew.
+
+        Raises:
+            ContextError: a file or folder cannot be read.
+        """
+        from tinyship.context import fingerprint
+        from tinyship.context.ignore import Matcher
+
+        key = (root, patterns)
+        if again or key not in self._files:
+            name = hashlib.sha256(repr(key).encode("utf-8", "surrogateescape")).hexdigest()[:20]
+            self._files[key] = fingerprint.of_folder(
+                root, Matcher(patterns), rules=patterns, state_root=self.root, name=name
+            )
+        return self._files[key]
+
+    def forget_files(self) -> None:
+        """Look at every context anew from now on, because something is made that may change them."""
+        self._files.clear()
 
     @contextmanager
     def stage(self, stage: str, image: str, action: str) -> Iterator[Outcome]:

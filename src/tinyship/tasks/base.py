@@ -15,15 +15,12 @@ if TYPE_CHECKING:
 @task(
     "make",
     default=True,
-    help={
-        "force": "Import root filesystems and pull again, even where nothing says that they changed.",
-        **BUILD_HELP,
-        **JOBS_HELP,
-    },
+    help={**BUILD_HELP, **JOBS_HELP},
 )
 def make(
     session: Session,
     force: bool = False,
+    explain: bool = False,
     no_cache: bool = False,
     pull: bool = False,
     image: Sequence[str] | None = None,
@@ -35,8 +32,8 @@ def make(
 
     They are made in the order of `tinyship.base`. An entry is a Dockerfile, a
     root filesystem (a tar file, or a command whose standard output is a tar),
-    or a digest to pull. Builds are up to date when the engine's cache says so;
-    an import, when its tar, its command, the files that the command names and
+    or a digest to pull. A build is up to date when all that decides it is as it
+    was, and the engine has the image; an import, when its tar, its command, the files that the command names and
     its `changes` are those of last time; a pull, when the digest is there.
     """
     from tinyship import pipeline
@@ -48,7 +45,7 @@ def make(
         session.console.table(("image", "made", "id"), [(one.image, one.made_from, _short(one.id)) for one in made])
         session.console.result({"images": made})
 
-    session.with_flags(no_cache=no_cache, pull=pull).selected(image).make(
+    session.explaining(explain).with_flags(no_cache=no_cache, pull=pull).selected(image).make(
         lambda scope: pipeline.plan(scope, "base", base.plan(scope)),
         lambda scope: pipeline.make_bases(scope, force=force),
         show,

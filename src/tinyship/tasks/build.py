@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     default=True,
     help={
         "only_image": "Build the image, and leave out the compile.",
-        "force": "Compile even where nothing that decides the artifacts changed.",
         **BUILD_HELP,
         **JOBS_HELP,
     },
@@ -26,6 +25,7 @@ def make(
     session: Session,
     only_image: bool = False,
     force: bool = False,
+    explain: bool = False,
     no_cache: bool = False,
     pull: bool = False,
     image: Sequence[str] | None = None,
@@ -41,13 +41,15 @@ def make(
     command is `build.command`, or the image's CMD; its output is shown as it
     comes. Each of `build.artifacts` then replaces the file or folder of the
     same path here, in one move: owned by you, modes kept, nothing else touched.
-    Without artifacts only the image is built. The command is not run again
-    while image, source, settings and artifacts are those of last time.
+    Without artifacts only the image is built. The image is not built again
+    while all that decides it is as it was, and the engine has it; nor is the
+    command run again while image, source, settings and artifacts are those of
+    last time.
     """
     from tinyship import pipeline
     from tinyship.stages.scope import Made
 
-    chosen = session.with_flags(no_cache=no_cache, pull=pull).selected(image)
+    chosen = session.explaining(explain).with_flags(no_cache=no_cache, pull=pull).selected(image)
 
     def show(done: list[Made | None]) -> None:
         session.console.result({"images": [made for made in done if made]})

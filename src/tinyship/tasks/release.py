@@ -37,6 +37,8 @@ def make(
     push: bool = False,
     allow_dirty: bool = False,
     version: str | None = None,
+    force: bool = False,
+    explain: bool = False,
     no_cache: bool = False,
     pull: bool = False,
     image: Sequence[str] | None = None,
@@ -48,7 +50,9 @@ def make(
     """Make the release image, and what it stands on.
 
     Base and build are brought up to date first; then the release image is
-    built, tagged, labelled, weighed and recorded. Tags in the engine: `local`,
+    built, tagged, labelled, weighed and recorded. What was made of the same
+    before, and is in the engine, is not made again: `--explain` says why or why
+    not. Tags in the engine: `local`,
     the version, the commit. The version comes from the git tag on HEAD
     (`v1.2.3` is 1.2.3), or from what `tinyship.version` says, or is given with
     --version. A tree with changes that no commit has is released as
@@ -87,7 +91,7 @@ def make(
         if not push or not done:
             session.console.result({**record.outcome(session.project.root, released).as_json(), **more})
 
-    flagged = session.with_flags(no_cache=no_cache, pull=pull).with_version(version)
+    flagged = session.explaining(explain).with_flags(no_cache=no_cache, pull=pull).with_version(version)
     changed = None if changed_since is None else _changed(flagged, changed_since)
     among = changed.names if changed else None
     more = {"changed": changed} if changed else {}
@@ -106,7 +110,7 @@ def make(
     try:
         chosen.make(
             lambda scope: pipeline.plan_release(scope, only=only, checked=True),
-            lambda scope: pipeline.make_release(scope, only=only),
+            lambda scope: pipeline.make_release(scope, only=only, force=force),
             show,
             jobs=jobs,
             fail_fast=fail_fast,

@@ -52,6 +52,12 @@ class Session:
         """This session with some of its images; see ``Project.selected``."""
         return replace(self, project=self.project.selected(images or (), among=among, with_needs=with_needs))
 
+    def explaining(self, explain: bool) -> Session:
+        """This session; where that is asked for, its console says why something is worked on, or not."""
+        if explain:
+            self.console.explain()
+        return self
+
     def with_version(self, version: str | None) -> Session:
         """This session with a version for every image, where one is given; an empty one is an error."""
         return replace(self, project=self.project.versioned(version))

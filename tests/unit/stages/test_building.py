@@ -55,7 +55,7 @@ def test_plain(tmp_path: Path) -> None:
     assert request.tags == ("lacion/foo:local",)
     assert request.labels["tinyship.stage"] == "release"
     assert request.context.root == tmp_path
-    plain = BuildRequest(context=request.context, tags=request.tags, labels=request.labels)
+    plain = BuildRequest(context=request.context, tags=request.tags, labels=request.labels, state=tmp_path)
     assert request == BuildRequest(**{**fields_of(plain), "credentials": request.credentials})
 
 

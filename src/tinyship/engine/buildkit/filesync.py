@@ -17,12 +17,12 @@ from typing import Any
 from tinyship.context.names import shown
 from tinyship.context.walk import Entry, Known, open_file, read_link, unreadable
 from tinyship.engine.buildkit.channel import NOT_FOUND, Handler, RpcError, Stream
-from tinyship.engine.buildkit.selection import entries, values
+from tinyship.engine.buildkit.selection import entries, reads_only, values
+from tinyship.engine.buildkit.told import Told, bounded, of_content
 from tinyship.errors import ContextError, TinyshipError
 
 _BUFFER = 1 << 17
 _CHUNK = 1 << 15
-_LATEST = 1 << 63
 # Bits of Go's os.FileMode, which the protocol has.
 _GO_TYPES = {
     stat.S_IFDIR: 1 << 31,
@@ -64,6 +64,7 @@ def sender(
     failed: Callable[[TinyshipError], None],
     known: Mapping[str, Known] | None = None,
     hidden: Mapping[str, Sequence[str]] | None = None,
+    told: Told | None = None,
 ) -> Handler:
     """Serve ``FileSync/DiffCopy``.
 
@@ -72,16 +73,17 @@ def sender(
         failed: gets what went wrong here, because BuildKit's own words for it say less.
         known: what somebody has looked at of a folder before, by the same names.
         hidden: patterns of what is not sent, by the same names; an ignore file may take it in again.
+        told: remembers what is told; without it a file that changes under the same size and time is not sent again.
     """
 
     def answer(stream: Stream) -> None:
         name = next(iter(values(stream.headers, "dir-name")), "")
         if name not in folders:
             raise RpcError(NOT_FOUND, f"there is no folder {name}")
-        transfer = _Transfer(stream)
+        transfer = _Transfer(stream, _times(name, stream, told))
         try:
             out = (hidden or {}).get(name, ())
-            transfer.run(entries(folders[name], stream.headers, (known or {}).get(name), hidden=out))
+            transfer.run(entries(folders[name], stream.headers, (known or {}).get(name), hidden=out), told)
         except TinyshipError as error:
             failed(error)
             transfer.abort(error.message)
@@ -89,20 +91,40 @@ def sender(
     return answer
 
 
+def _times(name: str, stream: Stream, told: Told | None) -> Callable[[Entry], int]:
+    """Gives the time that is told of an entry."""
+    if reads_only(stream.headers, values(stream.headers, "followpaths")):
+        return lambda entry: of_content(entry.full, entry.stat)
+    if not told:
+        return lambda entry: bounded(entry.stat.st_mtime_ns)
+    known = told  # as mypy wants it
+
+    def time(entry: Entry) -> int:
+        if stat.S_ISDIR(entry.stat.st_mode):
+            known.folder(name, entry.path, entry.stat.st_mode)
+            return bounded(entry.stat.st_mtime_ns)
+        return known.time(name, entry.path, entry.stat)
+
+    return time
+
+
 class _Transfer:
     """One DiffCopy: a buffer of framed packets that is sent when it is full, or when there is nothing else to do."""
 
-    def __init__(self, stream: Stream) -> None:
+    def __init__(self, stream: Stream, time: Callable[[Entry], int]) -> None:
         from tinyship.engine.buildkit.proto import fsutil_pb2
 
         self._messages = fsutil_pb2
         self._stream = stream
+        self._time = time
         self._buffer = bytearray()
 
-    def run(self, entries: Iterator[Entry]) -> None:
+    def run(self, entries: Iterator[Entry], told: Told | None) -> None:
         """Tell of every entry, then answer requests until the other side is content."""
         packet = self._messages.Packet
         files = self._tell(entries)
+        if told:
+            told.save()
         while True:
             if not self._stream.waiting():
                 self._flush()
@@ -127,7 +149,7 @@ class _Transfer:
     def _telling(self, entries: Iterator[Entry]) -> list[Entry]:
         files = []
         telling = self._messages.Packet()
-        found = telling.stat
+        found, time = telling.stat, self._time
         is_plain = True
         for entry in entries:
             mode = entry.stat.st_mode
@@ -144,8 +166,7 @@ class _Transfer:
                 raise _no_utf8("the name of", entry)
             found.path = entry.path
             found.mode = _go_mode(mode)
-            time = entry.stat.st_mtime_ns
-            found.modTime = time if -_LATEST <= time < _LATEST else _bounded(time)
+            found.modTime = time(entry)
             files.append(entry)
             self._put(telling)
         self._put(self._messages.Packet())
@@ -214,11 +235,6 @@ def _no_utf8(what: str, entry: Entry) -> ContextError:
 
 def _is_utf8(name: str) -> bool:
     return name.isascii() or not any("\udc80" <= character <= "\udcff" for character in name)
-
-
-def _bounded(nanoseconds: int) -> int:
-    """A time as the protocol can hold it: 64 bits, from 1677 to 2262."""
-    return max(-_LATEST, min(nanoseconds, _LATEST - 1))
 
 
 @cache

@@ -37,7 +37,7 @@ def entries(root: Path, headers: Headers, known: Known | None = None, *, hidden:
         ContextError: a pattern is none, or a folder cannot be read; names it.
     """
     paths = values(headers, "followpaths")
-    if paths and _reads_only(headers, paths):
+    if paths and reads_only(headers, paths):
         return _plain_files(root, paths)
     filters: list[Matcher | _Included] = [Matcher((*hidden, *map(_unspoilt, values(headers, "exclude-patterns"))))]
     included = list(values(headers, "include-patterns"))
@@ -50,7 +50,7 @@ def entries(root: Path, headers: Headers, known: Known | None = None, *, hidden:
     return walk(root, *filters, known=known)
 
 
-def _reads_only(headers: Headers, paths: Sequence[str]) -> bool:
+def reads_only(headers: Headers, paths: Sequence[str]) -> bool:
     """Whether the frontend asks for a Dockerfile and its ignore file, to read them itself."""
     name = next(iter(headers.get("dir-name", ())), "")
     alone = not headers.keys() & {"include-patterns", "exclude-patterns"} and not any("/" in path for path in paths)

@@ -24,6 +24,7 @@ from tinyship.engine.buildkit.channel import Channel, Handler, RpcError, Stream
 from tinyship.engine.buildkit.door import Door
 from tinyship.engine.buildkit.export import Taker
 from tinyship.engine.buildkit.progress import Progress
+from tinyship.engine.buildkit.told import Told
 from tinyship.engine.connect import Engine
 from tinyship.engine.request import BuildRequest, BuildResult, CacheEntry, Output
 from tinyship.errors import ConfigError, EngineError, TinyshipError
@@ -32,6 +33,8 @@ from tinyship.events import Events, Notice
 _SOLVE = "/moby.buildkit.v1.Control/Solve"
 _STATUS = "/moby.buildkit.v1.Control/Status"
 _LAST_WORDS = 2.0
+_SAYS_ID = ("containerimage.digest", "containerimage.config.digest")
+"""The id of an image is the first in containerd's store, and the second in a graph driver's."""
 _SINCE = {"contexts": (1, 42), "ulimits": (1, 42), "shm_size": (1, 42), "attests": (1, 43)}
 """What older engines' BuildKit would ignore in silence, and the API that has it."""
 
@@ -58,11 +61,13 @@ class BuildKitBuilder:
         build = _Build(request, events)
         control = self.door.control()
         try:
-            with (
-                frontend.folders(request) as folders,
-                session.opened(self.door, control, build.handlers(folders), shared_key=_shared_key(request)) as number,
-            ):
-                responses = tuple(self._solve(control, build, number, part) for part in self._parts(request, events))
+            with frontend.folders(request) as folders:
+                told = Told(request.state, request.context.root, folders) if request.state else None
+                handlers = build.handlers(folders, told)
+                with session.opened(self.door, control, handlers, shared_key=_shared_key(request, told)) as number:
+                    responses = tuple(
+                        self._solve(control, build, number, part) for part in self._parts(request, events)
+                    )
         except RpcError as error:
             raise build.failure(error) from error
         finally:
@@ -70,10 +75,24 @@ class BuildKitBuilder:
             build.scout.stop()
             build.progress.close()
         build.end(responses[0])
-        found = images.find(self.engine, request.tags[0])
+        image_id, is_certain = self._found(request.tags[0], responses[0])
+        return BuildResult(image_id, build.progress.cached, responses, is_certain)
+
+    def _found(self, name: str, response: Mapping[str, str]) -> tuple[str, bool]:
+        """The id of the image that was built, and whether BuildKit says that it is this one.
+
+        The name alone does not say it: another build may have given it to another image meanwhile.
+        """
+        said = [response[key] for key in _SAYS_ID if key in response]
+        found = images.find(self.engine, name)
+        if found and found.id in said:
+            return found.id, True
+        for one in said:
+            if image := images.find(self.engine, one):
+                return image.id, True
         if not found:
-            raise EngineError(f"BuildKit built {request.tags[0]}, but the engine does not have it")
-        return BuildResult(found.id, build.progress.cached, responses)
+            raise EngineError(f"BuildKit built {name}, but the engine does not have it")
+        return found.id, False
 
     def _parts(self, request: BuildRequest, events: Events) -> Iterator[_Part]:
         """What comes out, the image in the engine first; what is made for that is cached for the others."""
@@ -176,7 +195,7 @@ class _Build:
         self.imports = [entry for entry in map(self._import, self.request.cache_from) if entry]
         self.exports = [self._export(entry) for entry in self.request.cache_to]
 
-    def handlers(self, folders: Mapping[str, Path]) -> dict[str, Handler]:
+    def handlers(self, folders: Mapping[str, Path], told: Told | None) -> dict[str, Handler]:
         """What the session serves; ``folders`` are those of ``frontend.folders``."""
         request, failed = self.request, self.failures.append
         return {
@@ -187,6 +206,7 @@ class _Build:
                 failed=failed,
                 known={frontend.CONTEXT: self.scout.take},
                 hidden={frontend.CONTEXT: request.context.hidden},
+                told=told,
             ),
             session.EXPORT: export.receiver(self._take, failed=failed),
             **ssh.handlers(request.ssh, missing=self.unknown["ssh"].append, failed=failed),
@@ -291,6 +311,7 @@ def _follow(status: Stream, progress: Progress) -> None:
         pass  # the solve says better what went wrong
 
 
-def _shared_key(request: BuildRequest) -> str:
+def _shared_key(request: BuildRequest, told: Told | None) -> str:
     """The same for the same folder on this machine: the engine then asks for what changed only."""
-    return hashlib.sha256(f"{uuid.getnode()}:{request.context.root}".encode("utf-8", "surrogateescape")).hexdigest()
+    words = f"{uuid.getnode()}:{request.context.root}:{told.key if told else ''}"
+    return hashlib.sha256(words.encode("utf-8", "surrogateescape")).hexdigest()

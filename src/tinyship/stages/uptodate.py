@@ -1,0 +1,225 @@
+"""Whether something has to be made at all, why, and what is kept once it is made.
+
+What decides it is looked at before and after: where something moved meanwhile, nobody knows what the image was made of,
+and nothing is kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tinyship import memory
+from tinyship.context.fingerprint import Changes, Fingerprint
+from tinyship.context.names import shown
+from tinyship.engine import images
+from tinyship.errors import TinyshipError
+from tinyship.events import Reason
+from tinyship.memory import Made
+from tinyship.stages import building, given
+from tinyship.stages.given import Given, Unknown
+from tinyship.stages.scope import Scope
+
+if TYPE_CHECKING:
+    from tinyship.engine.images import Image
+    from tinyship.engine.request import BuildRequest
+
+FIRST = "it is made here for the first time"
+ABSENT = "no image in this engine"
+FORCED = "`--force` asks for it"
+_SHOWN = 3
+_BECAME = {
+    "new": "`{}` is new",
+    "gone": "`{}` is gone",
+    "content": "`{}` changed",
+    "mode": "the mode of `{}` changed",
+    "link": "`{}` links elsewhere",
+    "kind": "`{}` is of another kind",
+    "rules": "what is ignored changed",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What came of it.
+
+    Args:
+        image_id: the engine's id of the image.
+        word: what was done, in a word or two.
+        is_certain: this is the image that was made, and not one that took its name meanwhile.
+    """
+
+    image_id: str
+    word: str
+    is_certain: bool = True
+
+
+def build(scope: Scope, stage: str, ask: Callable[[], BuildRequest], *, force: bool = False) -> Done:
+    """Build an image, where something that decides it is not what it was, or the engine has not got it any more.
+
+    Args:
+        stage: that it is the image of.
+        ask: makes the request, of files and settings as they are when it is called.
+        force: build anyway.
+
+    Raises:
+        TinyshipError: see ``building.build``; then nothing is kept.
+    """
+    request = ask()
+
+    def look(again: bool) -> Given:
+        return given.of_request(scope, ask() if again else request, again=again)
+
+    def work() -> Done:
+        result = building.build(scope, request)
+        return Done(result.image_id, "up to date" if result.cached else "built", result.is_certain)
+
+    asked = ((FORCED,) if force else ()) + tuple(_asked(request))
+    return make(scope, stage, request.tags[0], look, work, asked=asked)
+
+
+def make(
+    scope: Scope,
+    stage: str,
+    name: str,
+    look: Callable[[bool], Given],
+    work: Callable[[], Done],
+    *,
+    asked: Sequence[str] = (),
+) -> Done:
+    """Make an image, unless it was made of the same before and the engine still has it.
+
+    Args:
+        name: of the image.
+        look: says what it is made of; anew where it is called with True.
+        work: makes it.
+        asked: why it is made whatever it is made of.
+
+    Raises:
+        TinyshipError: that of ``work``; then nothing is kept.
+    """
+    last = memory.find(scope.root, scope.engine.address, name)
+    try:
+        before: Given | None = look(False)
+        reasons = [*asked, *changes(scope, name, last, before)] if before else [*asked]
+    except Unknown as error:
+        before, reasons = None, [*asked, error.message]
+    if not reasons and last:
+        if image := present(scope, name, last.image):
+            say(scope, stage, name, f"nothing changed since it was made, {last.at}", works=False)
+            return Done(image.id, "up to date")
+        reasons.append(ABSENT)
+    say(scope, stage, name, *reasons, works=True)
+    scope.forget_files()
+    done = work()
+    if before and done.is_certain:
+        with suppress(TinyshipError):  # what is not kept costs no more than work
+            after = look(True)
+            if (after.parts, after.moment) == (before.parts, before.moment):
+                keep(scope, name, done.image_id, after, last)
+    return done
+
+
+def present(scope: Scope, name: str, image_id: str) -> Image | None:
+    """An image that the engine still has, under its name, which is put back where it is gone; None where it has not."""
+    found = images.find(scope.engine, name)
+    if found and found.id == image_id:
+        return found
+    found = images.find(scope.engine, image_id)
+    if found:
+        images.tag(scope.engine, image_id, name)
+    return found
+
+
+def keep(scope: Scope, name: str, image_id: str, of: Given, last: Made | None) -> None:
+    """Keep what something was made of; a failure costs no more than work.
+
+    Args:
+        name: of what was made; see ``memory``.
+        image_id: of the image that it is, or was made in.
+        of: what decided it.
+        last: what was kept of it before.
+    """
+    now = memory.now()
+    made = Made(image_id, of.parts, now, last.afresh if last else now)
+    with suppress(TinyshipError):
+        memory.keep(scope.root, scope.engine.address, name, made, of.files)
+
+
+def say(scope: Scope, stage: str, name: str, *reasons: str, works: bool) -> None:
+    """Say why something is made, or why it need not be."""
+    for reason in reasons:
+        scope.events(Reason(stage, name, reason, works))
+
+
+def changes(scope: Scope, name: str, last: Made | None, now: Given) -> list[str]:
+    """Why something is not what it was, in words; empty where it is."""
+    if last is None:
+        return [FIRST]
+    if last.given == now.parts:
+        return []
+    said = [line for kind in _words(last.given, now.parts) for line in kind]
+    if last.given.get(given.FILES) != now.parts.get(given.FILES):
+        said = [*_files(memory.files(scope.root, scope.engine.address, name), now.files), *said]
+    return said or ["what decides it is looked at in another way now"]
+
+
+def _asked(request: BuildRequest) -> Iterator[str]:
+    """Why a build has work whatever its image is."""
+    if request.no_cache or request.no_cache_filter:
+        yield "`no_cache` asks for it"
+    if request.pull:
+        yield "`pull` asks the registries"
+    if request.outputs:
+        yield "`outputs` are made by every build"
+    if any(entry.kind != "inline" for entry in request.cache_to):
+        yield "`cache_to` is filled by every build"
+
+
+def _words(last: Mapping[str, Mapping[str, str]], now: Mapping[str, Mapping[str, str]]) -> Iterator[list[str]]:
+    """What became of each kind of part, but for files."""
+    bases = list(_moves(last.get(given.BASES, {}), now.get(given.BASES, {})))
+    yield bases
+    for kind in sorted(last.keys() | now.keys()):
+        before, after = last.get(kind, {}), now.get(kind, {})
+        if before == after or kind in {given.FILES, given.BASES}:
+            continue
+        names = _changed(before, after)
+        if kind == given.DOCKERFILE:
+            yield ["the Dockerfile changed"] if names != ["sent"] or not bases else []
+        elif kind == given.CONTEXTS:
+            yield [f"the context `{name}` changed" for name in names]
+        elif kind == "rootfs":
+            yield [f"`{name}` changed" for name in names]
+        else:
+            yield [f"`{kind}` changed: {', '.join(names)}"]
+
+
+def _changed(last: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
+    """The names that differ, in order."""
+    return [name for name in sorted(last.keys() | now.keys()) if last.get(name) != now.get(name)]
+
+
+def _moves(last: Mapping[str, str], now: Mapping[str, str]) -> Iterator[str]:
+    for name in _changed(last, now):
+        if name in last and name in now:
+            yield f"{name} moved from {_short(last[name])} to {_short(now[name])}"
+        else:
+            yield f"it {'stands' if name in now else 'no longer stands'} on {name}"
+
+
+def _short(digest: str) -> str:
+    return digest[: len("sha256:") + 7] if digest else "none in this engine"
+
+
+def _files(last: Fingerprint | None, now: Fingerprint | None) -> Iterator[str]:
+    """What became of files; ``last`` may be from before what was kept of them, and have no changes to tell."""
+    found = now.changes(last, most=_SHOWN) if now and last else Changes((), 0)
+    for change in found.first:
+        yield _BECAME[change.kind].format(shown(change.path))
+    if found.count > _SHOWN:
+        yield f"and {found.count - _SHOWN} more"
+    if not found.count:
+        yield "files of the context changed"
