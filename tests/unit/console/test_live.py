@@ -369,9 +369,9 @@ pause()
     left = [line.strip() for line in screens.last if line.strip()]
     assert [line.split("  ")[0] for line in left] == [
         "[2/3] RUN make b",
-        "✗ release",
-        "✓ release",
-        "✓ release",
-        "✓ release",
+        "✗ release b",
+        "✓ release a",
+        "✓ release c",
+        "✓ release d",
     ]
     assert any("b  failed: `RUN make b` failed" in line for line in left)
