@@ -70,6 +70,15 @@ def offers(engine: Engine) -> dict[str, bool]:
     }
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Show why tests were run once more, which pytest-rerunfailures keeps to itself."""
+    if again := terminalreporter.stats.get("rerun"):
+        terminalreporter.section("failures of the tests that were run once more")
+        for report in again:
+            terminalreporter.section(f"{report.nodeid} ({report.when})", sep="_")
+            terminalreporter.write_line(report.longreprtext)
+
+
 @pytest.fixture(autouse=True)
 def _needs(request: pytest.FixtureRequest) -> None:
     """Skip what this engine cannot do, in CI as well: the matrix has other engines that can."""
@@ -178,18 +187,24 @@ def named(engine: Engine) -> Iterator[str]:
         if str(labels.get("tinyship.project", "")).startswith(name) or f"{name}/" in container.get("Image", ""):
             with _already_going():
                 api.remove_container(container["Id"], force=True, v=True)
-    for image in _listed(engine):
+    for image in _listed(engine, name):
         for tag in image.get("RepoTags") or ():
             if f"{name}/" in tag or f"{name}-" in tag:
                 with _already_going():
                     api.remove_image(tag, force=True)
 
 
-def _listed(engine: Engine) -> list[dict[str, Any]]:
-    """The images of an engine; with the containerd store one that goes while they are listed fails the listing."""
+def _listed(engine: Engine, name: str) -> list[dict[str, Any]]:
+    """The images of an engine, or at least those with names that begin so.
+
+    With the containerd store an engine looks into each image that it lists, which takes a second for fifty of them, and
+    fails where one goes meanwhile: there only those are asked for.
+    """
+    patterns = [f"{host}{name}{rest}" for host in ("", "*/") for rest in ("*", "*/*", "*/*/*")]
+    filters = {"reference": patterns} if engine.containerd_store else {}
     for _ in range(10):
         with _already_going():
-            return list(engine.api.images())
+            return list(engine.api.images(filters=filters))
     return []
 
 
