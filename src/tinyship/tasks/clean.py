@@ -62,7 +62,7 @@ def _clean(session: Session, what: What, *, yes: bool = False) -> None:
             above = min(scope.settings.clean.ask_above for scope in scopes)
             much = not yes and clean.much(judgement.verdicts, above)
             session.console.lines((f"`--yes` would be needed: {much}",) if much else ())
-            plan = pipeline.plan(scopes[0], judgement.task, clean.actions(judgement))
+            plan = pipeline.plan(scopes[0], judgement.task, clean.actions(judgement.verdicts))
             session.console.result({"plans": [plan], "verdicts": judgement.verdicts})
             return
         with interrupts(session):

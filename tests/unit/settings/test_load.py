@@ -237,7 +237,7 @@ def test_unknown_key(section: Any, text: str) -> None:
 def test_unknown_key_like_none_lists_all() -> None:
     """Where nothing is near, all keys of the section are named."""
     text = error({"clean": {"qwertz": 1}})
-    assert text.startswith("0.yaml: `tinyship.clean.qwertz` is no setting; the nearest is `keep")
+    assert text.startswith("0.yaml: `tinyship.clean.qwertz` is no setting; the nearest is `")
     assert "; there are keep, keep_git, ask_above, cache_age, cache_size" in text
 
 
@@ -255,7 +255,10 @@ def test_source_is_that_of_the_key() -> None:
         ({"build": "make"}, '`tinyship.build` is `"make"`, but a section is expected'),
         ({"push": ["a.example"]}, "`tinyship.push` is a list, but a section is expected"),
         ({"push": {"smoke": "maybe"}}, '`tinyship.push.smoke` is `"maybe"`, but yes or no is expected'),
-        ({"clean": {"keep_git": "some"}}, '`tinyship.clean.keep_git` is `"some"`, but one of none, named, all is expected'),
+        (
+            {"clean": {"keep_git": "some"}},
+            '`tinyship.clean.keep_git` is `"some"`, but one of none, named, all is expected',
+        ),
         ({"clean": {"keep": "many"}}, '`tinyship.clean.keep` is `"many"`, but a whole number is expected'),
         ({"push": {"timeout": []}}, "`tinyship.push.timeout` is a list, but a number is expected"),
         ({"build": {"command": {"a": 1}}}, "`tinyship.build.command` is a section, but text or a list is expected"),
