@@ -23,6 +23,7 @@ NAMES = {
     "clean.all",
     "clean.images",
     "clean.leftovers",
+    "clean.registry",
     "config",
     "push.promote",
     "push.send",
