@@ -29,8 +29,6 @@ _REFERRER = re.compile(r"sha256-([0-9a-f]{64})(?:\.[a-z]+)?")
 _DESCRIBED = re.compile(r"(.+)-(\d+)-g[0-9a-f]{7,}")
 _DIRTY = "-dirty"
 _CHANGED = "it, or a tag of it, changed since the first look"
-_VERSION = "org.opencontainers.image.version"
-_REVISION = "org.opencontainers.image.revision"
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,21 +126,22 @@ def judge(
     return Judgement(tuple(verdicts.values()), ours, _rounds(shelf, going))
 
 
-def unneeded(contents: Contents, gone: Iterable[str]) -> int:
-    """The bytes that a repository's manifests need no more when some are gone.
+def unneeded(repositories: Iterable[tuple[Contents, Iterable[str]]]) -> int:
+    """The bytes that no manifest needs any more when some are gone.
 
     Args:
-        contents: as it was with them.
-        gone: digests.
+        repositories: of one registry, which keeps a blob once for all of them: what each had, and the digests that are
+            gone.
     """
-    away = set(gone)
     needed: set[str] = set()
     left: dict[str, int] = {}
-    for digest, content in contents.manifests.items():
-        if digest in away:
-            left.update(content.blobs)
-        else:
-            needed.update(content.blobs)
+    for contents, gone in repositories:
+        away = set(gone)
+        for digest, content in contents.manifests.items():
+            if digest in away:
+                left.update(content.blobs)
+            else:
+                needed.update(content.blobs)
     return sum(size for blob, size in left.items() if blob not in needed)
 
 
@@ -173,8 +172,7 @@ class _Shelf:
     def unreadable(self) -> str:
         """A tag that leads to something of which it is not known what else it names; empty where there is none."""
         for digest, names in self.named.items():
-            family = (self.content(one) for one in self.below([digest]))
-            if any(one.fault and not one.missing for one in family):
+            if self.content(digest).missing or any(self.content(one).opaque for one in self.below([digest])):
                 return f"`{names[0]}`"
         return ""
 
@@ -260,7 +258,7 @@ class _Shelf:
 
     def version(self, digest: str) -> str:
         """The version of an image: of its tags the one that is most of one, or what its label says."""
-        told = self.label(digest, _VERSION)
+        told = self.label(digest, labels.VERSION)
         names = self.named[digest]
         if told and tags.sanitise(told) in self._cut(names):
             return told
@@ -291,7 +289,7 @@ class _Shelf:
 
     def made(self, digest: str) -> datetime | None:
         """The later one of when its config says that it was made, and of when this project knows of its release."""
-        release = (tags.sanitise(self.version(digest)), self.label(digest, _REVISION))
+        release = (tags.sanitise(self.version(digest)), self.label(digest, labels.REVISION))
         dates = [image.created for image in self._images(digest)]
         dates += [self.known.released.get(digest), self.known.dates.get(release)]
         return max((date for date in dates if date), default=None)
@@ -324,13 +322,14 @@ def _reasons(shelf: _Shelf, allowed: set[tuple[str, frozenset[str]]] | None) -> 
     for digest, one in found.items():
         if not one.stays:
             found[digest] = _Reason(False, _goes(shelf, digest))
-    referrers = {digest for digest in shelf.named if shelf.referrer_of(digest)}
-    for digest in referrers:
-        found[digest] = _follows(shelf, digest, found)
-        fresh = allowed is not None and (digest, frozenset(shelf.named[digest])) not in allowed
-        if fresh and not found[digest].stays:
-            found[digest] = _Reason(True, _CHANGED)
-    _protect(shelf, found)
+    referrers = [digest for digest in shelf.named if shelf.referrer_of(digest)]
+    staying = -1
+    while staying != (staying := sum(one.stays for one in found.values())):
+        for digest in referrers:
+            found[digest] = _follows(shelf, digest, found)
+            if allowed is not None and (digest, frozenset(shelf.named[digest])) not in allowed:
+                found[digest] = _Reason(True, _CHANGED)
+        _protect(shelf, found)
     return found
 
 
@@ -371,7 +370,7 @@ def _of_version(shelf: _Shelf, digest: str) -> str:
         return "a final version, which others may name"
     if has_tag and version in known.versions:
         return f"the git tag {known.versions[version]} has its version"
-    commit = shelf.label(digest, _REVISION)
+    commit = shelf.label(digest, labels.REVISION)
     if commit in known.commits and not version.endswith(_DIRTY):
         return f"the git tag {known.commits[commit]} has its commit"
     return ""
@@ -402,7 +401,8 @@ def _goes(shelf: _Shelf, digest: str) -> str:
     version = shelf.version(digest)
     what = "" if tags.is_final(version, rules.scheme) else "no final version, "
     old = f", and older than {_days(rules.age)}" if rules.age else ""
-    return f"{what if rules.stay == 'final' else ''}not one of the last {rules.keep} releases{old}"
+    late = f"not one of the last {rules.keep} releases" if rules.keep > 1 else "not the last release"
+    return f"{what if rules.stay == 'final' else ''}{late}{old}"
 
 
 def _follows(shelf: _Shelf, digest: str, found: Mapping[str, _Reason]) -> _Reason:
@@ -432,7 +432,9 @@ def _verdict(name: str, shelf: _Shelf, digest: str, reason: _Reason) -> Verdict:
 
 def _rounds(shelf: _Shelf, going: Sequence[str]) -> tuple[tuple[Going, ...], ...]:
     """What goes, in its order: indexes before what they list, images before what belongs to them."""
-    staying = shelf.below(digest for digest in shelf.named if digest not in set(going))
+    away = set(going)
+    staying = {digest for holder in shelf.named if holder not in away for digest in _leads_to(shelf, holder)}
+    staying |= shelf.below(shelf.known.recorded)
     untagged = shelf.below(going) - staying - set(shelf.named)
     every = {*going, *(digest for digest in untagged if not shelf.content(digest).fault)}
     before: dict[str, set[str]] = {digest: set() for digest in every}

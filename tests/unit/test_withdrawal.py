@@ -141,7 +141,7 @@ def test_final_versions_stay_by_default() -> None:
     final = store.judged(replace(RULES, stay="final"), known)
     assert final["1.0.0"] == (True, "a final version, which others may name")
     assert final["1.1.0-rc.1"] == (True, "the git tag v1.1.0-rc.1 has its version")
-    assert final["1.1.0-rc.2"] == (False, "no final version, not one of the last 1 releases")
+    assert final["1.1.0-rc.2"] == (False, "no final version, not the last release")
     assert not final["c4" * 20][0], "only its commit is named"
     assert goes(store, replace(RULES, stay="tagged"), known) == {"1.0.0", "1.1.0-rc.2", "c4" * 20}
     assert goes(store, RULES, known) == {"1.0.0", "1.1.0-rc.1", "1.1.0-rc.2", "c4" * 20}
@@ -190,7 +190,7 @@ def test_what_is_young_stays() -> None:
     assert judged["1.2.0"] == judged["1.3.0"] == (True, "younger than 30 days: of 2026-05-30")
     assert judged["1.4.0"] == (True, "nothing says how old it is")
     assert judged["1.5.0"][0], "clocks differ"
-    assert judged["1.1.0"] == (False, "not one of the last 1 releases, and older than 30 days")
+    assert judged["1.1.0"] == (False, "not the last release, and older than 30 days")
 
 
 def test_what_is_not_ours_stays() -> None:
@@ -211,16 +211,18 @@ def test_what_is_not_ours_stays() -> None:
 
 
 def test_what_cannot_be_read_may_list_anything() -> None:
-    """So nothing goes; what is merely missing lists nothing."""
+    """So nothing goes; an image lists nothing."""
     store = Store()
     store.image("3.0.0")
     store.image("1.0.0")
-    store.image("0.1.0", fault="it is a riddle", labels=None, blobs={})
+    store.image("0.1.0", fault="it is a riddle", opaque=True, labels=None, blobs={})
     judged = store.judged()
     assert judged["0.1.0"] == (True, "not known to be ours: it is a riddle")
     assert judged["1.0.0"] == (True, "`0.1.0` cannot be read, so that it is not known what it lists")
-    store.manifests[sha("0.1.0")] = Content(sha("0.1.0"), fault="it is gone", missing=True)
+    store.manifests[sha("0.1.0")] = Content(sha("0.1.0"), fault="it has no config")
     assert goes(store) == {"1.0.0"}
+    store.manifests[sha("0.1.0")] = Content(sha("0.1.0"), fault="it is gone", missing=True)
+    assert goes(store) == set(), "a registry that has it the next moment"
 
 
 def test_what_the_record_names_stays() -> None:
@@ -313,7 +315,25 @@ def test_bytes_are_claimed_once_and_only_where_nothing_else_needs_them() -> None
         "r/foo:1.0.0": 40,
     }
     gone = [digest for some in deleted(found) for digest in some]
-    assert unneeded(store.contents, gone) == 500 + 20 + 30 + 2 * 10
+    assert unneeded([(store.contents, gone)]) == 500 + 20 + 30 + 2 * 10
+
+
+def test_bytes_that_another_repository_of_the_registry_needs() -> None:
+    """A registry keeps a blob once for all of its repositories."""
+    one, two = Store(), Store()
+    gone = one.image("1.0.0", layers={"base": 1000, "own": 7})
+    two.image("1.0.0", layers={"base": 1000}, name="other")
+    assert unneeded([(one.contents, [gone]), (two.contents, [])]) == 10 + 7
+
+
+def test_what_the_record_names_inside_of_an_index_stays() -> None:
+    """A digest of one platform may be what is deployed."""
+    store = Store()
+    amd, arm = store.image(name="amd"), store.image(name="arm")
+    store.image("2.0.0")
+    index = store.index("1.0.0", lists=(amd, arm))
+    known = Known(recorded=frozenset({amd}))
+    assert deleted(judge("r/foo", store.contents, RULES, known)) == [[index], [arm]]
 
 
 def test_affixes_of_templates() -> None:
@@ -351,6 +371,8 @@ def _stores(draw: st.DrawFn) -> Store:
         images.append(digest)
     for word in draw(st.lists(_WORDS, min_size=1, unique=True)):
         store.tags[word] = draw(st.sampled_from(images))
+    if draw(st.booleans()):
+        store.image("sbom", labels=None, subject=draw(st.sampled_from(images)))
     for number, digest in enumerate(draw(st.lists(st.sampled_from(images), max_size=2, unique=True))):
         store.tags[digest.replace(":", "-") + ".sig"] = store.image(name=f"s{number}", labels=None)
     return store
@@ -384,4 +406,5 @@ def _reachable(store: Store, digests: Any) -> set[str]:
         digest = left.pop()
         found.add(digest)
         left += store.manifests[digest].lists
+        left += [subject for subject in (store.manifests[digest].subject,) if subject]
     return found

@@ -34,11 +34,11 @@ def done(cleaned: Cleaned) -> Iterator[str]:
         yield f"kept {one.name}: {without_codes(one.why)}"
     tags = sum(one.kind == "tag" for one in cleaned.removed)
     manifests = sum(one.kind == "manifest" for one in cleaned.removed)
-    yield (
-        f"{_count(manifests, 'manifest')} and {_count(tags, 'tag')} deleted; {_freeable(cleaned.freeable or 0)}"
-        if cleaned.removed
-        else "nothing was deleted"
-    )
+    if not cleaned.removed:
+        yield "nothing was deleted"
+    else:
+        count = f"{_count(manifests, 'manifest')} and {_count(tags, 'tag')} deleted"
+        yield f"{count}; {_freeable(cleaned.freeable or 0)}; see .tinyship/clean.json"
 
 
 def _freeable(count: int) -> str:

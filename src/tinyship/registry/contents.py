@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from typing import Any, TypeVar
@@ -41,7 +41,8 @@ class Content:
         labels: of an image's config; None where this is no image.
         created: when an image's config says that it was made; None where it does not say.
         fault: why it cannot be read; empty where it can.
-        missing: whether that is because it is not there.
+        missing: it is not there.
+        opaque: it is not known what it lists.
     """
 
     digest: str
@@ -53,6 +54,7 @@ class Content:
     created: datetime | None = None
     fault: str = ""
     missing: bool = False
+    opaque: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +97,7 @@ def read_all(repository: Repository, known: Mapping[str, Content] | None = None)
         wanted = {below for digest in wanted for below in found[digest].lists} - set(found)
         if not wanted:
             break
-    found |= {digest: Content(digest, fault="it is in indexes in indexes, too many") for digest in wanted}
+    found |= {digest: Content(digest, fault="it is in indexes in indexes, too many", opaque=True) for digest in wanted}
     return Contents(tags, found)
 
 
@@ -120,7 +122,7 @@ def _content(repository: Repository, digest: str) -> Content:
     except RegistryError as error:
         if error.temporary or error.status not in {0, 404}:
             raise
-        return Content(digest, fault=error.message, missing=error.status == 404)
+        return Content(digest, fault=error.message, missing=error.status == 404, opaque=error.status != 404)
 
 
 def _index(repository: Repository, manifest: Manifest) -> Content:
@@ -142,14 +144,16 @@ def _image(repository: Repository, manifest: Manifest) -> Content:
     where = f"{repository.name}@{manifest.digest}"
     config = read(document.get("config"), repository.host, where)
     blobs = {one.digest: one.size for one in _kept((config, *entries(document, "layers", repository.host, where)))}
-    own = config_of(repository, document, where) if config.media_type in _CONFIGS else None
-    return Content(
-        manifest.digest,
-        subject=_subject(document),
-        blobs={**blobs, manifest.digest: len(manifest.raw)},
-        labels=_labels(own) if own is not None else None,
-        created=_created(own) if own is not None else None,
-    )
+    bare = Content(manifest.digest, subject=_subject(document), blobs={**blobs, manifest.digest: len(manifest.raw)})
+    if config.media_type not in _CONFIGS:
+        return bare
+    try:
+        own = config_of(repository, document, where)
+    except RegistryError as error:
+        if error.temporary or error.status not in {0, 404}:
+            raise
+        return replace(bare, fault=error.message)
+    return replace(bare, labels=_labels(own), created=_created(own))
 
 
 def _kept(listed: Iterable[Descriptor]) -> Iterator[Descriptor]:

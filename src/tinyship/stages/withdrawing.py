@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -37,8 +37,11 @@ class Shelf:
         scope: of the image.
         name: ``[registry/]repository``, as the settings have it.
         repository: the client.
-        contents: what was there at the first look.
+        contents: what was there when it was looked at last.
         judgement: what becomes of it.
+
+    Attributes:
+        gone: digests that were deleted.
     """
 
     scope: Scope
@@ -46,13 +49,13 @@ class Shelf:
     repository: Repository
     contents: Contents
     judgement: Judgement
-    _gone: set[str] = field(default_factory=set, init=False)
+    gone: set[str] = field(default_factory=set, init=False)
     _lock: Lock = field(default_factory=Lock, init=False)
 
     @property
-    def freeable(self) -> int:
-        """The bytes that nothing here needs any more when all is gone that goes."""
-        return withdrawal.unneeded(self.contents, (one.digest for some in self.judgement.rounds for one in some))
+    def going(self) -> tuple[Going, ...]:
+        """What goes, in its order."""
+        return tuple(one for some in self.judgement.rounds for one in some)
 
     def withdraw(self, tally: Tally, ask: Callable[[], None]) -> None:
         """Delete what goes, as far as it still does at a second look; nothing that came meanwhile is touched.
@@ -66,22 +69,21 @@ class Shelf:
         """
         from tinyship.registry.contents import each, read_all
 
-        if not self.judgement.rounds:
+        if not self.going:
             return
-        first = [one for some in self.judgement.rounds for one in some]
-        now = read_all(self.repository, self.contents.manifests)
-        judgement = withdrawal.judge(self.name, now, _rules(self.scope), _known(self.scope), only=first)
-        self._tell_of_changes(now, judgement, tally)
-        try:
+        with self.scope.stage("clean", self.name, f"deleting {len(self.going)} manifests") as outcome:
+            now = read_all(self.repository, self.contents.manifests)
+            judgement = withdrawal.judge(self.name, now, _rules(self.scope), _known(self.scope), only=self.going)
+            self._tell_of_changes(now, judgement, tally)
+            self.contents = now
             for some in judgement.rounds:
                 each(partial(self._delete, tally, ask), some)
-        finally:
-            tally.freeable = (tally.freeable or 0) + withdrawal.unneeded(now, self._gone)
+            outcome.word = f"{len(self.gone)} deleted"
 
     def _tell_of_changes(self, now: Contents, judgement: Judgement, tally: Tally) -> None:
         """Refuse what was to go at the first look, and does not any more; what is gone by itself is none of ours."""
         reasons = {name: one.reason for one in judgement.verdicts if one.stays for name in (one.name, *one.also)}
-        for one in (one for some in self.judgement.rounds for one in some):
+        for one in self.going:
             for tag in one.tags:
                 name = f"{self.name}:{tag}"
                 if tag in now.tags and name in reasons:
@@ -90,7 +92,7 @@ class Shelf:
     def _delete(self, tally: Tally, ask: Callable[[], None], one: Going) -> None:
         """Delete one manifest with its tags, unless one of them names something else by now."""
         repository = self.repository
-        if not self._gone.issuperset(one.held):
+        if not self.gone.issuperset(one.held):
             self._refuse(tally, one, "what it belongs to is still there")
             return
         for tag in one.tags:
@@ -114,7 +116,7 @@ class Shelf:
                 )
         self._told(one.tags, tally)
         with self._lock:
-            self._gone.add(one.digest)
+            self.gone.add(one.digest)
         tally.gone("manifest", f"{self.name}@{one.digest}")
 
     def _take(self, one: Going, alone: list[str]) -> None:
@@ -125,6 +127,8 @@ class Shelf:
             if not one.tags or error.status not in _REFERENCED:
                 raise
             for tag in one.tags:
+                if self.repository.digest(tag) != one.digest:
+                    raise
                 self._untag(tag, error)
                 alone.append(tag)
             self.repository.delete(one.digest)
@@ -177,14 +181,30 @@ def withdraw(
             clean.refuse_much(ours(shelves), above(scopes))
         stayed = [one for one in judged(shelves) if one.stays]
         with tally.reported(root, TASK, stayed) as done:
-            for shelf in shelves:
-                shelf.withdraw(done, ask)
+            try:
+                for shelf in shelves:
+                    shelf.withdraw(done, ask)
+            finally:
+                done.freeable = freeable([(shelf, shelf.gone) for shelf in shelves])
     return done.cleaned()
 
 
 def judged(shelves: Sequence[Shelf]) -> tuple[Verdict, ...]:
     """What becomes of everything."""
     return tuple(one for shelf in shelves for one in shelf.judgement.verdicts)
+
+
+def freeable(gone: Iterable[tuple[Shelf, Iterable[str]]]) -> int:
+    """The bytes at most that registries can free when these digests are gone."""
+    hosts: dict[str, list[tuple[Contents, Iterable[str]]]] = {}
+    for shelf, digests in gone:
+        hosts.setdefault(shelf.repository.host, []).append((shelf.contents, digests))
+    return sum(withdrawal.unneeded(some) for some in hosts.values())
+
+
+def outlook(shelves: Sequence[Shelf]) -> int:
+    """The bytes at most that registries can free when all is gone that goes."""
+    return freeable((shelf, [one.digest for one in shelf.going]) for shelf in shelves)
 
 
 def ours(shelves: Sequence[Shelf]) -> tuple[Verdict, ...]:

@@ -47,7 +47,7 @@ def registry(session: Session, yes: bool = False, json: bool = False) -> None:
     def show(shelves: Sequence[Shelf]) -> None:
         found = withdrawing.judged(shelves)
         console.lines(verdicts.lines(found))
-        console.lines(withdrawals.outlook(found, sum(shelf.freeable for shelf in shelves)))
+        console.lines(withdrawals.outlook(found, withdrawing.outlook(shelves)))
 
     with session.project.scopes() as scopes:
         if session.dry:
@@ -61,5 +61,5 @@ def registry(session: Session, yes: bool = False, json: bool = False) -> None:
             return
         with interrupts(session):
             done = withdrawing.withdraw(scopes, yes=yes, show=show)
-    console.lines(withdrawals.done(done))
+    console.lines(withdrawals.done(done) if done.removed or done.refused else ())
     console.result(done.as_json())
