@@ -115,7 +115,7 @@ class Facts:
         containers: that use it, also stopped ones.
         foreign: names that are not the project's.
         owner: the other project whose label it bears, too; empty where there is none.
-        carries: the ids of the images that stand on it.
+        carries: the images that stand on it: their ids, and what people call them.
         bytes: that go with it; None where not known.
     """
 
@@ -130,7 +130,7 @@ class Facts:
     containers: tuple[str, ...] = ()
     foreign: tuple[str, ...] = ()
     owner: str = ""
-    carries: tuple[str, ...] = ()
+    carries: Mapping[str, str] = field(default_factory=dict)
     bytes: int | None = None
 
 
@@ -254,8 +254,7 @@ def _verdicts(images: Sequence[Facts], reasons: dict[str, str], *, goes: Callabl
         for image in images:
             holder = next((other for other in image.carries if other not in known or reasons[other]), "")
             if holder and not reasons[image.id]:
-                shown = name_of(known[holder]) if holder in known else short(holder)
-                reasons[image.id] = f"{shown} stands on it"
+                reasons[image.id] = f"{image.carries[holder]} stands on it"
                 moved = True
     return {image.id: _verdict(image, reasons[image.id], goes) for image in images}
 

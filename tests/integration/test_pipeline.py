@@ -294,12 +294,15 @@ def test_rootfs_command_that_fails(ship: Ship, engine: Engine) -> None:
 
 
 @pytest.mark.smoke
-def test_clean(ship: Ship, engine: Engine) -> None:
-    """clean takes the artifact; releases stay until clean.images and clean.all."""
+def test_clean(ship: Ship, engine: Engine, busybox: str) -> None:
+    """clean takes the artifact; releases stay until clean.all."""
+    own = f"FROM {busybox}\nRUN echo {ship.root} > /etc/base\n"  # nobody else's image may stand on an equal one
+    (ship.root / "docker" / "Dockerfile.base").write_text(own)
+    ship.commit("a base of its own")
     ship.invoke("release")
     ship.invoke("clean")
     assert not (ship.root / "bin" / "foo").exists()
-    assert images.find(engine, f"{ship.image}:1.0.0")
+    assert images.find(engine, f"{ship.image}:local")
     ship.invoke("clean.all", "--yes")
     assert images.listing(engine, project=ship.image) == ()
 

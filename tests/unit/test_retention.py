@@ -13,6 +13,7 @@ from tinyship.retention import Cleaned, Facts, Git, Refusal, Removed, Verdict
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 NOBODY = Git()
+CALLED = {f"sha256:{number:064x}": f"foo:1.{number}.0" for number in range(10)}
 
 
 def release(number: int, **more: object) -> Facts:
@@ -24,6 +25,8 @@ def release(number: int, **more: object) -> Facts:
         "made": START + timedelta(days=number),
         "commit": f"{number:040x}",
     }
+    if "carries" in more:
+        more["carries"] = {above: CALLED.get(above, above[7:19]) for above in more["carries"]}  # type: ignore[attr-defined]
     return Facts(**(facts | more))  # type: ignore[arg-type]
 
 

@@ -255,7 +255,7 @@ class Clean(Section, frozen=True):
     cache_age: str = "168h"
     """``clean.cache`` keeps what the engine's builder used within this time: ``24h``, ``30m``, ``7d``; empty: any."""
     cache_size: str = ""
-    """``clean.cache`` lets the builder keep this much of what is older; nothing where empty."""
+    """``clean.cache`` removes only so much that this is left in all; the size does not matter where empty."""
     registry: CleanRegistry = CleanRegistry()
     """What ``clean.registry`` keeps in registries."""
 

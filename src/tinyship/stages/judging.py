@@ -60,7 +60,7 @@ class Judgement:
         """The images that go, in groups: nothing in a group stands on anything in it or in a later one."""
         left = {image.id: image for image, verdict in self.images if not verdict.stays}
         while left:
-            top = tuple(image for image in left.values() if not left.keys() & set(image.carries) - {image.id})
+            top = tuple(image for image in left.values() if not left.keys() & image.carries.keys())
             yield top or tuple(left.values())
             left = {key: image for key, image in left.items() if image not in top} if top else {}
 
@@ -137,7 +137,7 @@ def _images(scopes: Sequence[Scope], there: _There, what: What) -> Iterator[tupl
 
     first = ask(facts)
     carries = _carries(there, {one.id for one in facts if not first[one.id].stays})
-    facts = [replace(one, carries=carries.get(one.id, ())) for one in facts]
+    facts = [replace(one, carries=carries.get(one.id, {})) for one in facts]
     verdicts = ask(facts)
     for one in sorted(facts, key=lambda one: (one.repository, not one.release, one.made, one.version), reverse=True):
         yield one, verdicts[one.id]
@@ -223,15 +223,16 @@ def _git(scope: Scope, facts: Iterable[Facts]) -> Git:
     return reach.read(scope.root, scope.settings.clean.keep_git, {one.commit for one in facts if one.commit})
 
 
-def _carries(there: _There, going: set[str]) -> dict[str, tuple[str, ...]]:
-    """By the ids of images that go, the ids of those that stand on them: whose first layers are all of theirs.
+def _carries(there: _There, going: set[str]) -> dict[str, dict[str, str]]:
+    """By the ids of images that go, those that stand on them: whose first layers are all of theirs.
 
     An image that alone holds some bytes carries none, so that its layers need not be asked for.
     """
-    children: dict[str, list[str]] = {}
+    called = {one.id: next(iter(one.tags), retention.short(one.id)) for one in there.images}
+    children: dict[str, dict[str, str]] = {}
     for one in there.images:
         if one.parent in going:
-            children.setdefault(one.parent, []).append(one.id)
+            children.setdefault(one.parent, {})[one.id] = called[one.id]
     alone = there.usage.alone
     doubtful = [one for one in there.images if one.id in going and one.size and not alone.get(one.id)]
     if doubtful:
@@ -244,8 +245,8 @@ def _carries(there: _There, going: set[str]) -> dict[str, tuple[str, ...]]:
         for other, stack in stacks.items():
             for height in range(1, len(stack)):
                 for image_id in below.get(stack[:height], ()):
-                    children.setdefault(image_id, []).append(other)
-    return {image_id: tuple(dict.fromkeys(above)) for image_id, above in children.items()}
+                    children.setdefault(image_id, {})[other] = called[other]
+    return children
 
 
 def _artifacts(scope: Scope) -> Iterator[Artifact]:

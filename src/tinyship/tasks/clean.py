@@ -51,6 +51,35 @@ def all_(session: Session, yes: bool = False, json: bool = False) -> None:
     _clean(session, "everything", yes=yes)
 
 
+@task("cache", help={"yes": "Remove it, although it is not this project's alone."})
+def cache(session: Session, yes: bool = False, json: bool = False) -> None:
+    """Remove old build cache from the engine.
+
+    The cache is the engine's: all projects that are built there use it. So a
+    table says what goes and what stays, and only `--yes` removes anything. What
+    was used within `clean.cache_age` (168h) stays, what a build uses, and what
+    is shared with an image. With `clean.cache_size` only so much goes that this
+    is left. Podman has no such cache.
+    """
+    from tinyship import pipeline
+    from tinyship.stages import pruning
+
+    def show(found: pruning.Found) -> None:
+        session.console.say("the build cache is the engine's, not this project's alone")
+        show_verdicts(session, found.verdicts)
+
+    with session.project.scopes() as scopes:
+        if session.dry:
+            found = pruning.look(scopes)
+            show(found)
+            plan = pipeline.plan(scopes[0], pruning.TASK, pruning.actions(found))
+            session.console.result({"plans": [plan], "verdicts": found.verdicts})
+            return
+        with interrupts(session):
+            done = pruning.clean(scopes, yes=yes, show=show)
+    show_cleaned(session, done)
+
+
 def _clean(session: Session, what: What, *, yes: bool = False) -> None:
     from tinyship import pipeline
     from tinyship.stages import clean, judging

@@ -21,6 +21,7 @@ NAMES = {
     "build.shell",
     "build.test",
     "clean.all",
+    "clean.cache",
     "clean.images",
     "clean.leftovers",
     "clean.registry",
