@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -396,6 +397,18 @@ def test_an_index_that_cannot_be_read(shelf: Shelf) -> None:
     reasons = {one.name.rpartition(":")[2]: one.reason for one in shelf.clean().stayed}
     assert reasons["1.0.0"] == "`riddle` cannot be read, so that it is not known what it lists"
     assert shelf.proxy.requests("DELETE") == []
+
+
+def test_what_garbage_collection_frees(shelf: Shelf, tmp_path: Path) -> None:
+    """Just what was said, where no other repository has the same."""
+    shelf.image("1.0.0", "ab" * 20, version="1.0.0")
+    shelf.image("1.1.0")
+    data = tmp_path / "registry" / "data"
+    before = sum(file.stat().st_size for file in data.rglob("blobs/**/data"))
+    done = shelf.clean()
+    command = [program() or "", "garbage-collect", str(tmp_path / "registry" / "config.yml")]
+    subprocess.run(command, check=True, capture_output=True, timeout=60)
+    assert done.freeable == before - sum(file.stat().st_size for file in data.rglob("blobs/**/data")) > 0
 
 
 def test_what_an_engine_pushed(pushing: Pushing) -> None:

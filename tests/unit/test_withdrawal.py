@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tinyship.registry.contents import Content, Contents
@@ -378,6 +378,7 @@ def _stores(draw: st.DrawFn) -> Store:
     return store
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(_stores(), st.integers(1, 3), st.sampled_from(["final", "tagged", "last"]), st.integers(0, 40))
 def test_nothing_that_stays_loses_anything(store: Store, keep: int, stay: Any, days: int) -> None:
     """Whatever there is: tags that stay find all that is behind them, at each moment; a tag is left; others' stay."""

@@ -6,10 +6,11 @@ Source: the OCI image specification, ``manifest.md`` and ``image-index.md``.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
+from threading import Event
 from typing import Any, TypeVar
 
 from tinyship.errors import RegistryError
@@ -105,12 +106,24 @@ def each(act: Callable[[T], R], things: Iterable[T]) -> list[R]:
     """What ``act`` makes of each, in their order, a few at a time.
 
     Raises:
-        RegistryError: that of the first that failed; what was not begun is not begun then.
+        RegistryError: that of the first that failed; from then on nothing more is begun.
     """
+    failed = Event()
+
+    def one(thing: T) -> R:
+        if failed.is_set():
+            raise CancelledError
+        try:
+            return act(thing)
+        except BaseException:
+            failed.set()
+            raise
+
     pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="registry")
     try:
-        return list(pool.map(act, things))
+        return list(pool.map(one, things))
     finally:
+        failed.set()
         pool.shutdown(wait=True, cancel_futures=True)
 
 
