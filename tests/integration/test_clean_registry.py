@@ -6,6 +6,7 @@ import json
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,8 @@ from tinyship.errors import CleanStopped, Refused
 from tinyship.registry.client import Repository
 from tinyship.registry.transport import Network
 from tinyship.retention import Cleaned
+from tinyship.stages import withdrawing
+from tinyship.stages.tally import reported
 
 pytestmark = pytest.mark.engine
 
@@ -284,6 +287,29 @@ def test_a_failure_in_the_middle(shelf: Shelf) -> None:
     shelf.clean()
     assert shelf.tags() == {"1.5.0"}
     assert shelf.removed() == before - gone - {"1.5.0"}
+
+
+def test_a_release_goes_first(shelf: Shelf) -> None:
+    """It is asked before each deletion whether one has begun; what is not deleted yet stays."""
+    for number in range(6):
+        shelf.image(f"1.{number}.0")
+    before = shelf.tags()
+    calls = count(1)
+
+    def ask() -> None:
+        if next(calls) > 2:
+            raise Refused("a release has begun")
+
+    root = shelf.ship.root
+    with (
+        Project.load(root).scopes() as scopes,
+        withdrawing.looked(scopes) as shelves,
+        pytest.raises(CleanStopped, match="a release has begun"),
+        reported(root, withdrawing.TASK, ()) as done,
+    ):
+        shelves[0].withdraw(done, ask)
+    assert shelf.removed() == before - shelf.tags()
+    assert len(shelf.removed()) == 2
 
 
 def test_an_answer_is_lost(shelf: Shelf) -> None:
