@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from tinyship.codes import without_codes
 from tinyship.console.tables import table
 from tinyship.retention import Verdict
+from tinyship.revision import SHORT
 from tinyship.units import known
 
+_COMMIT = re.compile("[0-9a-f]{40,64}")
 _COLUMNS = ("", "what", "name", "bytes", "why")
 
 
@@ -27,5 +30,6 @@ def _name(one: Verdict) -> str:
 
 
 def _tag(name: str) -> str:
-    """What tells a further name from the first."""
-    return f":{name.rpartition(':')[2]}"
+    """What tells a further name from the first; a commit is cut as people cut it."""
+    tag = name.rpartition(":")[2]
+    return f":{tag[:SHORT]}…" if _COMMIT.fullmatch(tag) else f":{tag}"

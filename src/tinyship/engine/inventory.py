@@ -68,11 +68,14 @@ class Usage:
 
     Args:
         total: bytes of all layers, each counted once.
-        alone: by an image's id, the bytes that no other image holds; without those of which the engine does not tell.
+        alone: by an image's id, the bytes that at least go with it, because no other image holds them; without those of
+            which the engine does not tell.
+        shared: by an image's id, the bytes of its layers that others hold, too; without those as before.
     """
 
     total: int
     alone: Mapping[str, int]
+    shared: Mapping[str, int]
 
 
 def images(engine: Engine) -> tuple[Listed, ...]:
@@ -114,12 +117,14 @@ def usage(engine: Engine) -> Usage:
     total = found.get("LayersSize")
     if total is None:
         total = (found.get("ImagesUsage") or found.get("ImageUsage") or {}).get("TotalSize")
+    told = [entry for entry in images if int(entry.get("SharedSize", -1)) >= 0]
+    shared = {entry.get("Id") or "": int(entry["SharedSize"]) for entry in told}
+    # containerd's store has each layer twice, packed and unpacked, and counts the unpacked ones alone as shared.
+    times = 2 if told and engine.containerd_store else 1
     alone = {
-        entry.get("Id") or "": int(entry.get("Size") or 0) - int(entry["SharedSize"])
-        for entry in images
-        if int(entry.get("SharedSize", -1)) >= 0
+        entry.get("Id") or "": max(0, int(entry.get("Size") or 0) - times * int(entry["SharedSize"])) for entry in told
     }
-    return Usage(int(total or 0), alone)
+    return Usage(int(total or 0), alone, shared)
 
 
 def layers(engine: Engine, ids: Collection[str]) -> dict[str, tuple[str, ...]]:

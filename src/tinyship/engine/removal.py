@@ -9,6 +9,7 @@ from tinyship.engine import images
 from tinyship.engine.connect import Engine
 from tinyship.engine.faults import said, translated
 from tinyship.errors import EngineError
+from tinyship.reference import familiar
 
 Told = Callable[[str, bool], None]
 """Is called with a name, and whether it is gone or back again."""
@@ -17,9 +18,9 @@ Told = Callable[[str, bool], None]
 def remove(engine: Engine, image_id: str, names: Sequence[str], told: Told) -> str:
     """Remove an image with its names, where it still has these and no others.
 
-    An engine cannot be asked to remove a name only while it names a certain image. So all names but one go by
-    themselves, each looked at before; the last goes with the image, by its id, which the engine refuses where the image
-    has got another name meanwhile.
+    An engine cannot be asked to remove a name only while it names a certain image. But it can be asked to remove an
+    image by its id, and refuses that where the image has several names. So of several names all but one go first, right
+    after a look at them; the last goes with the image.
 
     Args:
         engine: that has it.
@@ -30,64 +31,66 @@ def remove(engine: Engine, image_id: str, names: Sequence[str], told: Told) -> s
     Returns:
         why it is still there; empty where it is not.
     """
-    found = images.find(engine, image_id)
-    if not found:
-        return ""
-    if more := sorted(set(found.tags) - set(names)):
-        return f"it is {more[0]} by now"
-    present = [name for name in names if name in found.tags]
-    if names and not present:
-        return "its names were taken from it meanwhile"
-    *first, last = present or [""]
     taken: list[str] = []
-    for name in first:
-        if _names(engine, name, image_id) and images.untag(engine, name):
-            taken.append(name)
-            told(name, True)
-    refused = _delete(engine, image_id, last)
+    if len(names) != 1 or engine.containerd_store:
+        found = images.find(engine, image_id)
+        if not found:
+            return ""
+        if more := sorted(set(found.tags) - set(names)):
+            return _other(more[0])
+        present = [name for name in names if name in found.tags]
+        if names and not present:
+            return "its names were taken from it meanwhile"
+        for name in present[:-1]:
+            if images.untag(engine, name):
+                taken.append(name)
+                told(name, True)
+    refused = _delete(engine, image_id, set(names), told)
     if refused:
         for name in taken:
             _give_back(engine, name, image_id, told)
-        return refused
-    told(last or image_id, True)
-    return ""
+    return refused
 
 
-def _delete(engine: Engine, image_id: str, last: str) -> str:
+def _delete(engine: Engine, image_id: str, names: set[str], told: Told) -> str:
     """Delete an image that has at most one name; why that is refused, where it is."""
     from docker.errors import APIError, NotFound
 
-    with translated(f"removing {last or image_id}"):
+    with translated(f"removing {image_id}"):
         try:
-            engine.api.remove_image(image_id)
+            answer = engine.api.remove_image(image_id)
         except NotFound:
             return ""
         except APIError as error:
             if error.response is None or error.response.status_code != 409:
                 raise
             words = said(error)
-            if "multiple" in words or "repositories" in words:
-                return _delete_by_name(engine, image_id, last)
-            return _reason(words)
+            return _delete_by_name(engine, image_id, names, told) if "repositories" in words else _reason(words)
+    gone = [familiar(entry["Untagged"]) for entry in answer or () if "@" not in entry.get("Untagged", "@")]
+    for name in gone or [image_id]:
+        told(name, True)
     return ""
 
 
-def _delete_by_name(engine: Engine, image_id: str, last: str) -> str:
-    """Delete an image that has a digest of another repository beside its name; the name goes first, then the rest."""
+def _delete_by_name(engine: Engine, image_id: str, names: set[str], told: Told) -> str:
+    """Delete an image that has the digest of another repository beside its name: the name goes first, then the rest."""
     found = images.find(engine, image_id)
-    if not found or found.tags != (last,):
-        return "it has got another name meanwhile"
-    if not images.untag(engine, last):
-        return "a container uses it"
+    if not found:
+        return ""
+    if more := sorted(set(found.tags) - names):
+        return _other(more[0])
+    for name in found.tags:
+        if not images.untag(engine, name):
+            return "a container uses it"
+        told(name, True)
     left = images.find(engine, image_id)
     if left and not left.tags:
         images.remove(engine, image_id)
     return ""
 
 
-def _names(engine: Engine, name: str, image_id: str) -> bool:
-    found = images.find(engine, name)
-    return found is not None and found.id == image_id
+def _other(name: str) -> str:
+    return f"it is {name} by now"
 
 
 def _give_back(engine: Engine, name: str, image_id: str, told: Told) -> None:

@@ -146,5 +146,5 @@ def _remove_image(engine: Engine, image: Facts, done: Tally, ask: Ask) -> None:
 
 
 def _tell(done: Tally, image: Facts, name: str, gone: bool) -> None:
-    shown = name if image.names else retention.short(name)
+    shown = retention.short(name) if name == image.id else name
     (done.gone if gone else done.back)("image", shown)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,11 +13,15 @@ from typing import Literal, TypeAlias
 from tinyship import labels, reach, repository, retention
 from tinyship.engine import inventory
 from tinyship.engine.connect import Engine
+from tinyship.engine.containers import OWN
 from tinyship.engine.inventory import Container, Listed, Usage
 from tinyship.retention import EVER, Facts, Git, Verdict
 from tinyship.stages.scope import Scope
 
 What: TypeAlias = Literal["work", "old_releases", "everything"]
+_COMMIT = re.compile("[0-9a-f]{40,64}")
+_MANIFEST = 4 << 20
+"""More bytes than these no manifest and no config has."""
 TASKS: Mapping[What, str] = {"work": "clean", "old_releases": "clean.images", "everything": "clean.all"}
 
 
@@ -81,7 +85,7 @@ def judge(scopes: Sequence[Scope], what: What) -> Judgement:
         )
         there = _There(engine, usage.result(), listed.result(), containers.result())
     projects = {scope.settings.image for scope in scopes}
-    ours = tuple(one for one in there.containers if one.labels.get(labels.PROJECT) in projects)
+    ours = tuple(one for one in there.containers if _is_own(one, projects))
     artifacts: tuple[Artifact, ...] = ()
     judged: tuple[tuple[Container, Verdict], ...] = ()
     if what != "old_releases":
@@ -109,6 +113,11 @@ class _There:
     def without(self, containers: set[str]) -> _There:
         """It, once some containers are gone."""
         return replace(self, containers=tuple(one for one in self.containers if one.id not in containers))
+
+
+def _is_own(container: Container, projects: Collection[str]) -> bool:
+    """Whether tinyship made it for one of these images, and not a user who runs what was released."""
+    return container.labels.get(labels.PROJECT) in projects and bool(OWN.fullmatch(container.name))
 
 
 def _of_container(container: Container, what: What) -> Verdict:
@@ -197,7 +206,14 @@ class _Names:
         """
         if labels.PROJECT not in image.labels:
             return ()
-        return tuple(tag for tag in image.tags if tag in self.bases or tag.rpartition(":")[0] in self.repositories)
+        mine = (tag for tag in image.tags if tag in self.bases or tag.rpartition(":")[0] in self.repositories)
+        return tuple(sorted(mine, key=_telling))
+
+
+def _telling(name: str) -> tuple[bool, str]:
+    """Puts the names that tell people most first: versions before commits and `local`."""
+    tag = name.rpartition(":")[2]
+    return tag == "local" or bool(_COMMIT.fullmatch(tag)), name
 
 
 def _version(image: Listed) -> tuple[int, ...]:
@@ -226,18 +242,18 @@ def _git(scope: Scope, facts: Iterable[Facts]) -> Git:
 def _carries(there: _There, going: set[str]) -> dict[str, dict[str, str]]:
     """By the ids of images that go, those that stand on them: whose first layers are all of theirs.
 
-    An image that alone holds some bytes carries none, so that its layers need not be asked for.
+    The layers of an image need not be asked for where the engine says that it shares none, or not all.
     """
     called = {one.id: next(iter(one.tags), retention.short(one.id)) for one in there.images}
     children: dict[str, dict[str, str]] = {}
     for one in there.images:
         if one.parent in going:
             children.setdefault(one.parent, {})[one.id] = called[one.id]
-    alone = there.usage.alone
-    doubtful = [one for one in there.images if one.id in going and one.size and not alone.get(one.id)]
+    shared = there.usage.shared
+    doubtful = [one for one in there.images if one.id in going and one.size and _may_carry(there, one.id)]
     if doubtful:
-        least = min(one.size for one in doubtful)
-        able = (one.id for one in there.images if one.size - alone.get(one.id, 0) >= least)
+        least = min(shared.get(one.id, 0) for one in doubtful)
+        able = (one.id for one in there.images if shared.get(one.id, least) >= least)
         stacks = inventory.layers(there.engine, list(dict.fromkeys((*(one.id for one in doubtful), *able))))
         below: dict[tuple[str, ...], list[str]] = {}
         for one in doubtful:
@@ -247,6 +263,14 @@ def _carries(there: _There, going: set[str]) -> dict[str, dict[str, str]]:
                 for image_id in below.get(stack[:height], ()):
                     children.setdefault(image_id, {})[other] = called[other]
     return children
+
+
+def _may_carry(there: _There, image_id: str) -> bool:
+    """Whether all layers of an image may be shared. containerd's store counts its manifest and config as its own."""
+    shared, alone = there.usage.shared.get(image_id), there.usage.alone.get(image_id, 0)
+    if shared == 0 or alone > _MANIFEST:
+        return False
+    return shared is None or alone == 0 or there.engine.containerd_store
 
 
 def _artifacts(scope: Scope) -> Iterator[Artifact]:

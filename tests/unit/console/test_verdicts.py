@@ -21,6 +21,12 @@ def test_what_goes_comes_first() -> None:
     )
 
 
+def test_commits_are_cut() -> None:
+    """Nobody reads forty digits; in the report they are all there."""
+    (_, row) = verdicts.lines([Verdict("image", "foo:1.0.0", True, "used", None, (f"foo:{'ab' * 20}", "foo:local"))])
+    assert row == "stays  image  foo:1.0.0 (and :abababa…, :local)      -  used"
+
+
 def test_nothing_to_tell() -> None:
     """No heading without a row."""
     assert verdicts.lines([]) == ()
