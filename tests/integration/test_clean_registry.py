@@ -137,7 +137,7 @@ def test_a_dry_run_ends_with_the_table(shelf: Shelf) -> None:
     assert "not the last release" in ran.out
     assert "the last release" in ran.out
     assert "no label `tinyship.project`" in ran.out
-    assert f"{shelf.proxy.host}/{_NAME}:1.0.0 (and :{'ab' * 20})" in ran.out
+    assert f"{shelf.proxy.host}/{_NAME}:1.0.0 (and :abababa…)" in ran.out
     assert "1 of 3 images go; up to" in ran.out
     assert shelf.tags() == {"1.0.0", "ab" * 20, "1.1.0", "latest", "0.9.0"}
     assert not (shelf.ship.root / ".tinyship" / "clean.json").exists()
@@ -343,6 +343,17 @@ def test_a_registry_that_wants_tags_deleted_first(shelf: Shelf) -> None:
     assert shelf.removed("manifest") == {old}
 
 
+def test_a_registry_that_deletes_tags_alone(shelf: Shelf) -> None:
+    """What it did of that is told, where the digest does not go after all."""
+    shelf.image("1.0.0", "ab" * 20, version="1.0.0")
+    shelf.image("1.1.0")
+    shelf.proxy.on("DELETE", f"{MANIFESTS}sha256", answered(400, "UNKNOWN", "a tag names it"), times=0)
+    shelf.proxy.on("DELETE", f"{MANIFESTS}1.0.0", Fault(status=202, body=b""))
+    assert "a tag names it" in shelf.fails()
+    assert shelf.removed() == {"1.0.0"}
+    assert shelf.removed("manifest") == set()
+
+
 def test_a_tag_that_moves_in_the_last_moment(shelf: Shelf) -> None:
     """It is looked at right before the deletion: what it names now stays, and what it named, too."""
     old = shelf.image("1.0.0")
@@ -355,7 +366,7 @@ def test_a_tag_that_moves_in_the_last_moment(shelf: Shelf) -> None:
     shelf.proxy.on("HEAD", f"{MANIFESTS}1.0.0", Fault(before=push), first=3)
     (refused,) = shelf.clean().refused
     assert refused.name == f"{shelf.proxy.host}/{_NAME}:1.0.0"
-    assert refused.why == "`1.0.0` names something else by now"
+    assert refused.why == "`1.0.0` is gone, or names something else by now"
     assert shelf.proxy.requests("DELETE") == []
     assert shelf.has(old)
     assert shelf.report["removed"] == []

@@ -6,7 +6,7 @@ Source: the OCI image specification, ``manifest.md`` and ``image-index.md``.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import CancelledError, ThreadPoolExecutor
+from concurrent.futures import FIRST_EXCEPTION, CancelledError, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
@@ -121,10 +121,15 @@ def each(act: Callable[[T], R], things: Iterable[T]) -> list[R]:
 
     pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="registry")
     try:
-        return list(pool.map(one, things))
+        futures = [pool.submit(one, thing) for thing in things]
+        wait(futures, return_when=FIRST_EXCEPTION)
     finally:
-        failed.set()
+        failed.set()  # where it is interrupted, too
         pool.shutdown(wait=True, cancel_futures=True)
+    errors = (future.exception() for future in futures if not future.cancelled())
+    if error := next((error for error in errors if error and not isinstance(error, CancelledError)), None):
+        raise error
+    return [future.result() for future in futures]
 
 
 def _content(repository: Repository, digest: str) -> Content:

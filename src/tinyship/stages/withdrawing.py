@@ -97,7 +97,7 @@ class Shelf:
             return
         for tag in one.tags:
             if repository.digest(tag) != one.digest:
-                self._refuse(tally, one, f"`{tag}` names something else by now")
+                self._refuse(tally, one, f"`{tag}` is gone, or names something else by now")
                 return
         ask()
         alone: list[str] = []
@@ -105,7 +105,6 @@ class Shelf:
             self._take(one, alone)
         except RegistryError as error:
             if self._is_there(one.digest, error):
-                self._told(alone, tally)
                 raise _explained(error, self.name) from error
         else:
             if repository.exists(one.digest):
@@ -114,7 +113,9 @@ class Shelf:
                     host=repository.host,
                     hint="Some registries need a moment: run it again.",
                 )
-        self._told(one.tags, tally)
+        finally:
+            self._told(alone, tally)
+        self._told([tag for tag in one.tags if tag not in alone], tally)
         with self._lock:
             self.gone.add(one.digest)
         tally.gone("manifest", f"{self.name}@{one.digest}")
