@@ -116,7 +116,7 @@ def show_verdicts(session: Session, verdicts: Sequence[Verdict]) -> None:
     """The table of what goes and what stays."""
     from tinyship.console import verdicts as table
 
-    session.console.lines(table.lines(verdicts) or ("there is nothing that a clean is about",))
+    session.console.lines(table.lines(verdicts) or ("there is nothing to clean",))
 
 
 def show_cleaned(session: Session, done: Cleaned) -> None:
