@@ -238,7 +238,11 @@ class _Shelf:
                 return f"not known to be ours: {image.fault}"
             project = (image.labels or {}).get(labels.PROJECT, "")
             if project != self.rules.project:
-                return f"it is {project}'s" if project else "not known to be ours: it has no label `tinyship.project`"
+                return (
+                    f"it is {project[:100]}'s"
+                    if project
+                    else "not known to be ours: it has no label `tinyship.project`"
+                )
         return ""
 
     def _images(self, digest: str) -> list[Content]:
