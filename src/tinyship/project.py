@@ -386,6 +386,21 @@ class Project:
         with self.scopes() as scopes:
             return changelog.joined(changelog.notes(scope, start, end, authors=authors) for scope in scopes)
 
+    def clean_registry(self, *, yes: bool = False) -> Cleaned:
+        """Take old images out of the registries of ``push.to``, as ``clean.registry`` of the settings says.
+
+        Args:
+            yes: also where more than the share ``clean.ask_above`` of the project's images goes.
+
+        Raises:
+            Refused: too much would go, or a release has begun.
+            CleanStopped: it ended before its end; has what was done until then.
+        """
+        from tinyship.stages import withdrawing
+
+        with self.scopes() as scopes:
+            return withdrawing.withdraw(scopes, yes=yes)
+
     def clean(self, *, releases: bool = False, everything: bool = False, yes: bool = False) -> Cleaned:
         """Remove artifacts, ended containers and images without a name.
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal, TypeAlias
 
-Kind: TypeAlias = Literal["image", "container", "artifact", "tag", "cache"]
+Kind: TypeAlias = Literal["image", "container", "artifact", "tag", "manifest", "cache"]
 SCHEMA = 1
 EVER = datetime.min.replace(tzinfo=UTC)
 
@@ -21,7 +21,7 @@ class Verdict:
     """What becomes of one thing, and why.
 
     Args:
-        kind: what it is; a ``tag`` is one of a registry.
+        kind: what it is; a ``tag`` and a ``manifest`` are those of a registry.
         name: as people know it.
         stays: whether it does.
         reason: why it stays, or why it goes.
@@ -64,6 +64,7 @@ class Cleaned:
         stayed: what was judged to stay.
         refused: what was to go, and is still there.
         freed: bytes, measured before and after; None where that could not be measured.
+        freeable: bytes at most that a registry frees when it collects its garbage; None where none was cleaned.
         complete: whether it came to its end.
         error: what ended it before; empty where nothing did.
     """
@@ -75,6 +76,7 @@ class Cleaned:
     freed: int | None = None
     complete: bool = True
     error: str = ""
+    freeable: int | None = None
 
     def as_json(self) -> dict[str, Any]:
         """As it stands in ``.tinyship/clean.json``."""
@@ -84,6 +86,7 @@ class Cleaned:
             "complete": self.complete,
             "error": self.error,
             "freed": self.freed,
+            **({} if self.freeable is None else {"freeable": self.freeable}),
             "removed": [{"kind": one.kind, "name": one.name} for one in self.removed],
             "kept": [
                 *({"kind": one.kind, "name": one.name, "reason": one.why} for one in self.refused),

@@ -151,9 +151,10 @@ def stopped(engine: Engine) -> Iterator[Callable[..., str]]:
     """Makes containers that never ran; they go with the test."""
     made: list[str] = []
 
-    def make(image: str, project: str = "another") -> str:
+    def make(image: str, project: str = "another", *, own: bool = True) -> str:
         request = ContainerRequest(image=image, command=("sh",), labels={"tinyship.project": project})
-        made.append(engine.api.create_container_from_config(containers._config(request), None)["Id"])
+        name = f"tinyship-{secrets.token_hex(8)}" if own else f"test-{secrets.token_hex(8)}"
+        made.append(engine.api.create_container_from_config(containers._config(request), name)["Id"])
         return made[-1]
 
     yield make
@@ -320,18 +321,25 @@ def test_everything_goes_from_top_to_bottom(yard: Yard) -> None:
 
 
 def test_leftovers(yard: Yard, stopped: Callable[..., str], busybox: str) -> None:
-    """Containers that ended, images without a name; what has a name is not even listed."""
+    """Containers of the stages that ended, images without a name; what has a name is not even listed.
+
+    Whoever runs a release has a container that inherited the project's label, and keeps it.
+    """
     unnamed = yard.release("1.0.0", text="first")
     yard.release("1.0.0", text="second")
     ended = stopped(busybox, project=yard.image)
     foreign = stopped(busybox, project="another")
+    users = stopped(f"{yard.image}:1.0.0", project=yard.image, own=False)
     done = yard.project.clean()
     assert [one.kind for one in done.removed] == ["container", "image"]
     assert images.find(yard.engine, unnamed) is None
     assert yard.has("1.0.0")
     there = {one.id for one in inventory.containers(yard.engine)}
     assert ended not in there
-    assert foreign in there
+    assert {foreign, users} <= there
+    yard.project.clean(everything=True, yes=True)
+    assert users in {one.id for one in inventory.containers(yard.engine)}
+    assert yard.has("1.0.0")
 
 
 def test_a_running_container_is_somebodys(yard: Yard, busybox: str) -> None:

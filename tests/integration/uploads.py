@@ -18,7 +18,7 @@ LAYER = "application/vnd.oci.image.layer.v1.tar+gzip"
 class Uploads:
     """Puts content into one repository."""
 
-    def __init__(self, host: str, repository: str, auth: tuple[str, str] | None = None) -> None:
+    def __init__(self, host: str, repository: str, auth: Any = None) -> None:
         self.url = f"http://{host}/v2/{repository}"
         self.auth = auth
 
@@ -44,11 +44,24 @@ class Uploads:
         ).raise_for_status()
         return {"mediaType": document["mediaType"], "digest": digest, "size": len(raw)}
 
-    def image(self, *layers: bytes, platform: str = "linux/amd64", tag: str = "") -> dict[str, Any]:
+    def image(
+        self,
+        *layers: bytes,
+        platform: str = "linux/amd64",
+        tag: str = "",
+        labels: dict[str, str] | None = None,
+        created: str = "",
+    ) -> dict[str, Any]:
         """Upload an image, and return its descriptor with the platform."""
         system, architecture = platform.split("/")
         named = [f"sha256:{hashlib.sha256(layer).hexdigest()}" for layer in layers]
-        config = {"os": system, "architecture": architecture, "rootfs": {"type": "layers", "diff_ids": named}}
+        config: dict[str, Any] = {
+            "os": system,
+            "architecture": architecture,
+            "rootfs": {"type": "layers", "diff_ids": named},
+            **({"config": {"Labels": labels}} if labels else {}),
+            **({"created": created} if created else {}),
+        }
         document = {
             "schemaVersion": 2,
             "mediaType": OCI,

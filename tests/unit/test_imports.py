@@ -38,6 +38,7 @@ ALLOWED = {
     "tinyship.tasks.release",
     "tinyship.tasks.size",
     "tinyship.tasks.spec",
+    "tinyship.tasks.withdraw",
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
@@ -17,6 +18,8 @@ from tinyship.engine.output import Lines, demultiplexed
 from tinyship.errors import ConfigError, EngineError, TinyshipError
 from tinyship.events import Events
 
+OWN = re.compile("tinyship-[0-9a-f]{16}")
+"""The names of containers that are made here. Anybody's container of a release has inherited its labels, not this."""
 _TAIL = 20
 
 
@@ -67,7 +70,7 @@ def container(engine: Engine, request: ContainerRequest) -> Iterator[str]:
     Raises:
         EngineError: the engine refused to make it.
     """
-    name = f"tinyship-{secrets.token_hex(8)}"
+    name = f"tinyship-{secrets.token_hex(8)}"  # as OWN has it
     made: Future[str] = Future()
     left = Event()
     with ThreadPoolExecutor(1) as keeper:

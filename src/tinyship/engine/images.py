@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from tinyship.credentials import Credential, header, host_of
+from tinyship.engine import inventory
 from tinyship.engine.connect import Engine
 from tinyship.engine.faults import translated
 from tinyship.engine.frames import frames
@@ -71,8 +72,8 @@ def find(engine: Engine, reference: str) -> Image | None:
 
 def listing(engine: Engine, *, project: str) -> tuple[Image, ...]:
     """All images that bear the label of this project, those without a name included."""
-    with translated("listing images"):
-        found = engine.api.images(filters={"label": f"tinyship.project={project}"})
+    labelled = {"label": f"tinyship.project={project}"}
+    found = inventory.asked_again("listing images", lambda: engine.api.images(filters=labelled))
     present = (find(engine, entry["Id"]) for entry in found)
     return tuple(image for image in present if image)
 

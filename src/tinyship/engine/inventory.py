@@ -80,7 +80,7 @@ class Usage:
 
 def images(engine: Engine) -> tuple[Listed, ...]:
     """All images, whosever they are, but for the steps between that the classic builder leaves."""
-    found = _asked_again("listing images", engine.api.images)
+    found = asked_again("listing images", engine.api.images)
     return tuple(
         Listed(
             id=entry["Id"],
@@ -96,7 +96,7 @@ def images(engine: Engine) -> tuple[Listed, ...]:
 
 def containers(engine: Engine) -> tuple[Container, ...]:
     """All containers, also those that do not run."""
-    found = _asked_again("listing containers", lambda: engine.api.containers(all=True))
+    found = asked_again("listing containers", lambda: engine.api.containers(all=True))
     return tuple(
         Container(
             id=entry["Id"],
@@ -112,7 +112,7 @@ def containers(engine: Engine) -> tuple[Container, ...]:
 
 def usage(engine: Engine) -> Usage:
     """What images hold (GET /system/df)."""
-    found = _asked_again("asking what the engine's images hold", lambda: _df(engine))
+    found = asked_again("asking what the engine's images hold", lambda: _df(engine))
     images = found.get("Images") or (found.get("ImagesUsage") or found.get("ImageUsage") or {}).get("Items") or ()
     total = found.get("LayersSize")
     if total is None:
@@ -151,7 +151,7 @@ def _df(engine: Engine) -> dict[str, Any]:
     return found
 
 
-def _asked_again(what: str, ask: Callable[[], _T]) -> _T:
+def asked_again(what: str, ask: Callable[[], _T]) -> _T:
     """The answer, asked for again where something went while the engine looked at it, which some engines fail for."""
     from docker.errors import NotFound
 

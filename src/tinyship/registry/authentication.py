@@ -5,6 +5,7 @@ Source: RFC 7617, and the token specifications of the CNCF distribution (``spec/
 
 from __future__ import annotations
 
+import re
 from base64 import b64encode
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from requests import Response
 
 _WHAT = "a token"
+_DELETE = re.compile(r'scope="repository:[^" ]*:([a-z,*]+)"')
 
 
 def authorization(
@@ -56,7 +58,8 @@ def authorization(
             if not credential and scheme.lower() == "basic":
                 return {}
             name = credential.username if credential else None
-            dxf.authenticate(name, credential.secret if credential else None, response=challenge)
+            secret = credential.secret if credential else None
+            dxf.authenticate(name, secret, actions=_deleting(wanted), response=challenge)
             return dict(dxf._headers)
         except DXFUnauthorizedError:
             raise _no_token(host, credential) from None
@@ -72,18 +75,29 @@ def authorization(
             ) from error
 
 
+def _deleting(challenge: str) -> list[str]:
+    """What is asked for where a registry wants leave to delete; none where it wants something else.
+
+    That alone is what it says, and who deletes reads before and after: with two tokens each request would be refused
+    first.
+    """
+    match = _DELETE.search(challenge)
+    actions = match[1].split(",") if match else []
+    return ["pull", *actions] if "delete" in actions and "pull" not in actions else []
+
+
 def _exchanged(session: Any, challenge: str, host: str, credential: Credential, timeout: float) -> str:
     """The access token that an identity token is exchanged for."""
     from urllib.request import parse_http_list, parse_keqv_list
 
     wanted = parse_keqv_list(parse_http_list(challenge))
-    realm = wanted["realm"]
+    realm, scope = wanted["realm"], wanted.get("scope", "")
     if not realm.startswith("https://"):
         raise RegistryError(f"{host} has its tokens made over plain HTTP, which others could read", host=host)
     form = {
         "grant_type": "refresh_token",
         "service": wanted.get("service", ""),
-        "scope": wanted.get("scope", ""),
+        "scope": ",".join([scope, *(["pull"] if _deleting(challenge) else [])]),
         "client_id": "tinyship",
         "refresh_token": credential.secret,
     }

@@ -31,6 +31,7 @@ from tinyship.settings.grammar import (
 from tinyship.settings.limits import Size
 from tinyship.settings.quantity import parse_bytes, parse_duration
 from tinyship.settings.section import Section
+from tinyship.settings.withdrawal import CleanRegistry
 from tinyship.versions import Scheme
 
 Words = str | tuple[str, ...]
@@ -255,6 +256,8 @@ class Clean(Section, frozen=True):
     """``clean.cache`` keeps what the engine's builder used within this time: ``24h``, ``30m``, ``7d``; empty: any."""
     cache_size: str = ""
     """``clean.cache`` removes only so much that this is left in all; the size does not matter where empty."""
+    registry: CleanRegistry = CleanRegistry()
+    """What ``clean.registry`` keeps in registries."""
 
     def __post_init__(self) -> None:
         if self.keep < 1:

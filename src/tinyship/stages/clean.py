@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import suppress
 from functools import partial
@@ -24,11 +24,11 @@ _THREADS = 4
 Ask = Callable[[], None]
 
 
-def actions(judgement: Judgement) -> tuple[Action, ...]:
+def actions(verdicts: Iterable[Verdict]) -> tuple[Action, ...]:
     """What would be removed, for a plan."""
     return tuple(
         Action("remove", name, verdict.kind)
-        for verdict in judgement.verdicts
+        for verdict in verdicts
         if not verdict.stays
         for name in (verdict.name, *verdict.also)
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import Literal, TypeAlias
 from tinyship import labels, reach, repository, retention
 from tinyship.engine import inventory
 from tinyship.engine.connect import Engine
+from tinyship.engine.containers import OWN
 from tinyship.engine.inventory import Container, Listed, Usage
 from tinyship.retention import EVER, Facts, Git, Verdict
 from tinyship.stages.scope import Scope
@@ -84,7 +85,7 @@ def judge(scopes: Sequence[Scope], what: What) -> Judgement:
         )
         there = _There(engine, usage.result(), listed.result(), containers.result())
     projects = {scope.settings.image for scope in scopes}
-    ours = tuple(one for one in there.containers if one.labels.get(labels.PROJECT) in projects)
+    ours = tuple(one for one in there.containers if _is_own(one, projects))
     artifacts: tuple[Artifact, ...] = ()
     judged: tuple[tuple[Container, Verdict], ...] = ()
     if what != "old_releases":
@@ -112,6 +113,11 @@ class _There:
     def without(self, containers: set[str]) -> _There:
         """It, once some containers are gone."""
         return replace(self, containers=tuple(one for one in self.containers if one.id not in containers))
+
+
+def _is_own(container: Container, projects: Collection[str]) -> bool:
+    """Whether tinyship made it for one of these images, and not a user who runs what was released."""
+    return container.labels.get(labels.PROJECT) in projects and bool(OWN.fullmatch(container.name))
 
 
 def _of_container(container: Container, what: What) -> Verdict:

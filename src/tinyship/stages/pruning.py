@@ -153,7 +153,7 @@ def _row(some: Sequence[Record], held: int, stays: bool, reason: str, about: str
 
 def _age(count: int) -> str:
     """A time as people say it."""
-    for unit, name in ((86400, "day"), (3600, "hour")):
+    for unit, name in ((86400, "day"), (3600, "hour"), (60, "minute")):
         if count >= unit and count % unit == 0:
             return f"{count // unit} {name}{'s' if count > unit else ''}"
     return seconds(count)

@@ -31,6 +31,7 @@ class Tally:
 
     Attributes:
         freed: bytes, measured; None while they are not.
+        freeable: bytes that registries may free later; None where none is cleaned.
     """
 
     def __init__(self, task: str, stayed: Sequence[Verdict]) -> None:
@@ -40,6 +41,7 @@ class Tally:
         self._refused: list[Refusal] = []
         self._lock = Lock()
         self.freed: int | None = None
+        self.freeable: int | None = None
 
     def gone(self, kind: Kind, name: str) -> None:
         """This is deleted: to be called once it is, and not before."""
@@ -64,7 +66,7 @@ class Tally:
         """
         with self._lock:
             removed, refused = tuple(self._removed), tuple(self._refused)
-        return Cleaned(self._task, removed, self._stayed, refused, self.freed, not error, error)
+        return Cleaned(self._task, removed, self._stayed, refused, self.freed, not error, error, self.freeable)
 
 
 @contextmanager

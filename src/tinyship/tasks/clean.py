@@ -91,7 +91,7 @@ def _clean(session: Session, what: What, *, yes: bool = False) -> None:
             above = min(scope.settings.clean.ask_above for scope in scopes)
             much = not yes and clean.much(judgement.verdicts, above)
             session.console.lines((f"`--yes` would be needed: {much}",) if much else ())
-            plan = pipeline.plan(scopes[0], judgement.task, clean.actions(judgement))
+            plan = pipeline.plan(scopes[0], judgement.task, clean.actions(judgement.verdicts))
             session.console.result({"plans": [plan], "verdicts": judgement.verdicts})
             return
         with interrupts(session):
@@ -116,7 +116,7 @@ def show_verdicts(session: Session, verdicts: Sequence[Verdict]) -> None:
     """The table of what goes and what stays."""
     from tinyship.console import verdicts as table
 
-    session.console.lines(table.lines(verdicts) or ("there is nothing that a clean is about",))
+    session.console.lines(table.lines(verdicts) or ("there is nothing to clean",))
 
 
 def show_cleaned(session: Session, done: Cleaned) -> None:

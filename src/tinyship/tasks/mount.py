@@ -12,7 +12,21 @@ from invoke.collection import Collection
 from invoke.context import Context
 from invoke.tasks import Task
 
-from tinyship.tasks import base, build, clean, config, look, pins, preflight, promote, push, records, release, size
+from tinyship.tasks import (
+    base,
+    build,
+    clean,
+    config,
+    look,
+    pins,
+    preflight,
+    promote,
+    push,
+    records,
+    release,
+    size,
+    withdraw,
+)
 from tinyship.tasks.spec import Spec
 
 _COLLECTIONS: dict[str, tuple[ModuleType, ...]] = {
@@ -20,7 +34,7 @@ _COLLECTIONS: dict[str, tuple[ModuleType, ...]] = {
     "build": (build,),
     "release": (release, preflight, records),
     "push": (push, promote),
-    "clean": (clean,),
+    "clean": (clean, withdraw),
     "size": (size, look),
 }
 _ABOUT = "Build, release and push tiny images: base, build, release, push, clean, size."

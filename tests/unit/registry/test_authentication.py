@@ -145,6 +145,26 @@ def test_identity_token(trusted: None, start: Start) -> None:
     assert SECRET not in asked.path + repr(asked.headers)
 
 
+@pytest.mark.parametrize("credential", [CAPTAIN, IDENTITY], ids=["password", "identity"])
+def test_token_to_delete(trusted: None, start: Start, credential: Credential) -> None:
+    """A registry wants leave to delete alone; leave to read is asked for with it, or each would cost the other one."""
+    service = start("auth.test", lambda _: Answer(200, {}, b'{"token": "good"}'))
+
+    def answers(asked: Asked) -> Answer:
+        if asked.headers.get("Authorization") == "Bearer good":
+            return Answer(202)
+        scope = "repository:foo:delete"
+        return Answer(401, {"WWW-Authenticate": f'Bearer realm="https://{service.host}/t",service="s",scope="{scope}"'})
+
+    registry = start("registry.test", answers)
+    with Repository(f"{registry.host}/foo", credential=credential, timeout=5, patience=QUICK) as repository:
+        repository.delete("1.0")
+    (asked,) = service.asked
+    (scope,) = parse_qs(asked.body.decode() or urlsplit(asked.path).query)["scope"]
+    kind, name, actions = scope.split(":")
+    assert (kind, name, set(actions.split(","))) == ("repository", "foo", {"pull", "delete"})
+
+
 def test_identity_token_stays_with_its_service(trusted: None, start: Start) -> None:
     """A service that leads elsewhere does not have it sent on."""
     other = start("other.test", lambda _: Answer(200, {}, b'{"access_token": "good"}'))

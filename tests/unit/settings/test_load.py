@@ -237,7 +237,7 @@ def test_unknown_key(section: Any, text: str) -> None:
 def test_unknown_key_like_none_lists_all() -> None:
     """Where nothing is near, all keys of the section are named."""
     text = error({"clean": {"qwertz": 1}})
-    assert text.startswith("0.yaml: `tinyship.clean.qwertz` is no setting; the nearest is `keep")
+    assert text.startswith("0.yaml: `tinyship.clean.qwertz` is no setting; the nearest is `")
     assert "; there are keep, keep_git, ask_above, cache_age, cache_size" in text
 
 
@@ -452,6 +452,16 @@ DIGEST = "sha256:" + "0" * 64
         ({"clean": {"keep": 0}}, "`tinyship.clean.keep`: it is at least 1"),
         ({"clean": {"ask_above": 1.1}}, "`tinyship.clean.ask_above`: it is a share, from 0 to 1"),
         ({"clean": {"cache_age": "a week"}}, "`tinyship.clean.cache_age`: `a week` is no time (like 36h or 7d)"),
+        ({"clean": {"registry": {"keep": 0}}}, "`tinyship.clean.registry.keep`: it is at least 1"),
+        ({"clean": {"registry": {"age": "old"}}}, "`tinyship.clean.registry.age`: `old` is no time"),
+        (
+            {"clean": {"registry": {"age": "40000d"}}},
+            "`tinyship.clean.registry.age`: `40000d` is longer than 100 years",
+        ),
+        (
+            {"clean": {"registry": {"versions": "some"}}},
+            '`tinyship.clean.registry.versions` is `"some"`, but one of final, tagged, last is',
+        ),
         ({"clean": {"cache_size": "a lot"}}, "`tinyship.clean.cache_size`: `a lot` is no size"),
     ],
 )

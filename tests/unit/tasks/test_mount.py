@@ -24,6 +24,7 @@ NAMES = {
     "clean.cache",
     "clean.images",
     "clean.leftovers",
+    "clean.registry",
     "config",
     "push.promote",
     "push.send",
