@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,6 +18,7 @@ _THREADS = 4
 _TRIES = 40
 _PAUSE = 0.05
 _TYPES_SINCE = (1, 42)
+_VERBOSE_SINCE = (1, 52)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,17 +81,17 @@ class Usage:
 
 def images(engine: Engine) -> tuple[Listed, ...]:
     """All images, whosever they are, but for the steps between that the classic builder leaves."""
-    found = asked_again("listing images", engine.api.images)
-    return tuple(
-        Listed(
-            id=entry["Id"],
-            parent=entry.get("ParentId") or "",
-            tags=tuple(familiar(name) for name in entry.get("RepoTags") or () if not name.startswith("<none>")),
-            labels=dict(entry.get("Labels") or {}),
-            created=datetime.fromtimestamp(entry["Created"], UTC) if entry.get("Created", 0) > 0 else None,
-            size=int(entry.get("Size") or 0),
-        )
-        for entry in found
+    return tuple(map(_listed, asked_again("listing images", engine.api.images)))
+
+
+def _listed(entry: Mapping[str, Any]) -> Listed:
+    return Listed(
+        id=entry["Id"],
+        parent=entry.get("ParentId") or "",
+        tags=tuple(familiar(name) for name in entry.get("RepoTags") or () if not name.startswith("<none>")),
+        labels=dict(entry.get("Labels") or {}),
+        created=datetime.fromtimestamp(entry["Created"], UTC) if entry.get("Created", 0) > 0 else None,
+        size=int(entry.get("Size") or 0),
     )
 
 
@@ -112,12 +113,22 @@ def containers(engine: Engine) -> tuple[Container, ...]:
 
 def usage(engine: Engine) -> Usage:
     """What images hold (GET /system/df)."""
-    found = asked_again("asking what the engine's images hold", lambda: _df(engine))
-    images = found.get("Images") or (found.get("ImagesUsage") or found.get("ImageUsage") or {}).get("Items") or ()
+    return _usage(engine, *_df(engine))
+
+
+def images_and_usage(engine: Engine) -> tuple[tuple[Listed, ...], Usage]:
+    """All images, and what they hold; in one request where the engine answers both with one, as Docker's do."""
+    found, entries = _df(engine)
+    complete = entries and not engine.is_podman and all("RepoTags" in one and "Labels" in one for one in entries)
+    listed = tuple(map(_listed, entries)) if complete else images(engine)
+    return listed, _usage(engine, found, entries)
+
+
+def _usage(engine: Engine, found: Mapping[str, Any], entries: Sequence[Mapping[str, Any]]) -> Usage:
     total = found.get("LayersSize")
     if total is None:
         total = (found.get("ImagesUsage") or found.get("ImageUsage") or {}).get("TotalSize")
-    told = [entry for entry in images if int(entry.get("SharedSize", -1)) >= 0]
+    told = [entry for entry in entries if int(entry.get("SharedSize", -1)) >= 0]
     shared = {entry.get("Id") or "": int(entry["SharedSize"]) for entry in told}
     # containerd's store has each layer twice, packed and unpacked, and counts the unpacked ones alone as shared.
     times = 2 if told and engine.containerd_store else 1
@@ -143,12 +154,18 @@ def layers(engine: Engine, ids: Collection[str]) -> dict[str, tuple[str, ...]]:
         return {image_id: found for image_id, found in zip(ids, pool.map(ask, ids), strict=True) if found is not None}
 
 
-def _df(engine: Engine) -> dict[str, Any]:
+def _df(engine: Engine) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """What the engine says of its disk, and of each image."""
     api = engine.api
     speaks = tuple(int(part) for part in engine.api_version.split(".") if part.isdigit())
     params = {"type": "image"} if speaks >= _TYPES_SINCE and not engine.is_podman else {}
-    found: dict[str, Any] = api._result(api._get(api._url("/system/df"), params=params), True)
-    return found
+    params |= {"verbose": "1"} if speaks >= _VERBOSE_SINCE else {}
+    found: dict[str, Any] = asked_again(
+        "asking what the engine's images hold",
+        lambda: api._result(api._get(api._url("/system/df"), params=params), True),
+    )
+    items = found.get("Images") or (found.get("ImagesUsage") or found.get("ImageUsage") or {}).get("Items")
+    return found, list(items or ())
 
 
 def asked_again(what: str, ask: Callable[[], _T]) -> _T:

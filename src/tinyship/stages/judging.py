@@ -77,13 +77,10 @@ def judge(scopes: Sequence[Scope], what: What) -> Judgement:
         GitError: git does not say what it reaches.
     """
     engine = scopes[0].engine
-    with ThreadPoolExecutor(3) as pool:  # one engine, three answers that it takes time for
-        usage, listed, containers = (
-            pool.submit(inventory.usage, engine),
-            pool.submit(inventory.images, engine),
-            pool.submit(inventory.containers, engine),
-        )
-        there = _There(engine, usage.result(), listed.result(), containers.result())
+    with ThreadPoolExecutor(1) as pool:  # one engine, two answers that it takes time for
+        asked = pool.submit(inventory.containers, engine)
+        listed, usage = inventory.images_and_usage(engine)
+        there = _There(engine, usage, listed, asked.result())
     projects = {scope.settings.image for scope in scopes}
     ours = tuple(one for one in there.containers if _is_own(one, projects))
     artifacts: tuple[Artifact, ...] = ()

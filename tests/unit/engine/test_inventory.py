@@ -99,6 +99,20 @@ def test_usage_of_containerd() -> None:
 def test_usage_of_newer_engines() -> None:
     """Under another key."""
     items = {"TotalSize": 9, "Items": [{"Id": "a", "Size": 3, "SharedSize": 0}]}
-    found = inventory.usage(engine({"ImageUsage": items}, api_version="1.52"))
+    asked = engine({"ImageUsage": items}, api_version="1.52")
+    found = inventory.usage(asked)
     assert (found.total, dict(found.alone)) == (9, {"a": 3})
+    assert asked.api.params == {"type": "image", "verbose": "1"}
     assert inventory.usage(engine({"LayersSize": None, "Images": None})).total == 0
+
+
+def test_images_and_usage_at_once() -> None:
+    """One request where the answer has all that a list has; a list besides where it has not."""
+    entry = {"Id": "a", "RepoTags": ["foo:1"], "Labels": {"a": "b"}, "Created": 5, "Size": 3, "SharedSize": 0}
+    (found,), usage = inventory.images_and_usage(engine({"LayersSize": 3, "Images": [entry]}))
+    assert (found.tags, found.labels, usage.alone) == (("foo:1",), {"a": "b"}, {"a": 3})
+    poor = {"Id": "a", "Size": 3, "SharedSize": 0}
+    (found,), _ = inventory.images_and_usage(engine({"LayersSize": 3, "Images": [poor]}, [entry]))
+    assert found.tags == ("foo:1",)
+    (found,), _ = inventory.images_and_usage(engine({"LayersSize": 3, "Images": [entry]}, [entry], podman=True))
+    assert found.tags == ("foo:1",)
