@@ -11,7 +11,6 @@ import secrets
 import subprocess
 import sys
 import tarfile
-import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -184,6 +183,6 @@ def get(url: str) -> bytes:
         try:
             with urllib.request.urlopen(url, timeout=30) as answer:
                 return bytes(answer.read())
-        except (urllib.error.URLError, ConnectionError, TimeoutError):
+        except OSError:  # refused, reset, or taken by an engine that cannot hand it on yet
             time.sleep(0.05)
     raise AssertionError(f"{url} does not answer")

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from tinyship.tasks.spec import task
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tinyship.tasks.session import Session
 
 
@@ -136,9 +138,12 @@ def notes(session: Session, from_: str = "", to: str = "", authors: bool = False
 
 @task(
     "graph",
-    help={"format": "How it is printed: `tree`, which is the default, `mermaid`, or `json`, which is --json."},
+    help={
+        "format": "How it is printed: `tree`, which is the default, `mermaid`, or `json`, which is --json.",
+        "image": "As a name of `images`, or a glob of such: that image and those that it stands on; repeatable.",
+    },
 )
-def graph(session: Session, format: str = "", json: bool = False) -> None:
+def graph(session: Session, format: str = "", image: Sequence[str] | None = None, json: bool = False) -> None:
     """Show what releases contain and stand on.
 
     A tree of each release: its build image, its base images, and images from
@@ -157,7 +162,7 @@ def graph(session: Session, format: str = "", json: bool = False) -> None:
 
     check_one({"--json": json, f"--format={format}": format not in {"", "json"}})
     lines = graphs.drawing(format)
-    with session.project.scopes() as scopes:
+    with session.selected(image).project.scopes() as scopes:
         found = standing.find(scopes, reads=not session.dry)
     session.console.lines(lines(found))
     session.console.result(graphs.data(found))
