@@ -1,4 +1,4 @@
-"""Sizes and growth as people write them: ``40MB``, ``7 MiB``, ``512``, ``5%``, ``+2MB``."""
+"""Sizes, growth and times as people write them: ``40MB``, ``7 MiB``, ``512``, ``5%``, ``+2MB``, ``36h``."""
 
 from __future__ import annotations
 
@@ -22,6 +22,8 @@ _UNITS = {
     "TIB": 2**40,
 }
 _QUANTITY = re.compile(r"\+?\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)")
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*([smhd])")
 _PERCENT = re.compile(r"\+?\s*(\d+(?:\.\d+)?)\s*%")
 
 
@@ -61,3 +63,15 @@ def parse_growth(text: str) -> Growth:
         return Growth(None, parse_bytes(text))
     except ValueError:
         raise ValueError(f"`{text}` is no growth (like 5% or 2MB)") from None
+
+
+def parse_duration(text: str) -> int:
+    """The number of seconds that ``text`` says, like ``90s``, ``30m``, ``36h`` or ``7d``.
+
+    Raises:
+        ValueError: ``text`` is no time.
+    """
+    match = _DURATION.fullmatch(text.strip())
+    if not match:
+        raise ValueError(f"`{text}` is no time (like 36h or 7d)")
+    return round(float(match[1]) * _SECONDS[match[2]])

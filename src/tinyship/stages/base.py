@@ -77,7 +77,7 @@ def _import(scope: Scope, base: Base, force: bool) -> Done:
     own = [f"LABEL {key}={value}" for key, value in labels.own(scope.settings, "base").items()]
     changes = [*base.changes, *own]
 
-    def work() -> Done:
+    def work(of: Given | None, afresh: bool) -> Done:
         pieces = rootfs.chunks(scope.root, base, scope.events)
         made = images.import_rootfs(scope.engine, pieces, name=base.name, changes=changes, events=scope.events)
         return Done(made, "imported")
