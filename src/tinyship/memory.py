@@ -48,6 +48,12 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
+def seconds_since(moment: str) -> float:
+    """How long ago a moment was; a moment to come, by a clock that was wrong, was long ago."""
+    passed = (datetime.now(UTC) - datetime.fromisoformat(moment)).total_seconds()
+    return passed if passed >= 0 else float("inf")
+
+
 def find(root: Path, engine: str, name: str) -> Made | None:
     """What is kept of something; None where nothing is, or nothing that can be used.
 
@@ -61,7 +67,7 @@ def find(root: Path, engine: str, name: str) -> Made | None:
         if found["scheme"] != SCHEME or found["name"] != name:
             return None
         made = Made(**found["made"])
-        datetime.fromisoformat(made.at), datetime.fromisoformat(made.afresh)
+        seconds_since(made.at), seconds_since(made.afresh)
         sound = all(isinstance(part, dict) for part in made.given.values())
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None  # not knowing only costs the work

@@ -352,6 +352,9 @@ class Settings(Section, frozen=True):
     """Names of stages in Dockerfiles whose steps are all built again."""
     pull: bool = False
     """Ask the registry for base images even where the engine has them; never for those that are made here."""
+    max_age: str = ""
+    """How old images that are made here may become before they are made afresh, without any cache, although nothing
+    changed: ``36h``, ``7d``; any age where nothing is set."""
     ca: str = ""
     """A PEM file of certificates that are trusted beside the system's: when registries are asked, and in builds as the
     secret ``ca``, for ``RUN --mount=type=secret,id=ca``."""
@@ -391,6 +394,9 @@ class Settings(Section, frozen=True):
         if self.shm_size:
             with about("shm_size"):
                 parse_bytes(self.shm_size)
+        if self.max_age:
+            with about("max_age"):
+                parse_duration(self.max_age)
         for key, read in _READERS.items():
             with about(key):
                 options.check_each(getattr(self, key), read)

@@ -84,7 +84,7 @@ def _import(scope: Scope, base: Base, force: bool) -> Done:
     changes = [*base.changes, *(f"LABEL {key}={value}" for key, value in whose.items())]
     events = about(base.name, scope.events)
 
-    def work() -> Done:
+    def work(of: Given | None, afresh: bool) -> Done:
         pieces = rootfs.chunks(scope.root, base, events)
         made = images.import_rootfs(scope.engine, pieces, name=base.name, changes=changes, events=events)
         return Done(made, "imported")

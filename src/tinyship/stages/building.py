@@ -145,7 +145,7 @@ def _request(
         extra_hosts=settings.extra_hosts,
         no_cache=settings.no_cache,
         no_cache_filter=settings.no_cache_filter,
-        pull=settings.pull and not _stands_on_our_own(scope, context, text),
+        pull=settings.pull and not stands_on_our_own(scope, context, text),
         platforms=platforms,
         shm_size=parse_bytes(settings.shm_size) if settings.shm_size else 0,
         ulimits=settings.ulimits,
@@ -162,7 +162,7 @@ def _request(
     )
 
 
-def _stands_on_our_own(scope: Scope, context: Context, text: str) -> bool:
+def stands_on_our_own(scope: Scope, context: Context, text: str) -> bool:
     """Whether a Dockerfile stands on an image that is made here, which no registry must be asked for."""
     settings = scope.settings
     made = {base.name for base in settings.base if not base.pull}

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from tinyship.engine import images
 from tinyship.errors import Refused, RegistryError, TinyshipError
-from tinyship.events import Notice
+from tinyship.events import Notice, Reason
 from tinyship.record import Release
 from tinyship.registry import images as remote_images
 from tinyship.registry import retry
@@ -128,6 +128,7 @@ class Push:
         """Ask for each tag once more, where any was given."""
         for place in self.places:
             if not place.was_given:
+                self._rest(place)
                 continue
             with _at(place):
                 moving = [tag.name for tag in self.moving[place.name]]
@@ -141,6 +142,13 @@ class Push:
                         host=place.repository.host,
                         hint="Push the higher version again: it takes what follows it.",
                     )
+
+    def _rest(self, place: Place) -> None:
+        """Say that there was nothing to do in a repository."""
+        if tags := ", ".join(self._tags(place)):
+            with self.scope.stage("push", place.name, f"asking for {tags}") as outcome:
+                self.scope.events(Reason("push", place.name, f"{tags}: there already, as {place.digest}", works=False))
+                outcome.word = "up to date"
 
     def arrivals(self) -> tuple[Arrival, ...]:
         """What was done in each repository."""

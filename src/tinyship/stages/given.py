@@ -38,11 +38,13 @@ class Given:
         parts: by kind and name; see ``memory.Parts``.
         moment: another one after every change of a file, even one that was taken back.
         files: of the context, as far as they matter; None where there are none.
+        from_registries: it stands on images that registries may have moved meanwhile, and on no others.
     """
 
     parts: dict[str, dict[str, str]]
     moment: str
     files: Fingerprint | None = None
+    from_registries: bool = False
 
 
 class Unknown(TinyshipError):
@@ -81,7 +83,7 @@ def of_request(scope: Scope, request: BuildRequest, *, again: bool = False) -> G
         "settings": {name: digest(value) for name, value in _settings(scope, request).items() if value},
     }
     moments = [of.moment for of in (files, *folders.values()) if of]
-    return Given(parts, combined(moments, _stamps(request)), files)
+    return Given(parts, combined(moments, _stamps(request)), files, bool(bases) and all(one.moves for one in bases))
 
 
 def digest(text: str) -> str:
@@ -134,11 +136,13 @@ class _Base:
         name: without a digest.
         what: its digest where it is pinned, or its id in the engine, empty where it has none.
         is_plain: it is known that it does nothing of its own in a build that is FROM it.
+        moves: it is from a registry, as far as is known, and by a tag that may move there.
     """
 
     name: str
     what: str
     is_plain: bool
+    moves: bool
 
 
 def _bases(scope: Scope, request: BuildRequest, text: str) -> Iterator[_Base]:
@@ -153,7 +157,8 @@ def _bases(scope: Scope, request: BuildRequest, text: str) -> Iterator[_Base]:
         name, _, pin = full.partition("@")
         found = None if elsewhere else images.find(scope.engine, full)
         is_plain = place.keyword != "FROM" or bool(found and not found.on_build)
-        yield _Base(name, pin or (found.id if found else NOWHERE), is_plain)
+        moves = not pin and (found is None or bool(found.digests))
+        yield _Base(name, pin or (found.id if found else NOWHERE), is_plain, moves)
 
 
 def _context(request: BuildRequest, name: str) -> Path | str | None:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, TypeAlias
 
 from tinyship import memory
 from tinyship.context.fingerprint import Changes, Fingerprint
@@ -18,6 +18,7 @@ from tinyship.engine import images
 from tinyship.errors import TinyshipError
 from tinyship.events import Reason
 from tinyship.memory import Made
+from tinyship.settings.quantity import parse_duration
 from tinyship.stages import building, given
 from tinyship.stages.given import Given, Unknown
 from tinyship.stages.scope import Scope
@@ -41,6 +42,9 @@ _BECAME = {
 }
 
 
+Work: TypeAlias = Callable[["Given | None", bool], "Done"]
+
+
 @dataclass(frozen=True, slots=True)
 class Done:
     """What came of it.
@@ -49,11 +53,13 @@ class Done:
         image_id: the engine's id of the image.
         word: what was done, in a word or two.
         is_certain: this is the image that was made, and not one that took its name meanwhile.
+        afresh: it was made without any cache.
     """
 
     image_id: str
     word: str
     is_certain: bool = True
+    afresh: bool = True
 
 
 def build(scope: Scope, stage: str, ask: Callable[[], BuildRequest], *, force: bool = False) -> Done:
@@ -72,9 +78,11 @@ def build(scope: Scope, stage: str, ask: Callable[[], BuildRequest], *, force: b
     def look(again: bool) -> Given:
         return given.of_request(scope, ask() if again else request, again=again)
 
-    def work() -> Done:
-        result = building.build(scope, request)
-        return Done(result.image_id, "up to date" if result.cached else "built", result.is_certain)
+    def work(of: Given | None, afresh: bool) -> Done:
+        what = replace(request, no_cache=True, pull=request.pull or _pulls(scope, request, of)) if afresh else request
+        result = building.build(scope, what)
+        word = "up to date" if result.cached else "built"
+        return Done(result.image_id, word, is_certain=result.is_certain, afresh=what.no_cache)
 
     asked = ((FORCED,) if force else ()) + tuple(_asked(request))
     return make(scope, stage, request.tags[0], look, work, asked=asked)
@@ -85,7 +93,7 @@ def make(
     stage: str,
     name: str,
     look: Callable[[bool], Given],
-    work: Callable[[], Done],
+    work: Work,
     *,
     asked: Sequence[str] = (),
 ) -> Done:
@@ -94,7 +102,7 @@ def make(
     Args:
         name: of the image.
         look: says what it is made of; anew where it is called with True.
-        work: makes it.
+        work: makes it; gets what it is made of, as far as that is known, and whether no cache may be used.
         asked: why it is made whatever it is made of.
 
     Raises:
@@ -106,6 +114,10 @@ def make(
         reasons = [*asked, *changes(scope, name, last, before)] if before else [*asked]
     except Unknown as error:
         before, reasons = None, [*asked, error.message]
+    age = scope.settings.max_age
+    afresh = bool(last and age and memory.seconds_since(last.afresh) > parse_duration(age))
+    if afresh:
+        reasons.insert(0, f"it is older than {age}")
     if not reasons and last:
         if image := present(scope, name, last.image):
             say(scope, stage, name, f"nothing changed since it was made, {last.at}", works=False)
@@ -113,12 +125,12 @@ def make(
         reasons.append(ABSENT)
     say(scope, stage, name, *reasons, works=True)
     scope.forget_files()
-    done = work()
+    done = work(before, afresh)
     if before and done.is_certain:
         with suppress(TinyshipError):  # what is not kept costs no more than work
             after = look(True)
             if (after.parts, after.moment) == (before.parts, before.moment):
-                keep(scope, name, done.image_id, after, last)
+                keep(scope, name, done.image_id, after, None if done.afresh else last)
     return done
 
 
@@ -140,7 +152,7 @@ def keep(scope: Scope, name: str, image_id: str, of: Given, last: Made | None) -
         name: of what was made; see ``memory``.
         image_id: of the image that it is, or was made in.
         of: what decided it.
-        last: what was kept of it before.
+        last: what was kept of it before; None where it was made afresh.
     """
     now = memory.now()
     made = Made(image_id, of.parts, now, last.afresh if last else now)
@@ -164,6 +176,12 @@ def changes(scope: Scope, name: str, last: Made | None, now: Given) -> list[str]
     if last.given.get(given.FILES) != now.parts.get(given.FILES):
         said = [*_files(memory.files(scope.root, scope.engine.address, name), now.files), *said]
     return said or ["what decides it is looked at in another way now"]
+
+
+def _pulls(scope: Scope, request: BuildRequest, of: Given | None) -> bool:
+    """Whether a build afresh is to ask registries for its base images: where all of them are from there."""
+    ours = building.stands_on_our_own(scope, request.context, request.context.text)
+    return bool(of and of.from_registries and not ours)
 
 
 def _asked(request: BuildRequest) -> Iterator[str]:
