@@ -9,9 +9,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from weakref import WeakSet
 
+from tinyship.engine import quick
 from tinyship.errors import Cancelled, EngineUnreachable
 
 if TYPE_CHECKING:
@@ -153,6 +154,36 @@ def connect(*, timeout: float = 60.0) -> Engine:
     Raises:
         EngineUnreachable: there is none, this user may not use it, it is too old, or what was asked for is unknown.
     """
+    return _quickly(timeout) or _fully(timeout)
+
+
+def _quickly(timeout: float) -> Engine | None:
+    """The engine behind a unix socket, with docker-py's client as soon as that is needed; None where that is not so."""
+    address = quick.address()
+    if not address:
+        return None
+
+    def make(version: str) -> Any:
+        import docker
+
+        return docker.DockerClient(
+            base_url=address,
+            version=version,
+            timeout=timeout,  # type: ignore[arg-type]  # the stubs want whole seconds
+            max_pool_size=_CONNECTIONS,
+        )
+
+    try:
+        client = quick.connect(address, timeout, make)
+    except quick.Unanswered:
+        return None
+    if _numbers(client.api_version) < MINIMUM_API:
+        raise _too_old(address, client.api_version)
+    chosen_by = "DOCKER_HOST" if os.environ.get("DOCKER_HOST") else "the default"
+    return Engine(cast("docker.DockerClient", client), address, chosen_by, client.api_version)
+
+
+def _fully(timeout: float) -> Engine:
     import docker
 
     address, chosen_by = _choice()
@@ -165,10 +196,14 @@ def connect(*, timeout: float = 60.0) -> Engine:
     except Exception as error:
         raise _unreachable(error, address, chosen_by) from error
     api = str(client.api.api_version)
-    if tuple(int(part) for part in api.split(".") if part.isdigit()) < MINIMUM_API:
+    if _numbers(api) < MINIMUM_API:
         client.close()
         raise _too_old(address, api)
     return Engine(client, address, chosen_by, api)
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split(".") if part.isdigit())
 
 
 def _choice() -> tuple[str, str]:

@@ -15,20 +15,30 @@ def translated(what: str) -> Iterator[None]:
     Args:
         what: what was being done, as a phrase that "failed" or "cannot" can follow: "tagging lacion/foo:local".
     """
-    import docker.errors
+    try:
+        yield
+    except Exception as error:
+        known = _known(error, what)
+        if known is None:
+            raise
+        raise known from error
+
+
+def _known(error: Exception, what: str) -> EngineError | None:
+    """What people are told of an exception; None where it is none of these libraries'."""
+    import docker.errors  # which whoever asked may have needed for nothing else
     import requests
     import urllib3.exceptions
 
-    try:
-        yield
-    except docker.errors.APIError as error:
-        raise EngineError(f"{what}: {said(error)}") from error
-    except (requests.Timeout, urllib3.exceptions.TimeoutError, TimeoutError) as error:
-        raise EngineError(f"{what}: the engine did not answer in time") from error
-    except (requests.RequestException, urllib3.exceptions.HTTPError, ConnectionError) as error:
-        raise EngineError(f"{what}: {_connection(error)}", hint="Is the engine still running?") from error
-    except docker.errors.DockerException as error:
-        raise EngineError(f"{what}: {error}") from error
+    if isinstance(error, docker.errors.APIError):
+        return EngineError(f"{what}: {said(error)}")
+    if isinstance(error, requests.Timeout | urllib3.exceptions.TimeoutError | TimeoutError):
+        return EngineError(f"{what}: the engine did not answer in time")
+    if isinstance(error, requests.RequestException | urllib3.exceptions.HTTPError | ConnectionError):
+        return EngineError(f"{what}: {_connection(error)}", hint="Is the engine still running?")
+    if isinstance(error, docker.errors.DockerException):
+        return EngineError(f"{what}: {error}")
+    return None
 
 
 def said(error: Exception) -> str:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from tinyship.credentials import Credential, header, host_of
-from tinyship.engine import inventory
+from tinyship.engine import inventory, quick
 from tinyship.engine.connect import Engine
 from tinyship.engine.faults import translated
 from tinyship.engine.frames import frames
@@ -61,6 +61,11 @@ class Image:
 
 def find(engine: Engine, reference: str) -> Image | None:
     """The image with this reference or id; None where the engine has none."""
+    client = getattr(engine, "client", None)
+    if isinstance(client, quick.Client):
+        with suppress(quick.Unanswered):
+            found = client.inspect_image(reference)
+            return _image(found) if found else None
     from docker.errors import NotFound
 
     with translated(f"looking at {reference}"):

@@ -7,10 +7,12 @@ from datetime import UTC
 
 from tinyship import record, revision
 from tinyship.engine import images
+from tinyship.engine.images import Image
 from tinyship.errors import ArtifactError
 from tinyship.events import Notice
 from tinyship.plan import Action
 from tinyship.record import BaseImage, Release, Sizes
+from tinyship.reference import familiar
 from tinyship.sizes import budgets
 from tinyship.sizes.table import Row
 from tinyship.stages import building, history, pins, size, uptodate
@@ -96,10 +98,12 @@ def make(scope: Scope, *, force: bool = False) -> Released:
         earlier = f"{name}:{before.version}" if before else ""
         broken = size.explained(scope, broken, lambda row: earlier if row.stage == "release" else "")
         raise size.exceeded(broken, rows, f"{name}:{scope.revision.full_version}")
-    for tag in others:
-        images.tag(scope.engine, result.image_id, f"{name}:{tag}")
+    image = images.find(scope.engine, result.image_id)
+    for reference in (f"{name}:{tag}" for tag in others):
+        if not image or familiar(reference) not in image.tags:
+            images.tag(scope.engine, result.image_id, reference)
     rows = tuple(_renamed(row, f"{name}:{sanitise(scope.revision.full_version)}") for row in rows)
-    release = _still_pushed(last, _entry(scope, result.image_id, tree, rows, before))
+    release = _still_pushed(last, _entry(scope, result.image_id, image, tree, rows, before))
     record.update(scope.root, release)
     history.released(scope, release, last)
     return Released(release, rows)
@@ -118,9 +122,15 @@ def _renamed(row: Row, reference: str) -> Row:
     return replace(row, image=reference) if row.stage == "release" else row
 
 
-def _entry(scope: Scope, image_id: str, tree: str, rows: tuple[Row, ...], before: record.Previous | None) -> Release:
+def _entry(
+    scope: Scope,
+    image_id: str,
+    image: Image | None,
+    tree: str,
+    rows: tuple[Row, ...],
+    before: record.Previous | None,
+) -> Release:
     now = scope.revision
-    image = images.find(scope.engine, image_id)
     return Release(
         image=scope.settings.image,
         version=sanitise(now.full_version),
