@@ -9,7 +9,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
+# A machine may be busy with other tests; how long an example takes says nothing of the code.
+settings.register_profile(
+    "busy",
+    settings.get_profile(settings.get_current_profile_name()),
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("busy")
 _SCRUBBED = ("DOCKER_", "INVOKE_", "GIT_", "TINYSHIP_")
 _KEPT = {"DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH"}
 _SINGLE = ("NO_COLOR", "CI", "FORCE_COLOR", "COLUMNS", "LINES")
