@@ -21,16 +21,23 @@ class Spec:
     A plain class, because making a dataclass takes a millisecond of every `invoke --list`.
     """
 
-    __slots__ = ("body", "default", "help", "name", "positional")
+    __slots__ = ("bare", "body", "default", "help", "name", "positional")
 
     def __init__(
-        self, body: Callable[..., Any], name: str, default: bool, help: Mapping[str, str], positional: tuple[str, ...]
+        self,
+        body: Callable[..., Any],
+        name: str,
+        default: bool,
+        help: Mapping[str, str],
+        positional: tuple[str, ...],
+        bare: bool,
     ) -> None:
         self.body = body
         self.name = name
         self.default = default
         self.help = help
         self.positional = positional
+        self.bare = bare
 
 
 def task(
@@ -39,6 +46,7 @@ def task(
     default: bool = False,
     help: Mapping[str, str] | None = None,
     positional: tuple[str, ...] = (),
+    bare: bool = False,
 ) -> Callable[[Callable[..., Any]], Spec]:
     """Make a function of a session a task of its collection; its docstring is the task's manual page.
 
@@ -47,12 +55,13 @@ def task(
         default: whether it runs when only its collection is named.
         help: a line for each flag; ``json`` needs none.
         positional: the flags that may be given without their names, and must be given.
+        bare: it needs no project, and gets a session without one.
     """
 
     def wrap(body: Callable[..., Any]) -> Spec:
         lines = dict(help or {})
         if "json" in body.__annotations__:
             lines["json"] = JSON_HELP
-        return Spec(body, name, default, lines, positional)
+        return Spec(body, name, default, lines, positional, bare)
 
     return wrap

@@ -1,0 +1,300 @@
+"""Makefiles as people write them: what is carried over, from which line, and what is listed instead."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tinyship.init import project
+from tinyship.settings import invoke_config
+from tinyship.settings.load import load
+
+PROJECTS = Path(__file__).parent / "projects"
+SCRATCH = "FROM scratch\n"
+
+
+def looked(root: Path, files: Mapping[str, str]) -> project.Proposal:
+    """What is found in a project of these files; its invoke.yaml says the same, and loads."""
+    for name, text in files.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
+    return checked(project.look(root))
+
+
+def checked(proposal: project.Proposal) -> project.Proposal:
+    """A proposal whose invoke.yaml says what was found, and is one that the settings take."""
+    text = next(file.text for file in proposal.files if file.name == "invoke.yaml")
+    (proposal.root / "written").mkdir()
+    (proposal.root / "written" / "invoke.yaml").write_text(text)
+    (layer,) = invoke_config.of_project(proposal.root / "written")
+    assert layer.values == proposal.outcome.values
+    assert load([layer], environ={})
+    return proposal
+
+
+def test_article(tmp_path: Path) -> None:
+    """The Makefile of the article: all its stages, its tags, and its version, with the lines that say so."""
+    source = PROJECTS / "article"
+    files = {path.relative_to(source).as_posix(): path.read_text() for path in source.rglob("*") if path.is_file()}
+    proposal = looked(tmp_path, files)
+    assert proposal.outcome.values == {
+        "image": "lacion/foo",
+        "version": {"file": "version/version.go", "regex": 'const Version = "([^"]+)"'},
+        "build": {"dockerfile": "Dockerfile.build", "artifacts": ["bin/foo"], "test": ["go", "test", "./..."]},
+        "push": {"tags": ["{commit}", "{version}", "latest"]},
+    }
+    assert proposal.outcome.unclear == ()
+    lines = files["Makefile"].splitlines()
+    said = {(one.key, str(one.value)): one.place for one in proposal.outcome.carried}
+    assert "docker build" in lines[said["image", "lacion/foo"].line - 1]
+    assert "docker push $(IMAGE):${VERSION}" in lines[said["push.tags", "{version}"].line - 1]
+    assert [file.name for file in proposal.files if not file.is_there] == [
+        ".dockerignore",
+        "tasks.py",
+        "invoke.yaml",
+        ".gitignore",
+    ]
+
+
+GIT = """\
+IMAGE = registry.example.com/team/web
+package:
+\tdocker build -t $(IMAGE):$(shell git rev-parse --short HEAD) -t $(IMAGE):latest \\
+\t\t--build-arg GIT_COMMIT=$(shell git rev-parse HEAD) --build-arg FLAVOUR=small .
+push:
+\tdocker push $(IMAGE):$(shell git rev-parse --short HEAD)
+\tdocker push $(IMAGE):latest
+"""
+MULTILINE = """\
+REGISTRY ?= ghcr.io/acme
+NAME := api
+TAG  := $(shell git describe --tags --always --dirty)
+
+.PHONY: image
+image:
+\t@set -e; \\
+\techo "building"; \\
+\tdocker build \\
+\t  --file deploy/Dockerfile \\
+\t  --target runtime \\
+\t  --label team=ships \\
+\t  --tag $(REGISTRY)/$(NAME):$(TAG) \\
+\t  . && \\
+\tdocker push $(REGISTRY)/$(NAME):$(TAG)
+"""
+FILES = """\
+VERSION := $(shell cat VERSION)
+IMAGE   := $(shell cat .image)
+build:
+\tdocker build -t acme/tool:v$(VERSION) .
+\tdocker push acme/tool:v$(VERSION)
+"""
+OPERATORS = """\
+NAME ?= worker
+NAME ?= other
+ARGS := --build-arg A=1
+ARGS += --build-arg B=two
+VERSION ?= 1.4.2
+ifdef CI
+ARGS += --no-cache
+endif
+ifeq ($(NAME),worker)
+  OWNER = acme
+else
+  OWNER = nobody
+endif
+build:
+\tdocker build $(ARGS) -t $(OWNER)/$(NAME):$(VERSION) .
+"""
+INCLUDES = """\
+include config.mk
+-include missing.mk
+include nowhere.mk
+image: ; docker build -t $(IMAGE) .
+"""
+BUILDX = """\
+PLATFORMS ?= linux/amd64,linux/arm64
+release:
+\tdocker buildx build --platform $(PLATFORMS) --push --provenance=mode=max --sbom=true \\
+\t  --secret id=npm,env=NPM_TOKEN --ssh default --cache-from type=registry,ref=acme/foo:cache \\
+\t  -t acme/foo:$$(git describe --tags) -t acme/foo:latest .
+"""
+SEVERAL = """\
+ORG := acme
+all: api web
+api web:
+\tdocker build -t $(ORG)/$@:latest -f $@/Dockerfile $@
+push:
+\tfor image in api web; do docker push $(ORG)/$$image:latest; done
+"""
+LOOP = """\
+IMAGE := acme/foo
+COMMIT := $(shell git rev-parse HEAD | cut -c1-7)
+REGISTRIES := one.example.com two.example.com:5000
+build:
+\tdocker build -t $(IMAGE):local .
+push: build
+\t@for registry in $(REGISTRIES); do \\
+\t  for tag in $(COMMIT) latest; do \\
+\t    docker tag $(IMAGE):local $$registry/$(IMAGE):$$tag; \\
+\t    docker push $$registry/$(IMAGE):$$tag; \\
+\t  done; \\
+\tdone
+"""
+EXPORTS = """\
+export DOCKER_BUILDKIT = 1
+export IMAGE := acme/foo
+.ONESHELL:
+build:
+\tTAG=$$(git rev-parse HEAD)
+\tDOCKER_BUILDKIT=1 docker build -t $$IMAGE_NAME:$$TAG -t $(IMAGE):$$TAG .
+\tdocker push $$IMAGE:$$TAG
+"""
+STAGES = """\
+base:
+\tdocker build -t acme/base:1 -f docker/base/Dockerfile docker/base
+builder: base
+\tdocker build -t acme/foo:build -f Dockerfile.build .
+compile: builder
+\tdocker run --rm -v $(CURDIR):/src -w /src acme/foo:build make -C src all
+image: compile
+\tdocker build --pull -t acme/foo:local .
+test:
+\t./run-tests --all
+"""
+FUNCTIONS = """\
+define image
+acme/$(1)
+endef
+NAMES := one
+TAGS := $(foreach tag,latest edge,-t $(call image,$(firstword $(NAMES))):$(tag))
+build:
+\tdocker build $(TAGS) $(if $(NOCACHE),--no-cache,) $(addprefix --label ,a=b c=d) .
+"""
+
+CASES: dict[str, tuple[str, dict[str, str], dict[str, Any], list[str]]] = {
+    "git": (
+        GIT,
+        {"Dockerfile": SCRATCH},
+        {
+            "image": "team/web",
+            "args": ["FLAVOUR=small"],
+            "push": {"to": ["registry.example.com"], "tags": ["{short_commit}", "latest"]},
+        },
+        [],
+    ),
+    "multi-line": (
+        MULTILINE,
+        {"deploy/Dockerfile": "FROM scratch AS runtime\n"},
+        {
+            "image": "acme/api",
+            "labels": ["team=ships"],
+            "release": {"dockerfile": "deploy/Dockerfile", "target": "runtime"},
+            "push": {"to": ["ghcr.io"], "tags": ["{version}"]},
+        },
+        [],
+    ),
+    "variables-of-files": (
+        FILES,
+        {"Dockerfile": SCRATCH, "VERSION": "1.2.3\n"},
+        {"image": "acme/tool", "version": {"file": "VERSION"}, "push": {"tags": ["v{version}"]}},
+        [],
+    ),
+    "operators": (
+        OPERATORS,
+        {"Dockerfile": SCRATCH},
+        {
+            "image": "acme/worker",
+            "version": {"literal": "1.4.2"},
+            "args": ["A=1", "B=two"],
+            "push": {"tags": ["{version}"]},
+        },
+        [],
+    ),
+    "includes": (
+        INCLUDES,
+        {"Dockerfile": SCRATCH, "config.mk": "OWNER = acme\nIMAGE = $(OWNER)/foo\n"},
+        {"image": "acme/foo", "push": {"tags": ["latest"]}},
+        ["there is no such file"],
+    ),
+    "buildx": (
+        BUILDX,
+        {"Dockerfile": SCRATCH},
+        {
+            "image": "acme/foo",
+            "platforms": ["linux/amd64", "linux/arm64"],
+            "attests": ["type=provenance,mode=max", "type=sbom"],
+            "secrets": ["id=npm,env=NPM_TOKEN"],
+            "ssh": ["default"],
+            "cache_from": ["type=registry,ref=acme/foo:cache"],
+            "push": {"tags": ["{version}", "latest"]},
+        },
+        [],
+    ),
+    "several": (
+        SEVERAL,
+        {"api/Dockerfile": SCRATCH, "web/Dockerfile": SCRATCH},
+        {
+            "push": {"tags": ["latest"]},
+            "images": [
+                {"name": "api", "image": "acme/api", "release": {"dockerfile": "api/Dockerfile", "context": "api"}},
+                {"name": "web", "image": "acme/web", "release": {"dockerfile": "web/Dockerfile", "context": "web"}},
+            ],
+        },
+        [],
+    ),
+    "push-loop": (
+        LOOP,
+        {"Dockerfile": SCRATCH},
+        {
+            "image": "acme/foo",
+            "push": {"to": ["one.example.com", "two.example.com:5000"], "tags": ["{short_commit}", "latest"]},
+        },
+        [],
+    ),
+    "exports-and-one-shell": (
+        EXPORTS,
+        {"Dockerfile": SCRATCH},
+        {"image": "acme/foo", "push": {"tags": ["{commit}"]}},
+        ["which image this is, is not known"],
+    ),
+    "stages": (
+        STAGES,
+        {
+            "Dockerfile": "FROM acme/base:1\nCOPY out/foo /foo\n",
+            "Dockerfile.build": "FROM scratch\n",
+            "docker/base/Dockerfile": SCRATCH,
+        },
+        {
+            "image": "acme/foo",
+            "pull": True,
+            "base": [{"name": "acme/base:1", "dockerfile": "docker/base/Dockerfile", "context": "docker/base"}],
+            "build": {
+                "dockerfile": "Dockerfile.build",
+                "workdir": "/src",
+                "command": ["make", "-C", "src", "all"],
+                "artifacts": ["out/foo"],
+                "test": ["./run-tests", "--all"],
+            },
+        },
+        [],
+    ),
+    "functions": (
+        FUNCTIONS,
+        {"Dockerfile": SCRATCH},
+        {"image": "acme/one", "labels": ["a=b", "c=d"], "push": {"tags": ["latest", "edge"]}},
+        [],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_makefile(name: str, tmp_path: Path) -> None:
+    """Each comes out as the settings that do the same, and what is not understood is all that is listed."""
+    text, files, values, unclear = CASES[name]
+    proposal = looked(tmp_path, {"Makefile": text, **files})
+    assert proposal.outcome.values == values
+    assert [one.why for one in proposal.outcome.unclear] == unclear
