@@ -124,10 +124,8 @@ class Outcome:
         values: of the section ``tinyship``.
         carried: what of them was said, and where; several places may have said one.
         unclear: what was not carried over.
-        notes: sentences for the reader: what comes by itself, what is replaced by a task.
     """
 
     values: Mapping[str, Any]
     carried: Sequence[Carried]
     unclear: Sequence[Unclear]
-    notes: Sequence[str]

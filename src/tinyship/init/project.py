@@ -18,11 +18,11 @@ _READERS = ((recipes.FILES, recipes.find), (bake.FILES, bake.find), (compose.FIL
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """A file that a project needs: its name, its text, and whether there is one already, which stays."""
+    """A file that a project needs: its name, its text, and what is there in its place, and stays; empty for nothing."""
 
     name: str
     text: str
-    is_there: bool
+    kept: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,19 +67,18 @@ def look(root: Path) -> Proposal:
             Unclear(Place(name), name, "there is no such Dockerfile") for name in release if not (root / name).is_file()
         ]
     mentioned = "\n".join(_text(root / name) for name in (*release, *_others(outcome)))
-    config = _config(root)
     files += [
         _file(root, ".dockerignore", texts.dockerignore(program, mentioned, "invoke.yaml")),
         _file(root, "tasks.py", texts.tasks(_shipped(outcome))),
-        File("invoke.yaml", texts.config(outcome), is_there=bool(config)),
+        File("invoke.yaml", texts.config(outcome), _config(root)),
     ]
     artifacts = [path for image in _images(outcome) for path in image.get("build", {}).get("artifacts", ())]
     needed = texts.gitignore(artifacts)
     files.append(_file(root, ".gitignore", "\n".join([*needed, ""])))
-    lacking = [(".gitignore", line) for line in needed] if files[-1].is_there else []
+    lacking = [(".gitignore", line) for line in needed] if files[-1].kept else []
     if (root / ".dockerignore").is_file():
         lacking.append((".dockerignore", ".git"))
-    outcome = Outcome(outcome.values, outcome.carried, (*outcome.unclear, *unclear, *more), outcome.notes)
+    outcome = Outcome(outcome.values, outcome.carried, (*outcome.unclear, *unclear, *more))
     names = (*read, *((program.place.file,) if program and program.place.line else ()))
     return Proposal(root, tuple(dict.fromkeys(names)), tuple(files), outcome, tuple(_missing(root, lacking)))
 
@@ -92,7 +91,7 @@ def write(proposal: Proposal) -> tuple[str, ...]:
     """
     written = []
     for file in proposal.files:
-        if file.is_there:
+        if file.kept:
             continue
         try:
             with (proposal.root / file.name).open("x", encoding="utf-8") as out:
@@ -145,13 +144,17 @@ def _shipped(outcome: Outcome) -> str:
     return " and ".join(names)
 
 
-def _config(root: Path) -> bool:
-    """Whether the project has a config, of whatever form."""
-    return invoke_config.find_config(root) == root
+def _config(root: Path) -> str:
+    """The file that has the project's config, of whatever form; empty where there is none."""
+    there = next(
+        (name for suffix in ("yaml", "yml", "json", "py") if (root / (name := f"invoke.{suffix}")).exists()), ""
+    )
+    return there or ("pyproject.toml" if invoke_config.find_config(root) == root else "")
 
 
 def _file(root: Path, name: str, text: str) -> File:
-    return File(name, text, (root / name).exists() or (name == "tasks.py" and (root / "tasks").is_dir()))
+    others = (name, "tasks/__init__.py") if name == "tasks.py" else (name,)
+    return File(name, text, next((other for other in others if (root / other).exists()), ""))
 
 
 def _missing(root: Path, lacking: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:

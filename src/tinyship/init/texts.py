@@ -148,7 +148,8 @@ RUN go mod download
 COPY . .
 {filled}{args}# Without cgo the program needs no C library; -trimpath leaves this machine's paths out of it, and
 # -s -w the symbols that only debuggers read: about a third of its size.
-RUN CGO_ENABLED=0 go build -trimpath -ldflags="{flags}" -o /out/{source.name} {main}
+RUN CGO_ENABLED=0 go build -trimpath -o /out/{source.name} \\
+      -ldflags="{flags}" {main}
 
 # What ships: nothing but the program, and the certificates that it trusts.
 FROM scratch

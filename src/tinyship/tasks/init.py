@@ -38,9 +38,9 @@ def init(session: Bare, text: bool = False, json: bool = False) -> None:
         console.table(("where", "what", "why"), [(str(one.place), one.text, one.why) for one in outcome.unclear])
     console.say("")
     for file in proposal.files:
-        verb = "kept" if file.is_there else "would write" if session.dry else "wrote"
-        console.say(f"{verb} {file.name}")
-        if not file.is_there and (session.dry or text):
+        verb = "kept" if file.kept else "would write" if session.dry else "wrote"
+        console.say(f"{verb} {file.kept or file.name}")
+        if not file.kept and (session.dry or text):
             console.lines(f"  | {line}".rstrip() for line in file.text.splitlines())
     for name, line in proposal.lacking:
         console.say(f"{name} should have the line {line}")
@@ -50,7 +50,7 @@ def init(session: Bare, text: bool = False, json: bool = False) -> None:
             "carried": [{"key": one.key, "value": one.value, **asdict(one.place)} for one in outcome.carried],
             "unclear": [{"text": one.text, "why": one.why, **asdict(one.place)} for one in outcome.unclear],
             "files": [
-                {"name": file.name, "text": file.text, "kept": file.is_there, "written": file.name in written}
+                {"name": file.name, "text": file.text, "kept": file.kept or None, "written": file.name in written}
                 for file in proposal.files
             ],
             "lacking": [{"file": name, "line": line} for name, line in proposal.lacking],

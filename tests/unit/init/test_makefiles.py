@@ -2,44 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tinyship.init import project
-from tinyship.settings import invoke_config
-from tinyship.settings.load import load
+if TYPE_CHECKING:
+    from tests.unit.init.conftest import Look
 
 PROJECTS = Path(__file__).parent / "projects"
 SCRATCH = "FROM scratch\n"
 
 
-def looked(root: Path, files: Mapping[str, str]) -> project.Proposal:
-    """What is found in a project of these files; its invoke.yaml says the same, and loads."""
-    for name, text in files.items():
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_text(text)
-    return checked(project.look(root))
-
-
-def checked(proposal: project.Proposal) -> project.Proposal:
-    """A proposal whose invoke.yaml says what was found, and is one that the settings take."""
-    text = next(file.text for file in proposal.files if file.name == "invoke.yaml")
-    (proposal.root / "written").mkdir()
-    (proposal.root / "written" / "invoke.yaml").write_text(text)
-    (layer,) = invoke_config.of_project(proposal.root / "written")
-    assert layer.values == proposal.outcome.values
-    assert load([layer], environ={})
-    return proposal
-
-
-def test_article(tmp_path: Path) -> None:
+def test_article(look: Look) -> None:
     """The Makefile of the article: all its stages, its tags, and its version, with the lines that say so."""
     source = PROJECTS / "article"
     files = {path.relative_to(source).as_posix(): path.read_text() for path in source.rglob("*") if path.is_file()}
-    proposal = looked(tmp_path, files)
+    proposal = look(files)
     assert proposal.outcome.values == {
         "image": "lacion/foo",
         "version": {"file": "version/version.go", "regex": 'const Version = "([^"]+)"'},
@@ -51,7 +30,7 @@ def test_article(tmp_path: Path) -> None:
     said = {(one.key, str(one.value)): one.place for one in proposal.outcome.carried}
     assert "docker build" in lines[said["image", "lacion/foo"].line - 1]
     assert "docker push $(IMAGE):${VERSION}" in lines[said["push.tags", "{version}"].line - 1]
-    assert [file.name for file in proposal.files if not file.is_there] == [
+    assert [file.name for file in proposal.files if not file.kept] == [
         ".dockerignore",
         "tasks.py",
         "invoke.yaml",
@@ -292,9 +271,80 @@ CASES: dict[str, tuple[str, dict[str, str], dict[str, Any], list[str]]] = {
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_makefile(name: str, tmp_path: Path) -> None:
+def test_makefile(name: str, look: Look) -> None:
     """Each comes out as the settings that do the same, and what is not understood is all that is listed."""
     text, files, values, unclear = CASES[name]
-    proposal = looked(tmp_path, {"Makefile": text, **files})
+    proposal = look({"Makefile": text, **files})
     assert proposal.outcome.values == values
     assert [one.why for one in proposal.outcome.unclear] == unclear
+
+
+def test_secrets_are_not_told(look: Look) -> None:
+    """The value of a build argument that sounds like a secret stands nowhere, and the way out is said."""
+    makefile = "TOKEN := hunter2\nbuild:\n\tdocker build --build-arg NPM_TOKEN=$(TOKEN) -t acme/foo .\n"
+    proposal = look({"Makefile": makefile, "Dockerfile": SCRATCH})
+    assert "hunter2" not in repr(proposal)
+    (unclear,) = proposal.outcome.unclear
+    assert (unclear.text, str(unclear.place)) == ("NPM_TOKEN=***", "Makefile:3")
+    assert "secrets" in unclear.why
+
+
+UNCLEAR = {
+    "registry": ("build:\n\tdocker build -t $(REGISTRY)/acme/foo .\n", "$(REGISTRY)", "which registry this is"),
+    "name": ("build:\n\tdocker build -t acme/$(NAME) .\n", "acme/$(NAME)", "which image this is"),
+    "tag": ("build:\n\tdocker build -t acme/foo:$(WHO) .\n", "$(WHO)", "what this tag comes to"),
+    "shell": (
+        "T := $(shell whoami)\nbuild:\n\tdocker build -t acme/foo:$(T) .\n",
+        "$(whoami)",
+        "what this tag comes to",
+    ),
+    "argument": ("build:\n\tdocker build -t acme/foo --build-arg A=$(B) .\n", "A=$(B)", "what its value comes to"),
+    "renamed": (
+        "build:\n\tdocker build -t acme/foo --build-arg SHA=$(shell git rev-parse HEAD) .\n",
+        "SHA={commit}",
+        "rename it in the Dockerfile to GIT_COMMIT",
+    ),
+    "option": ("build:\n\tdocker build -t acme/foo --entitlement=x .\n", "--entitlement", "not known"),
+    "standard-input": ("build:\n\tcat Dockerfile | docker build -t acme/foo -\n", "-", "no folder"),
+    "condition": ("ifeq ($(shell uname),Linux)\nA = 1\nendif\n", "ifeq ($(shell uname),Linux)", "this condition"),
+    "another-make": ("all:\n\t$(MAKE) -C sub image\n", "make -C sub image", "run `tinyship init` there"),
+    "script": ("all:\n\t./build.sh\n", "./build.sh", "a script that runs docker"),
+    "program": ("all:\n\t$(BUILDER) build -t acme/foo .\n", "$(BUILDER) build", "which program this is"),
+    "quotes": ("all:\n\tdocker build -t 'acme/foo .\n", "docker build", "quotes are not closed"),
+    "saved": ("all:\n\tdocker save -o foo.tar acme/foo\n", "docker save", "release.outputs"),
+    "host": ("build:\n\tgo build -o bin/x .\n\tdocker build -t acme/foo .\n", "bin/x", "nothing of tinyship makes it"),
+    "line": ("what is this\n", "what is this", "neither a variable nor a rule"),
+    "second": (
+        "a:\n\tdocker build -t acme/foo:1 .\nb:\n\tdocker build -t acme/foo:2 --target debug .\n",
+        "acme/foo:2",
+        "this is another",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", UNCLEAR)
+def test_what_is_not_understood_is_listed(name: str, look: Look) -> None:
+    """With its line, with what stands there, and with what to do, where there is something."""
+    makefile, text, why = UNCLEAR[name]
+    others = {"sub/Makefile": "image:\n\tdocker build .\n", "build.sh": "docker build .\n"}
+    proposal = look({"Makefile": makefile, "Dockerfile": "FROM scratch AS debug\nCOPY bin/x /x\n", **others})
+    listed = [one for one in proposal.outcome.unclear if text in one.text and why in one.why]
+    assert len(listed) == 1, proposal.outcome.unclear
+    assert listed[0].place.file == "Makefile"
+    assert listed[0].place.line
+
+
+def test_other_commands_are_no_business_of_ours(look: Look) -> None:
+    """What runs, stops and shows containers is left where it is, without a word."""
+    makefile = "up:\n\tdocker compose up -d\n\tdocker-compose logs\n\tdocker run --rm -it alpine sh\n\tdocker ps\n"
+    assert look({"Makefile": makefile, "Dockerfile": SCRATCH}).outcome.unclear == ()
+
+
+def test_image_is_pushed_under_another_name(look: Look) -> None:
+    """The name that is pushed is the image's; a folder of the registry belongs to the registry."""
+    makefile = (
+        "build:\n\tdocker build -t foo .\n"
+        "push:\n\tdocker tag foo eu.example.com/project/foo:1.0\n\tdocker push eu.example.com/project/foo:1.0\n"
+    )
+    values = look({"Makefile": makefile, "Dockerfile": SCRATCH}).outcome.values
+    assert values == {"image": "foo", "push": {"to": ["eu.example.com/project"], "tags": ["1.0"]}}
