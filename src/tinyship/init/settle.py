@@ -90,12 +90,7 @@ class _Settler:
                 why = "which of the images it is for, is not known: give that one a `build`"
                 self._unclear.append(Unclear(build.place, ", ".join(map(shown, build.tags)), why))
         values, carried = self._valid(images)
-        return Outcome(
-            values,
-            carried,
-            tuple(sorted(set(self._unclear), key=lambda one: (one.place, one.text))),
-            tuple(dict.fromkeys(self._notes)),
-        )
+        return Outcome(values, carried, tuple(sorted(set(self._unclear), key=lambda one: (one.place, one.text))))
 
     def _roles(self) -> tuple[list[Build], list[Build], list[Build]]:
         """Builds of base images, of the build image, and of releases."""
