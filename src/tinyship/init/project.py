@@ -60,6 +60,7 @@ def look(root: Path) -> Proposal:
     files, more = [], []
     if all((root / name).is_file() for name in release):
         unclear = []  # whoever has a Dockerfile needs none of ours
+        files += [_file(root, name, _text(root / name)) for name in release]
     elif release == ["Dockerfile"] and program:
         files.append(_file(root, "Dockerfile", texts.dockerfile(program)))
     else:

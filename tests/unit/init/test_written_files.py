@@ -64,7 +64,7 @@ def test_never_overwrites(go: Path, init: Run) -> None:
     before = {path.name: path.read_bytes() for path in go.iterdir() if path.is_file()}
     (go / "invoke.yaml").write_bytes(before["invoke.yaml"] + b"# mine\n")
     out, _, code = init("init")
-    assert [line.removeprefix("kept ") for line in out.splitlines() if line.startswith("kept")] == NAMES[1:]
+    assert [line.removeprefix("kept ") for line in out.splitlines() if line.startswith("kept")] == NAMES
     assert "wrote" not in out
     assert code == 0
     after = {path.name: path.read_bytes() for path in go.iterdir() if path.is_file()}

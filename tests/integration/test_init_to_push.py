@@ -13,12 +13,14 @@ import tarfile
 from pathlib import Path
 
 import pytest
+from tests import pages
 
 from tinyship.engine import images
 from tinyship.engine.connect import Engine
 from tinyship.events import ignore
 
 pytestmark = pytest.mark.engine
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "how-to" / "init.md"
 GO = """\
 #!/bin/sh
 # Stands in for Go: what it "compiles" is this image's own program.
@@ -71,17 +73,14 @@ def go_image(engine: Engine, namespace: str) -> str:
 
 
 def test_from_init_to_push(tmp_path: Path, namespace: str, registry: str, go_image: str) -> None:
-    """Six commands: init, git init, add, commit, tag, release --push; what ships runs, and is the program alone."""
+    """Six commands, as the page about it has them; what ships runs, and the tree is clean after it."""
     root = tmp_path / "echo"
     root.mkdir()
     (root / "go.mod").write_text("module example.com/echo\n\ngo 1.23\n")
     (root / "main.go").write_text('package main\n\nvar version = "dev"\n\nfunc main() {}\n')
     (root / "Makefile").write_text(MAKEFILE.format(registry=registry, namespace=namespace))
-    environment = {
-        **os.environ,
-        "TINYSHIP_ARGS": f"GO_IMAGE={go_image}",
-        "TINYSHIP_RELEASE_RUN_COMMAND": '["it", "works"]',
-    }
+    ours = {"TINYSHIP_ARGS": f"GO_IMAGE={go_image}", "TINYSHIP_RELEASE_RUN_COMMAND": '["it", "works"]'}
+    environment = {**os.environ, **ours}
 
     def run(*words: str) -> tuple[str, str]:
         done = subprocess.run(words, cwd=root, env=environment, capture_output=True, text=True, timeout=120)
@@ -94,7 +93,10 @@ def test_from_init_to_push(tmp_path: Path, namespace: str, registry: str, go_ima
     run("git", "add", "-A")
     run("git", "commit", "-q", "-m", "ship it")
     run("git", "tag", "v1.0.0")
-    (record,) = json.loads(run(*ship, "release", "--push", "--json")[0])["images"]
+    for step in pages.steps(PAGE):
+        if step.kind == "sh":
+            pages.run(root, step.text, {**pages.programs(tmp_path / "programs"), **ours})
+    (record,) = json.loads((root / ".tinyship" / "release.json").read_text())["images"]
     assert (record["version"], record["dirty"]) == ("1.0.0", False)
     assert record["pushed"][0]["reference"].startswith(f"{registry}/{namespace}/echo:1.0.0")
     assert "it works" in "".join(run(*ship, "release.run"))
