@@ -135,7 +135,7 @@ class _Reader:
             return
         if "dockerfile-inline" in target.values:
             self._unclear(target, "dockerfile-inline", f"target {name}: dockerfile-inline", "write it to a file")
-        tags = tuple(self._text(tag) for tag in target.values.get("tags") or ())
+        tags = tuple(self._text(tag) for tag in _entries(target.values.get("tags")))
         pushes = any("type=registry" in text or "push=true" in text for text in self._outputs(name, target))
         self._found.builds.append(
             Build(
@@ -179,7 +179,7 @@ class _Reader:
                 sign = ":" if key == "extra-hosts" else "="
                 yield from self._option(target, key, setting, f"{entry}{sign}{self._text(value)}")
         for key, setting in _LISTS.items():
-            for value in target.values.get(key) or ():
+            for value in _entries(target.values.get(key)):
                 fields = value.items() if isinstance(value, Mapping) else ()
                 text = ",".join(f"{field}={self._text(inner)}" for field, inner in fields) or self._text(value)
                 yield from self._option(target, key, setting, text)
@@ -200,7 +200,7 @@ class _Reader:
             yield Carried(setting, entry, self._place(target, key))
 
     def _outputs(self, name: str, target: _Target) -> Iterator[str]:
-        for output in target.values.get("output") or ():
+        for output in _entries(target.values.get("output")):
             fields = output.items() if isinstance(output, Mapping) else ()
             text = ",".join(f"{key}={value}" for key, value in fields) or self._text(output)
             yield text
@@ -231,6 +231,11 @@ class _Reader:
 
     def _unclear(self, target: _Target, key: str, text: str, why: str) -> None:
         self._found.unclear.append(Unclear(self._place(target, key), text, why))
+
+
+def _entries(value: Any) -> list[Any]:
+    """The entries of a list; one that is written without brackets is one."""
+    return value if isinstance(value, list) else [] if value is None else [value]
 
 
 def _maps(data: Any, key: str) -> Iterator[tuple[str, Mapping[str, Any]]]:

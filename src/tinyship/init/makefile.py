@@ -44,10 +44,11 @@ class Line:
 
 @dataclass(slots=True)
 class Rule:
-    """A target, what it needs, its recipe, and the variables that are its own."""
+    """A target, what it needs, its recipe, the variables that are its own, and the stem of a static pattern."""
 
     target: str
     needs: tuple[str, ...]
+    stem: str = ""
     lines: list[Line] = field(default_factory=list)
     own: dict[str, Variable] = field(default_factory=dict)
 
@@ -66,7 +67,12 @@ class Makefile:
     def recipes(self) -> Iterator[tuple[Rule, Line]]:
         """Each line that would be run, with its variables filled in, and the rule that it is of."""
         for rule in self.rules.values():
-            special = {"@": rule.target, "<": rule.needs[0] if rule.needs else "", "^": " ".join(rule.needs), "*": ""}
+            special = {
+                "@": rule.target,
+                "<": rule.needs[0] if rule.needs else "",
+                "^": " ".join(rule.needs),
+                "*": rule.stem,
+            }
             lines = [Line(self.expand(line.text, rule.own, special), line.place) for line in rule.lines]
             parts = [
                 Line(bare, line.place) for line in lines for part in line.text.split("\n") if (bare := _bare(part))
@@ -219,7 +225,7 @@ class _Reader:
                 number += 1
                 if self._counts():
                     self._made.variables[match[1]] = Variable("\n".join(body), False, place)
-            elif is_recipe:
+            elif is_recipe and self._rules:
                 if text.strip() and self._counts():
                     for rule in self._rules:
                         rule.lines.append(Line(text, place))
@@ -229,6 +235,7 @@ class _Reader:
     def _line(self, text: str, place: Place, depth: int) -> None:
         if not text or self._conditional(text, place) or not self._counts():
             return
+        self._rules = []  # a recipe goes on behind conditions only
         if match := _INCLUDE.fullmatch(text):
             for name in self._made.expand(match[2]).split():
                 if has_unknown(name) or "*" in name:
@@ -259,12 +266,14 @@ class _Reader:
         if targets == [".ONESHELL"]:
             self._made.one_shell = True
         needs, semicolon, recipe = match[3].partition(";")
-        self._rules = []
+        pattern = re.match(r"([^\s:]*%[^\s:]*)\s*:(?!=)\s*(.*)", needs)
+        needs = pattern[2] if pattern else needs
         for target in targets:
             if target.startswith("."):
                 continue
             rule = self._known(target)
-            normal = self._made.expand(needs).replace("|", " ").split()
+            rule.stem = _stem(target, pattern[1]) if pattern else rule.stem
+            normal = self._made.expand(needs).replace("%", rule.stem or "%").replace("|", " ").split()
             rule.needs = (*rule.needs, *normal)
             self._rules.append(rule)
             if semicolon:
@@ -379,6 +388,13 @@ def _patterned(word: str, before: str, after: str) -> str:
         return after if word == before else word
     fits = word.startswith(prefix) and word.endswith(suffix) and len(word) >= len(prefix) + len(suffix)
     return after.replace("%", word[len(prefix) : len(word) - len(suffix)], 1) if fits else word
+
+
+def _stem(target: str, pattern: str) -> str:
+    """What stands for the `%` of a pattern in a target that fits it; empty where it does not."""
+    prefix, _, suffix = pattern.partition("%")
+    fits = target.startswith(prefix) and target.endswith(suffix)
+    return target[len(prefix) : len(target) - len(suffix)] if fits else ""
 
 
 def _unsupported(_: list[str]) -> str:

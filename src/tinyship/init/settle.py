@@ -210,7 +210,7 @@ class _Settler:
         hosts: dict[str, Place] = {}
         for name, place in named:
             if not name.host_is_known:
-                why = "which registry this is, is not known: write it into `push.to`"
+                why = "which registry or owner this is, is not known: see `push.to` and `image`"
                 self._unclear.append(Unclear(place, shown(name.host), why))
             elif name.path == path:
                 hosts.setdefault(name.host, place)

@@ -154,6 +154,19 @@ build:
 \tdocker build $(TAGS) $(if $(NOCACHE),--no-cache,) $(addprefix --label ,a=b c=d) .
 """
 
+PATTERNS = """\
+ARCHS := amd64 arm64
+ifeq ($(HERE),)
+\tOWNER := acme
+endif
+.PHONY: all
+all: $(addprefix image-,$(ARCHS))
+$(addprefix image-,$(ARCHS)): image-%: Dockerfile
+ifdef OWNER
+\tdocker build -t $(OWNER)/foo-$*:1.0 --build-arg ARCH=$* -f $< .
+endif
+"""
+
 CASES: dict[str, tuple[str, dict[str, str], dict[str, Any], list[str]]] = {
     "git": (
         GIT,
@@ -261,6 +274,18 @@ CASES: dict[str, tuple[str, dict[str, str], dict[str, Any], list[str]]] = {
         },
         [],
     ),
+    "patterns": (
+        PATTERNS,
+        {"Dockerfile": SCRATCH},
+        {
+            "push": {"tags": ["1.0"]},
+            "images": [
+                {"name": "foo-amd64", "image": "acme/foo-amd64", "args": ["ARCH=amd64"]},
+                {"name": "foo-arm64", "image": "acme/foo-arm64", "args": ["ARCH=arm64"]},
+            ],
+        },
+        [],
+    ),
     "functions": (
         FUNCTIONS,
         {"Dockerfile": SCRATCH},
@@ -290,7 +315,11 @@ def test_secrets_are_not_told(look: Look) -> None:
 
 
 UNCLEAR = {
-    "registry": ("build:\n\tdocker build -t $(REGISTRY)/acme/foo .\n", "$(REGISTRY)", "which registry this is"),
+    "registry": (
+        "build:\n\tdocker build -t $(REGISTRY)/acme/foo .\n",
+        "$(REGISTRY)",
+        "which registry or owner this is",
+    ),
     "name": ("build:\n\tdocker build -t acme/$(NAME) .\n", "acme/$(NAME)", "which image this is"),
     "tag": ("build:\n\tdocker build -t acme/foo:$(WHO) .\n", "$(WHO)", "what this tag comes to"),
     "shell": (
