@@ -119,7 +119,9 @@ def argument(entry: str, place: Place) -> Carried | Unclear | None:
     if kinds := [kind for kind, _ in marks(value)]:
         if "unknown" in kinds:
             return Unclear(place, f"{name}={shown(value)}", "what its value comes to is not known")
-        ours = {"commit": "GIT_COMMIT", "short_commit": "GIT_COMMIT", "now": "BUILD_DATE"}.get(kinds[0], "VERSION")
+        ours = {"commit": "GIT_COMMIT", "short_commit": "GIT_COMMIT", "time": "BUILD_DATE", "date": "BUILD_DATE"}.get(
+            kinds[0], "VERSION"
+        )
         if kinds[0] in {"branch", "dirty"}:
             return Unclear(place, f"{name}={shown(value)}", "no build argument of ours says that")
         why = f"rename it in the Dockerfile to {ours}, which comes by itself"
@@ -209,7 +211,7 @@ def _keep(what: Carried | Unclear | None, options: list[Carried], found: Finding
 def _option(key: str, value: str, place: Place, options: list[Carried], found: Findings) -> None:
     name = value.partition("=")[0]
     if marks(value):
-        own = {"commit", "version", "now", "literal", "file", "regex", "short_commit"}
+        own = {"commit", "version", "time", "date", "literal", "file", "regex", "short_commit"}
         by_itself = key == "labels" and {kind for kind, _ in marks(value)} <= own
         why = "labels with commit, version and date come by themselves" if by_itself else "its value is not known"
         found.unclear.append(Unclear(place, f"{name}={shown(value.partition('=')[2])}", why))

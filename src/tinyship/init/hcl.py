@@ -80,7 +80,7 @@ class _Parser:
             start = self._at
             block = self._head()
             if block is None:
-                self._at = start
+                self._at = start + (token.text == "}")
                 self._skip(token.line)
             else:
                 self._body(block)

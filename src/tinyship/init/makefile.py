@@ -15,7 +15,7 @@ from pathlib import Path
 from tinyship.init.findings import Place, Unclear
 from tinyship.init.marks import has_unknown, literal, mark, of_shell
 
-_ASSIGNED = re.compile(r"(?:(export|override|private)\s+)*([A-Za-z_][\w.-]*)\s*(\?=|\+=|::?:?=|=|!=)\s*(.*)", re.S)
+_ASSIGNED = re.compile(r"(?:(export|override|private)\s+)*([A-Za-z_.][\w.-]*)\s*(\?=|\+=|::?:?=|=|!=)\s*(.*)", re.S)
 _RULE = re.compile(r"([^:=#\t][^:=]*?)\s*(&?::?)(?!=)\s*(.*)", re.S)
 _INCLUDE = re.compile(r"(-?s?include)\s+(.+)")
 _CONDITION = re.compile(r"(ifeq|ifneq|ifdef|ifndef)\b\s*(.*)")
@@ -63,6 +63,8 @@ class Makefile:
     unclear: list[Unclear] = field(default_factory=list)
     one_shell: bool = False
     exported: set[str] = field(default_factory=set)
+    busy: set[str] = field(default_factory=set)
+    """The variables that are being filled in."""
 
     def recipes(self) -> Iterator[tuple[Rule, Line]]:
         """Each line that would be run, with its variables filled in, and the rule that it is of."""
@@ -137,9 +139,11 @@ class Makefile:
         variable = own.get(name) or self.variables.get(name)
         if variable is None:
             return _BUILT_IN.get(name, mark("unknown", f"$({name})"))
-        if depth > _DEEPEST:
+        if depth > _DEEPEST or name in self.busy:  # make itself ends at a variable that is made of itself
             return mark("unknown", f"$({name})")
+        self.busy.add(name)
         value = variable.text if variable.simple else self.expand(variable.text, own, special, depth)
+        self.busy.discard(name)
         bare = value.strip().strip("\"'")
         if _VERSIONLIKE.fullmatch(name) and _LITERAL.fullmatch(bare):
             return literal(bare)
@@ -170,7 +174,12 @@ class Makefile:
             if function is None:
                 raise ValueError(rest)
             numbered = {str(number): filled(part).strip() for number, part in enumerate(parts[1:], 1)}
-            return self.expand(function.text, own, {**special, **numbered}, depth)
+            if parts[0].strip() in self.busy:
+                raise ValueError(rest)
+            self.busy.add(parts[0].strip())
+            value = self.expand(function.text, own, {**special, **numbered}, depth)
+            self.busy.discard(parts[0].strip())
+            return value
         return _FUNCTIONS[name]([filled(part) for part in parts])
 
     def _known(self, text: str, own: Mapping[str, Variable], special: Mapping[str, str], depth: int) -> str:

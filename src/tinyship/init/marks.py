@@ -67,7 +67,7 @@ def template(text: str) -> str:
     return _MARK.sub(word, text)
 
 
-_NAMES = {"file": "version", "regex": "version", "literal": "version", "now": "date"}
+_NAMES = {"file": "version", "regex": "version", "literal": "version"}
 
 
 def of_shell(command: str, root: Path) -> str:
@@ -86,7 +86,8 @@ def of_shell(command: str, root: Path) -> str:
     if kind:
         return mark(kind)
     if re.fullmatch(r"date\b.*", plain):
-        return mark("now")
+        day = re.fullmatch(r"""date\s+(?:-u\s+)?["']?\+["']?([\w.-]*)%Y%m%d([\w.-]*)["']?""", plain)
+        return f"{day[1]}{mark('date')}{day[2]}" if day else mark("time")
     if plain in {"pwd", "pwd -P"}:
         return "."
     if "git status --porcelain" in plain or "git diff" in plain:

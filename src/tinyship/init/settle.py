@@ -90,7 +90,7 @@ class _Settler:
                 why = "which of the images it is for, is not known: give that one a `build`"
                 self._unclear.append(Unclear(build.place, ", ".join(map(shown, build.tags)), why))
         values, carried = self._valid(images)
-        return Outcome(values, carried, tuple(sorted(set(self._unclear), key=lambda one: (one.place, one.text))))
+        return Outcome(values, carried, _once(self._unclear))
 
     def _roles(self) -> tuple[list[Build], list[Build], list[Build]]:
         """Builds of base images, of the build image, and of releases."""
@@ -348,6 +348,14 @@ class _Settler:
         except ConfigError as error:
             return error.message.removeprefix("init: ")
         return ""
+
+
+def _once(unclear: Iterable[Unclear]) -> tuple[Unclear, ...]:
+    """In the order of their places; what is said of several places of a file stands at the first."""
+    found: dict[tuple[str, str, str], Unclear] = {}
+    for one in sorted(unclear, key=lambda one: (one.place, one.text)):
+        found.setdefault((one.place.file, one.text, one.why), one)
+    return tuple(found.values())
 
 
 def _laid(section: Mapping[str, Any], said: Carried) -> dict[str, Any]:

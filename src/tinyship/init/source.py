@@ -15,6 +15,7 @@ _PACKAGE_MAIN = re.compile(r"^package\s+main\b", re.M)
 _LINKED = re.compile(
     r"^\s*(?:var\s+)?(version|commit)\s+(?:string\s*)?=\s*\"|^\s*(?:var\s+)(version|commit)\s+string", re.M
 )
+_FOLDER = Place("the folder's name")
 _STARTS = ("main.py", "app.py", "server.py", "__main__.py")
 
 
@@ -57,7 +58,7 @@ def fallback(root: Path, source: Source | None) -> Carried:
     """A name for the image where no file has one: that of the program, or of the folder."""
     name = source.name if source else root.name
     plain = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "app"
-    return Carried("image", plain, source.place if source else Place(root.name))
+    return Carried("image", plain, source.place if source and source.place.line else _FOLDER)
 
 
 def _go(root: Path, unclear: list[Unclear]) -> Source | None:
@@ -97,7 +98,7 @@ def _python(root: Path, unclear: list[Unclear]) -> Source | None:
     project: dict[str, Any] = {}
     path = root / "pyproject.toml"
     installs = (root / "setup.py").is_file()
-    place = Place("setup.py") if installs else Place(root.name)
+    place = Place("setup.py") if installs else _FOLDER
     if path.is_file():
         try:
             data = tomllib.loads(path.read_text("utf-8", "replace"))

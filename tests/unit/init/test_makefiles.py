@@ -154,6 +154,14 @@ build:
 \tdocker build $(TAGS) $(if $(NOCACHE),--no-cache,) $(addprefix --label ,a=b c=d) .
 """
 
+DAYS = """\
+IMG = acme/thing
+TAG := $(shell date +v%Y%m%d)
+build:
+\tdocker build -t $(IMG):$(TAG) --label built=$(shell date -u +%FT%TZ) .
+\tdocker push $(IMG):$(TAG)
+.SHELLFLAGS = -ec
+"""
 PATTERNS = """\
 ARCHS := amd64 arm64
 ifeq ($(HERE),)
@@ -274,6 +282,12 @@ CASES: dict[str, tuple[str, dict[str, str], dict[str, Any], list[str]]] = {
         },
         [],
     ),
+    "days": (
+        DAYS,
+        {"Dockerfile": SCRATCH},
+        {"image": "acme/thing", "push": {"tags": ["v{date}"]}},
+        ["labels with commit, version and date come by themselves"],
+    ),
     "patterns": (
         PATTERNS,
         {"Dockerfile": SCRATCH},
@@ -327,6 +341,7 @@ UNCLEAR = {
         "$(whoami)",
         "what this tag comes to",
     ),
+    "time": ("build:\n\tdocker build -t acme/foo:$(shell date +%s) .\n", "{time}", "no tag of ours says that"),
     "argument": ("build:\n\tdocker build -t acme/foo --build-arg A=$(B) .\n", "A=$(B)", "what its value comes to"),
     "renamed": (
         "build:\n\tdocker build -t acme/foo --build-arg SHA=$(shell git rev-parse HEAD) .\n",

@@ -105,7 +105,7 @@ def test_python_without_a_start(look: Look) -> None:
     [
         ({"go.mod": "module github.com/acme/Ship\n", "main.go": "package main\n"}, "ship", "go.mod:1"),
         ({"pyproject.toml": '[project]\nname = "My_Tool"\nscripts.t = "a:b"\n'}, "t", "pyproject.toml:2"),
-        ({"Dockerfile": "FROM scratch\n"}, "foo", "foo"),
+        ({"Dockerfile": "FROM scratch\n"}, "foo", "the folder's name"),
     ],
 )
 def test_name_where_nothing_says_one(look: Look, files: dict[str, str], image: str, place: str) -> None:
