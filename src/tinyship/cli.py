@@ -57,6 +57,6 @@ def main() -> None:
 
 
 def _namespace() -> Collection:
-    from tinyship.tasks.mount import collection
+    from tinyship.tasks import mount
 
-    return collection()
+    return mount.program()

@@ -86,6 +86,16 @@ def collection(name: str | None = None, *, image: str = "") -> Collection:
     return made
 
 
+def program() -> Collection:
+    """The tasks of the program ``tinyship``: those of a project, and what makes one."""
+    from tinyship.tasks import init
+
+    made = collection()
+    for spec in _specs(init):
+        made.add_task(_mounted(spec, "", made))
+    return made
+
+
 def _named(name: str | None, about: str) -> Collection:
     made = Collection(name) if name else Collection()
     made.__doc__ = about  # Invoke shows it in listings, but takes it from modules only

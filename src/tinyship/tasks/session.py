@@ -140,6 +140,21 @@ class Session:
         self.console.result({"plans": every})
 
 
+@dataclass(frozen=True)
+class Bare:
+    """What the body of a task works with that needs no project.
+
+    Args:
+        folder: that it is about.
+        console: shows what came of it.
+        dry: only say what would be done (Invoke's ``--dry``).
+    """
+
+    folder: Path
+    console: Console
+    dry: bool
+
+
 def _concerned(scopes: Sequence[Scope], about: Sequence[str]) -> Sequence[Scope]:
     if not about:
         return scopes
@@ -164,7 +179,7 @@ def run(spec: Spec, context: Context, image: str, flags: Mapping[str, Any], own:
     try:
         with Console(json=bool(flags.get("json"))) as console:
             try:
-                spec.body(_open(context, image, console, own), **flags)
+                spec.body(_bare(context, console) if spec.bare else _open(context, image, console, own), **flags)
             except TinyshipError as error:
                 console.failed()
                 console.result({"error": _as_data(error)})
@@ -182,6 +197,10 @@ def _open(context: Context, image: str, console: Console, own: Mapping[str, Any]
     loaded = load.load(invoke_config.layers(config, own), image=image)
     root = invoke_config.project_root(config).resolve()
     return Session(Project(root, loaded, console.event), console, dry=bool(context.config.run.dry))
+
+
+def _bare(context: Context, console: Console) -> Bare:
+    return Bare(Path.cwd(), console, dry=bool(context.config.run.dry))
 
 
 def _as_data(error: TinyshipError) -> dict[str, Any]:

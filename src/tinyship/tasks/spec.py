@@ -29,10 +29,16 @@ class Spec:
     A plain class, because making a dataclass takes a millisecond of every `invoke --list`.
     """
 
-    __slots__ = ("body", "default", "help", "iterable", "name", "positional")
+    __slots__ = ("bare", "body", "default", "help", "iterable", "name", "positional")
 
     def __init__(
-        self, body: Callable[..., Any], name: str, default: bool, help: Mapping[str, str], positional: tuple[str, ...]
+        self,
+        body: Callable[..., Any],
+        name: str,
+        default: bool,
+        help: Mapping[str, str],
+        positional: tuple[str, ...],
+        bare: bool,
     ) -> None:
         self.body = body
         self.name = name
@@ -40,6 +46,7 @@ class Spec:
         self.help = help
         self.positional = positional
         self.iterable = [flag for flag, kind in body.__annotations__.items() if kind == "Sequence[str] | None"]
+        self.bare = bare
 
 
 def task(
@@ -48,6 +55,7 @@ def task(
     default: bool = False,
     help: Mapping[str, str] | None = None,
     positional: tuple[str, ...] = (),
+    bare: bool = False,
 ) -> Callable[[Callable[..., Any]], Spec]:
     """Make a function of a session a task of its collection; its docstring is the task's manual page.
 
@@ -56,12 +64,13 @@ def task(
         default: whether it runs when only its collection is named.
         help: a line for each flag; ``json`` needs none.
         positional: the flags that may be given without their names, and must be given.
+        bare: it needs no project, and gets a session without one.
     """
 
     def wrap(body: Callable[..., Any]) -> Spec:
         lines = dict(help or {})
         if "json" in body.__annotations__:
             lines["json"] = JSON_HELP
-        return Spec(body, name, default, lines, positional)
+        return Spec(body, name, default, lines, positional, bare)
 
     return wrap

@@ -1,0 +1,1 @@
+"""A new project's files: reads what is there, and writes what is missing."""

@@ -1,0 +1,3 @@
+module github.com/lacion/foo
+
+go 1.22
