@@ -7,6 +7,7 @@ from datetime import UTC
 
 from tinyship import record, revision
 from tinyship.engine import images
+from tinyship.engine.images import Image
 from tinyship.errors import ArtifactError
 from tinyship.events import Notice
 from tinyship.plan import Action
@@ -96,8 +97,10 @@ def make(scope: Scope, *, force: bool = False) -> Released:
         earlier = f"{name}:{before.version}" if before else ""
         broken = size.explained(scope, broken, lambda row: earlier if row.stage == "release" else "")
         raise size.exceeded(broken, rows, f"{name}:{scope.revision.full_version}")
+    image = _image(scope, result.image_id)
     for tag in others:
-        images.tag(scope.engine, result.image_id, f"{name}:{tag}")
+        if not image or f"{name}:{tag}" not in image.tags:
+            images.tag(scope.engine, result.image_id, f"{name}:{tag}")
     rows = tuple(_renamed(row, f"{name}:{sanitise(scope.revision.full_version)}") for row in rows)
     release = _still_pushed(last, _entry(scope, result.image_id, tree, rows, before))
     record.update(scope.root, release)
@@ -118,9 +121,15 @@ def _renamed(row: Row, reference: str) -> Row:
     return replace(row, image=reference) if row.stage == "release" else row
 
 
+def _image(scope: Scope, image_id: str) -> Image | None:
+    """The release image, by its name where that was looked at already."""
+    found = scope.image(f"{scope.settings.image}:{local_tags(scope)[0]}")
+    return found if found and found.id == image_id else scope.image(image_id)
+
+
 def _entry(scope: Scope, image_id: str, tree: str, rows: tuple[Row, ...], before: record.Previous | None) -> Release:
     now = scope.revision
-    image = images.find(scope.engine, image_id)
+    image = _image(scope, image_id)
     return Release(
         image=scope.settings.image,
         version=sanitise(now.full_version),
