@@ -96,13 +96,14 @@ def _import(scope: Scope, base: Base, force: bool) -> Done:
 
 
 def _pull(scope: Scope, base: Base, force: bool) -> Done:
-    present = images.find(scope.engine, base.name)
+    present = scope.image(base.name)
     if present and not force and any(digest.endswith(f"@{base.pull}") for digest in present.digests):
         uptodate.say(scope, "base", base.name, "the engine has this digest", works=False)
         return Done(present.id, "up to date")
     why = uptodate.FORCED if force else "the engine has another image of this name" if present else uptodate.ABSENT
     uptodate.say(scope, "base", base.name, why, works=True)
     credential = credentials.find(credentials.host_of(base.name))
+    scope.forget()
     image_id = images.pull(
         scope.engine, base.name, base.pull, credential=credential, events=about(base.name, scope.events)
     )

@@ -130,7 +130,8 @@ def _compile(scope: Scope, build: Build, image_id: str, *, force: bool) -> None:
         artifacts = _artifacts(scope, build)
         now = replace(before, parts={**before.parts, "artifacts": artifacts})
         reasons = [uptodate.FORCED] if force else uptodate.changes(scope, kept, last, now)
-        reasons += [f"`{artifact}` is missing" for artifact, digest in artifacts.items() if not digest and last]
+        missing = [f"`{artifact}` is missing" for artifact, digest in artifacts.items() if not digest and last]
+        reasons = reasons or missing
         if last and not reasons:
             uptodate.say(scope, "build", name, f"nothing changed since it was run, {last.at}", works=False)
             outcome.word = f"{made} up to date"
@@ -143,7 +144,7 @@ def _compile(scope: Scope, build: Build, image_id: str, *, force: bool) -> None:
             inside = {str(workdir / artifact): artifact for artifact in build.artifacts}
             archive.copy_out(scope.engine, container, inside, scope.root)
         outcome.word = f"made {made}"
-        scope.forget_files()
+        scope.forget()
         with suppress(TinyshipError):  # what is not kept costs no more than work
             of = _given(scope, build, image_id)
             of = replace(of, parts={**of.parts, "artifacts": _artifacts(scope, build)})
@@ -176,7 +177,7 @@ def _given(scope: Scope, build: Build, image_id: str) -> Given:
         "network": scope.settings.network,
     }
     parts = {
-        "image": {"build image": image_id},
+        given.IMAGE: {"id": image_id},
         given.FILES: {"": files.digest},
         "settings": how,
         "args": {name: given.digest(value) for name, value in facts.items()},

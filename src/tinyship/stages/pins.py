@@ -251,12 +251,10 @@ def named_context(scope: Scope, name: str) -> str | None:
 
 
 def _in_engine(scope: Scope, name: str) -> str:
-    from tinyship.engine import images
-
     settings = scope.settings
     if settings.pull or options.is_address(settings.builder) or scope.engine.containerd_store:
         return ""
-    image = images.find(scope.engine, name)
+    image = scope.image(name)
     wanted = _repository(reference.parse(name))
     for one in image.digests if image else ():
         repository, _, digest = one.partition("@")

@@ -98,7 +98,7 @@ def make(scope: Scope, *, force: bool = False) -> Released:
         earlier = f"{name}:{before.version}" if before else ""
         broken = size.explained(scope, broken, lambda row: earlier if row.stage == "release" else "")
         raise size.exceeded(broken, rows, f"{name}:{scope.revision.full_version}")
-    image = images.find(scope.engine, result.image_id)
+    image = _image(scope, result.image_id)
     for reference in (f"{name}:{tag}" for tag in others):
         if not image or familiar(reference) not in image.tags:
             images.tag(scope.engine, result.image_id, reference)
@@ -120,6 +120,12 @@ def _still_pushed(last: Release | None, release: Release) -> Release:
 
 def _renamed(row: Row, reference: str) -> Row:
     return replace(row, image=reference) if row.stage == "release" else row
+
+
+def _image(scope: Scope, image_id: str) -> Image | None:
+    """The release image, by its name where that was looked at already."""
+    found = scope.image(f"{scope.settings.image}:{local_tags(scope)[0]}")
+    return found if found and found.id == image_id else scope.image(image_id)
 
 
 def _entry(

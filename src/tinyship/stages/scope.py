@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tinyship import credentials, reference, revision
+from tinyship.engine import images
 from tinyship.engine.connect import Engine, connect
+from tinyship.engine.images import Image
 from tinyship.errors import ConfigError, RegistryError, TinyshipError
 from tinyship.events import Events, Notice, StageEnded, StageStarted, ignore
 from tinyship.revision import Revision
@@ -62,6 +64,7 @@ class Scope:
     _credentials: dict[str, credentials.Credential | None] = field(default_factory=dict, init=False, repr=False)
     _told: set[str] = field(default_factory=set, init=False, repr=False)
     _files: dict[tuple[Path, tuple[str, ...]], Fingerprint] = field(default_factory=dict, init=False, repr=False)
+    _images: dict[str, Image | None] = field(default_factory=dict, init=False, repr=False)
 
     @cached_property
     def engine(self) -> Engine:
@@ -214,9 +217,16 @@ class Scope:
             )
         return self._files[key]
 
-    def forget_files(self) -> None:
-        """Look at every context anew from now on, because something is made that may change them."""
+    def image(self, reference: str) -> Image | None:
+        """The image with this reference or id; None where the engine has none. It is asked once, as for ``files``."""
+        if reference not in self._images:
+            self._images[reference] = images.find(self.engine, reference)
+        return self._images[reference]
+
+    def forget(self) -> None:
+        """Look at files and images anew from now on, because something is made that may change them."""
         self._files.clear()
+        self._images.clear()
 
     @contextmanager
     def stage(self, stage: str, image: str, action: str) -> Iterator[Outcome]:
