@@ -46,10 +46,10 @@ class Folder:
         for path in [self.root, *self.root.rglob("*")]:
             os.utime(path, ns=(LONG_AGO, LONG_AGO), follow_symlinks=False)
 
-    def build(self) -> str:
+    def build(self, **contexts: Path) -> str:
         """Build it; returns the image's id."""
         context = Context.open(self.root, self.root / "Dockerfile")
-        request = BuildRequest(context=context, tags=(self.tag,), state=self.state)
+        request = BuildRequest(context=context, tags=(self.tag,), contexts=contexts, state=self.state)
         return BuildKitBuilder(self.engine).build(request, ignore).image_id
 
     def files(self) -> dict[str, tuple[int, float, bytes]]:
@@ -184,3 +184,18 @@ def test_a_build_that_fails(folder: Folder) -> None:
     (folder.root / "Dockerfile").write_text(text)
     folder.age()
     folder.check()
+
+
+@pytest.mark.needs("buildkit of 23")
+def test_named_contexts(folder: Folder, tmp_path: Path) -> None:
+    """The folder of a named context is one like the context's own."""
+    named = tmp_path / "named"
+    (named / "sub").mkdir(parents=True)
+    (folder.root / "Dockerfile").write_text("FROM scratch\nCOPY --from=more . /all/\n")
+    for text, mode in [("1", 0o755), ("2", 0o755), ("2", 0o700), ("1", 0o700)]:
+        (named / "x").write_text(text)
+        os.utime(named / "x", ns=(LONG_AGO, LONG_AGO))
+        (named / "sub").chmod(mode)
+        folder.build(more=named)
+        files = folder.files()
+        assert (files["x"][2], files["sub"][0]) == (text.encode(), mode)

@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
 
 from tinyship import state
@@ -25,6 +26,7 @@ _MAGIC = b"tslook1\n"
 _CHECK = 16
 _LENGTH = struct.Struct("<Q")
 _LOOK = struct.Struct("=QQQqqq")
+_FIELDS = attrgetter("st_mode", "st_ino", "st_dev", "st_size", "st_mtime_ns", "st_ctime_ns")
 LOOK = _LOOK.size
 _YOUNG = 100_000_000  # in nanoseconds: a few ticks of a kernel's clock
 _YOUNG_COARSE = 2_000_000_000  # the coarsest clock that a file system has, FAT's
@@ -37,9 +39,7 @@ _EARLIEST = -(1 << 63)
 def look(status: os.stat_result) -> bytes:
     """What the file system says of a file, packed; equal only where nothing was done to it."""
     try:
-        return _LOOK.pack(
-            status.st_mode, status.st_ino, status.st_dev, status.st_size, status.st_mtime_ns, status.st_ctime_ns
-        )
+        return _LOOK.pack(*_FIELDS(status))
     except struct.error:  # a time beyond 64 bits
         return _LOOK.pack(status.st_mode, _MOST, _MOST, -2, -2, -2)
 
