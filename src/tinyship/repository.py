@@ -5,13 +5,19 @@ from __future__ import annotations
 import re
 import tempfile
 from collections.abc import Mapping
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
 from tinyship.errors import GitError
 
 _CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+@")
+
+
+def load() -> None:
+    """Load what asks git, where there is a git; whoever asks is told where there is none."""
+    with suppress(ImportError):
+        import git  # noqa: F401
 
 
 def around(root: Path) -> Any:

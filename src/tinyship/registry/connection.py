@@ -31,6 +31,11 @@ _LEFT = 64 << 10
 _HUB_API = "registry-1.docker.io"
 
 
+def load() -> None:
+    """Load what asks registries, ahead of the first question."""
+    import dxf  # noqa: F401
+
+
 class Connection:
     """Asks one registry about one repository; several threads may use it at once.
 

@@ -12,11 +12,12 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from tinyship import record, revision, state
+from tinyship import record, repository, revision, state
 from tinyship.errors import NothingReleased, Refused, TinyshipError
 from tinyship.events import Notice, ignore
 from tinyship.plan import Action, Check
 from tinyship.record import Release
+from tinyship.registry import connection
 from tinyship.revision import Revision
 from tinyship.stages import goals, history
 from tinyship.stages.delivering import Arrival, Push
@@ -160,12 +161,10 @@ def _ask_git(scope: Scope) -> None:
         with suppress(Exception):  # whoever wants the revision asks again, and is told
             scope.revision  # noqa: B018
 
-    with suppress(ImportError):
-        import git  # noqa: F401  not in two threads at once
+    repository.load()  # not in two threads at once
     asking = threading.Thread(target=ask, daemon=True, name="tinyship-git")
     asking.start()
-    import dxf  # noqa: F401
-
+    connection.load()
     asking.join()
 
 
