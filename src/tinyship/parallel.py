@@ -10,14 +10,14 @@ from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 _T = TypeVar("_T")
-_MOST = 8
+_FEWEST, _MOST = 4, 8
 _PATIENCE = 10.0
 """Seconds that what is interrupted has to clear up."""
 
 
 def default_jobs() -> int:
-    """As many as this machine has processors, but at least 2: most of the time it is the engine that works."""
-    return min(_MOST, max(2, os.cpu_count() or 1))
+    """Twice as many as this machine has processors, from 4 to 8: most of the time it is the engine that works."""
+    return min(_MOST, max(_FEWEST, 2 * (os.cpu_count() or 1)))
 
 
 @dataclass(slots=True)

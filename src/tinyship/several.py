@@ -8,7 +8,15 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, TypeVar
 
 from tinyship import graph, parallel
-from tinyship.errors import BuildFailed, CommandFailed, ConfigError, EngineError, ImagesFailed, TinyshipError
+from tinyship.errors import (
+    BuildFailed,
+    CommandFailed,
+    ConfigError,
+    EngineError,
+    EngineUnreachable,
+    ImagesFailed,
+    TinyshipError,
+)
 from tinyship.events import StageFailed
 from tinyship.stages import needs, sharing
 from tinyship.stages.scope import Scope
@@ -17,6 +25,7 @@ if TYPE_CHECKING:
     from tinyship.stages.changed import Changed
 
 _T = TypeVar("_T")
+_ENDED = "it was ended"
 
 
 def select(
@@ -107,6 +116,7 @@ def each(
 
     Raises:
         TinyshipError: the only one failed.
+        EngineUnreachable: there is no engine, for none of them.
         ImagesFailed: of several at least one failed.
     """
     if len(scopes) < 2:
@@ -122,7 +132,8 @@ def each(
         try:
             return act(by_name[name])
         except TinyshipError as error:
-            by_name[name].events(StageFailed(error.stage, error.image, error.message))
+            scope = by_name[name]
+            scope.events(StageFailed(error.stage, error.image, _ENDED if scope.together.is_ended else error.message))
             raise
 
     report = parallel.run(
@@ -135,6 +146,8 @@ def each(
     )
     for error in report.failed.values():
         if not isinstance(error, TinyshipError):
+            raise error
+        if isinstance(error, EngineUnreachable):
             raise error
     if report.failed:
         failed = {name: error for name, error in report.failed.items() if isinstance(error, TinyshipError)}

@@ -50,4 +50,9 @@ class Together:
     def check(self) -> None:
         """Raise Cancelled where nothing is to begin any more."""
         if self._ended.is_set():
-            raise Cancelled("it was ended, because another image failed")
+            raise Cancelled("it was ended before it came to an end")
+
+    @property
+    def is_ended(self) -> bool:
+        """Whether nothing is to begin any more."""
+        return self._ended.is_set()

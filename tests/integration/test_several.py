@@ -175,7 +175,9 @@ def test_logs_of_several_images(fleet: Fleet) -> None:
         assert line.startswith(f"{ship.image}-{name}:local #")
 
 
-def test_fail_fast(fleet: Fleet, engine: Engine) -> None:
+@pytest.mark.parametrize("builder", ["buildkit", "classic"])
+@pytest.mark.needs("classic")
+def test_fail_fast(fleet: Fleet, engine: Engine, builder: str) -> None:
     """The first failure ends what runs, and nothing else is begun; the build that ran is gone from the engine."""
     mark = sleeping()
     ship = fleet(
@@ -183,7 +185,8 @@ def test_fail_fast(fleet: Fleet, engine: Engine) -> None:
             "slow": f"FROM BASE\nRUN touch /begun; {mark}\n",
             "bad": "FROM BASE\nRUN exit 3\n",
             "later": "FROM BASE\n",
-        }
+        },
+        builder=builder,
     )
     begun = threading.Event()
 
@@ -337,6 +340,15 @@ def test_an_image_made_for_another_by_its_build(fleet: Fleet) -> None:
     )
     outcome = Project.load(ship.root).release()
     assert outcome.released == (f"{ship.image}-maker", f"{ship.image}-user")
+
+
+def test_no_engine(fleet: Fleet, tmp_path: Path) -> None:
+    """Where no engine is, it is told once, as with one image."""
+    failed = fleet({"a": "FROM BASE\n", "b": "FROM BASE\n"}).invoke(
+        "release", code=1, DOCKER_HOST=f"unix://{tmp_path}/none"
+    )
+    assert failed.err.count("no such socket") == 1 + failed.err.count(": failed: ")
+    assert "there is no engine at" in failed.err.splitlines()[-2]
 
 
 @contextmanager

@@ -166,7 +166,7 @@ def test_nothing_to_do() -> None:
 
 
 def test_jobs(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As many as there are processors, but 2 to 8."""
-    for cores, jobs in ((None, 2), (1, 2), (4, 4), (64, 8)):
+    """Twice as many as there are processors, from 4 to 8."""
+    for cores, jobs in ((None, 4), (1, 4), (3, 6), (64, 8)):
         monkeypatch.setattr("os.cpu_count", lambda cores=cores: cores)
         assert parallel.default_jobs() == jobs

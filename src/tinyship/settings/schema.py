@@ -292,8 +292,8 @@ class Settings(Section, frozen=True):
     """The names of other entries of ``images`` that are released before this one. What a Dockerfile or a named context
     takes from another image need not be said here."""
     jobs: int = 0
-    """How many images are worked on at the same time, at most; 0: as many as this machine has processors, from 2 to 8.
-    Of several images that of the first one counts."""
+    """How many images are worked on at the same time, at most; 0: twice as many as this machine has processors,
+    from 4 to 8. Of several images that of the first one counts."""
     version: Version = Version()
     builder: str = "auto"
     """``buildkit`` and ``classic`` are the engine's; ``tcp://host:port`` and ``unix:///path`` are any buildkitd;
