@@ -14,6 +14,11 @@ from tinyship.errors import GitError
 _CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+@")
 
 
+def is_around(root: Path) -> bool:
+    """Whether something looks like a repository around a folder; needs no git to tell."""
+    return any((folder / ".git").exists() for folder in (root.resolve(), *root.resolve().parents))
+
+
 def around(root: Path) -> Any:
     """GitPython's repository around a folder; None where there is none.
 
