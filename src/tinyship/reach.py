@@ -26,7 +26,7 @@ def read(root: Path, how: str, commits: Collection[str]) -> Git:
     Raises:
         GitError: git is missing or refuses: nobody knows then what it reaches.
     """
-    found = repository.around(root) if how != "none" and commits else None
+    found = repository.around(root) if how != "none" and commits and repository.is_around(root) else None
     if found is None:
         return Git()
     with closing(found) as repo:

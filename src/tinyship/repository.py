@@ -20,6 +20,11 @@ def load() -> None:
         import git  # noqa: F401
 
 
+def is_around(root: Path) -> bool:
+    """Whether something looks like a repository around a folder; needs no git to tell."""
+    return any((folder / ".git").exists() for folder in (root.resolve(), *root.resolve().parents))
+
+
 def around(root: Path) -> Any:
     """GitPython's repository around a folder; None where there is none.
 

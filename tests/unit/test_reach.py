@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tinyship import reach
+from tinyship import repository as repository_module
 from tinyship.errors import GitError
 from tinyship.retention import Git
 
@@ -82,8 +83,9 @@ def test_a_shallow_clone(repository: Repository, commits: list[str], tmp_path: P
     assert found.reached.keys() == {commits[2]}
 
 
-def test_no_repository(tmp_path: Path) -> None:
-    """Nothing is reached where there is no git."""
+def test_no_repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is reached where there is none, and no git is needed to tell."""
+    monkeypatch.setattr(repository_module, "around", None)
     assert reach.read(tmp_path, "all", ["0" * 40]) == Git()
 
 

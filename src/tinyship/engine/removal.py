@@ -32,7 +32,7 @@ def remove(engine: Engine, image_id: str, names: Sequence[str], told: Told) -> s
         why it is still there; empty where it is not.
     """
     taken: list[str] = []
-    if len(names) != 1 or engine.containerd_store:
+    if len(names) != 1 or engine.is_podman or engine.containerd_store:
         found = images.find(engine, image_id)
         if not found:
             return ""
@@ -62,9 +62,11 @@ def _delete(engine: Engine, image_id: str, names: set[str], told: Told) -> str:
         except NotFound:
             return ""
         except APIError as error:
+            words = said(error)
+            if "more than one tag" in words:  # Podman's, which it calls a fault of its own
+                return "it has got another name meanwhile"
             if error.response is None or error.response.status_code != 409:
                 raise
-            words = said(error)
             return _delete_by_name(engine, image_id, names, told) if "repositories" in words else _reason(words)
     gone = [familiar(entry["Untagged"]) for entry in answer or () if "@" not in entry.get("Untagged", "@")]
     for name in gone or [image_id]:

@@ -60,7 +60,7 @@ def clean(
             refuse_much(judgement.verdicts, min(scope.settings.clean.ask_above for scope in scopes))
         stayed = [verdict for verdict in judgement.verdicts if verdict.stays]
         with tally.reported(root, judgement.task, stayed) as done:
-            _carry_out(scopes[0].engine, judgement, done, ask)
+            _carry_out(scopes, judgement, done, ask)
     return done.cleaned()
 
 
@@ -85,7 +85,8 @@ def much(verdicts: Sequence[Verdict], above: float) -> str:
     return f"{going} of {every} images would go, which is more than {above:.0%} (`clean.ask_above`)"
 
 
-def _carry_out(engine: Engine, judgement: Judgement, done: Tally, ask: Ask) -> None:
+def _carry_out(scopes: Sequence[Scope], judgement: Judgement, done: Tally, ask: Ask) -> None:
+    engine = scopes[0].engine
     freed = 0
     touched = False
     try:
@@ -102,11 +103,26 @@ def _carry_out(engine: Engine, judgement: Judgement, done: Tally, ask: Ask) -> N
         for wave in judgement.waves():
             touched = True
             _remove_images(engine, wave, done, ask)
+        if judgement.task == judging.TASKS["everything"] and engine.is_podman:
+            _sweep(scopes, done, ask)
     finally:
         # Other work in the engine may have added more meanwhile than went: less than nothing is never freed.
         with suppress(TinyshipError):
             freed += max(0, judgement.before - inventory.usage(engine).total) if touched else 0
             done.freed = freed
+
+
+def _sweep(scopes: Sequence[Scope], done: Tally, ask: Ask) -> None:
+    """Remove the steps of Podman's builds: images without a name, which are listed once nothing stands on them."""
+    before: frozenset[str] = frozenset()
+    while True:
+        waves = tuple(judging.judge(scopes, "work").waves())
+        there = frozenset(image.id for wave in waves for image in wave)
+        if not there - before:
+            return
+        before |= there
+        for wave in waves:
+            _remove_images(scopes[0].engine, wave, done, ask)
 
 
 def _remove_artifact(artifact: judging.Artifact, done: Tally) -> int:

@@ -281,18 +281,20 @@ def _artifacts(scope: Scope) -> Iterator[Artifact]:
 
 def _protects(root: Path, path: Path) -> str:
     """Why an artifact may not be removed; empty where it may."""
-    if path.parent.resolve() / path.name != root.resolve() / path.relative_to(root):
-        link = next(parent for parent in reversed(path.parents) if parent != root and parent.is_symlink())
+    inside = path.relative_to(root)
+    if path.parent.resolve() / path.name != root.resolve() / inside:
+        above = [root.joinpath(*inside.parts[:count]) for count in range(1, len(inside.parts))]
+        link = next((folder for folder in above if folder.is_symlink()), path.parent)
         return f"{link.relative_to(root)} is a link, and what it leads to is not the project's to remove"
     tracked = _tracked(root, path)
     if tracked:
-        return "git tracks it" if tracked == path.relative_to(root).as_posix() else f"git tracks {tracked} in it"
+        return "git tracks it" if tracked == inside.as_posix() else f"git tracks {tracked} in it"
     return "the repository is in it" if (path / ".git").exists() else ""
 
 
 def _tracked(root: Path, path: Path) -> str:
     """The first file at or below a path that git tracks, relative to the root; empty where there is none."""
-    found = repository.around(root)
+    found = repository.around(root) if repository.is_around(root) else None
     if found is None:
         return ""
     try:
