@@ -26,6 +26,7 @@ from tinyship.touched import Touched
 Kind: TypeAlias = Literal["added", "removed", "changed", "settings", "pin", "below", "unknown", "outside", "missing"]
 
 _CONFIGS = ("invoke.yaml", "invoke.yml", "invoke.json", "pyproject.toml")
+_SECTION = b"tinyship"
 _PROGRAMS = ("invoke.py", "tasks.py", "tasks/__init__.py")
 _SAID = {
     "added": "{name} was added",
@@ -238,7 +239,9 @@ class _Config:
         self._configured = {
             name for name in self._programs if b"configure" in (seen.text(root / name) or b"") or name == "invoke.py"
         }
-        self._files = [name for name in _CONFIGS if _relative(root / name, seen.root) in seen.paths]
+        self._files = [
+            name for name in _CONFIGS if _relative(root / name, seen.root) in seen.paths and _says(root / name, seen)
+        ]
         self._same = _same_settings(root, seen) if self._files else frozenset()
 
     def reasons(self, scope: Scope) -> Iterator[Reason]:
@@ -247,6 +250,12 @@ class _Config:
             yield from (Reason("settings", name) for name in self._files)
         says = "tasks.py" in scope.origins.values()  # which is what any of its forms is called there
         yield from (Reason("settings", name) for name in self._programs if says or name in self._configured)
+
+
+def _says(file: Path, seen: Touched) -> bool:
+    """Whether a config file is about tinyship, or was; others than ours are read by Invoke and by packagers too."""
+    now = file.read_bytes() if file.is_file() else b""
+    return _SECTION in now or _SECTION in (seen.text(file) or b"")
 
 
 def _same_settings(root: Path, seen: Touched) -> frozenset[str]:

@@ -239,6 +239,14 @@ def test_tasks(project: Path, repository: Repository, before: str, after: str, a
     assert set(found(project)) == ({"core", "api", "web"} if all_of_them else set())
 
 
+def test_configs_of_others(project: Path, repository: Repository) -> None:
+    """Where a program sets all settings, a file that says nothing of tinyship is no config of it."""
+    lay(project, {"pyproject.toml": "[project]\nversion = '1'\n"})
+    assert found(project) == {}
+    lay(project, {"pyproject.toml": "[tool.tinyship]\n"})
+    assert found(project) == {}  # invoke.json says what it said
+
+
 def whole(project: Path) -> None:
     """Let the whole repository be the context of web."""
     lay(project, {"invoke.json": config(web={"release": {"dockerfile": "web/Dockerfile", "context": ".."}})})
