@@ -17,6 +17,7 @@ from tinyship.engine import archive, containers, images, shell
 from tinyship.engine.containers import ContainerRequest, Finished
 from tinyship.engine.images import Image
 from tinyship.errors import CommandFailed, ConfigError, ContextError, EngineError, TinyshipError
+from tinyship.events import about
 from tinyship.plan import Action
 from tinyship.stages import building, given, network, uptodate
 from tinyship.stages.given import Given
@@ -90,7 +91,7 @@ def test(scope: Scope) -> Finished:
         raise ConfigError("`build.test` is not set", hint='Set it to the command that tests, like ["make", "test"].')
     with scope.stage("build", reference(scope), f"running {' '.join(command)}") as outcome:
         with _container(scope, command) as (container, _):
-            finished = containers.run(scope.engine, container, scope.events, source="test")
+            finished = containers.run(scope.engine, container, about(reference(scope), scope.events), source="test")
         outcome.word = "passed"
         return _must_succeed(finished, " ".join(command), "the tests")
 
@@ -138,7 +139,7 @@ def _compile(scope: Scope, build: Build, image_id: str, *, force: bool) -> None:
         uptodate.say(scope, "build", name, *reasons, works=True)
         moment = _moment(scope, build)
         with _container(scope, _words(build.command)) as (container, workdir):
-            finished = containers.run(scope.engine, container, scope.events, source="build")
+            finished = containers.run(scope.engine, container, about(name, scope.events), source="build")
             _must_succeed(finished, command, "the compile")
             inside = {str(workdir / artifact): artifact for artifact in build.artifacts}
             archive.copy_out(scope.engine, container, inside, scope.root)

@@ -23,6 +23,7 @@ from tinyship.errors import ConfigError, RegistryError, TinyshipError
 from tinyship.events import Events, Notice, StageEnded, StageStarted, ignore
 from tinyship.revision import Revision
 from tinyship.settings import options
+from tinyship.together import Together
 
 if TYPE_CHECKING:
     from tinyship.registry.client import Repository
@@ -46,6 +47,9 @@ class Scope:
         origins: where each setting came from.
         repositories: the names of all images of the project; see ``settings.load.Loaded``.
         bases: the names of the base images that the project makes.
+        name: of the image's entry in ``images``; empty where the project has one image.
+        owners: for which image a base image is made that several have; see ``settings.load.Loaded``.
+        together: what it shares with the other images of a run.
         connect: makes the engine; called once, and only when an engine is needed.
     """
 
@@ -55,6 +59,9 @@ class Scope:
     origins: Mapping[str, str] = field(default_factory=dict)
     repositories: frozenset[str] = frozenset()
     bases: frozenset[str] = frozenset()
+    name: str = ""
+    owners: Mapping[str, str] = field(default_factory=dict)
+    together: Together = field(default_factory=Together)
     connect: Callable[[], Engine] = connect
     _credentials: dict[str, credentials.Credential | None] = field(default_factory=dict, init=False, repr=False)
     _told: set[str] = field(default_factory=set, init=False, repr=False)
@@ -64,12 +71,13 @@ class Scope:
     @cached_property
     def engine(self) -> Engine:
         """The engine that everything of this scope happens in."""
-        return self.connect()
+        return self.together.once("engine", self.connect)
 
     @cached_property
     def revision(self) -> Revision:
         """What git said when it was first asked."""
-        return revision.read(self.root, self.settings.version)
+        version = self.settings.version
+        return self.together.once(("revision", self.root, version), lambda: revision.read(self.root, version))
 
     def credential(self, reference: str) -> credentials.Credential | None:
         """The credentials for the registry of a reference; whoever keeps them is asked once.
@@ -220,6 +228,7 @@ class Scope:
     @contextmanager
     def stage(self, stage: str, image: str, action: str) -> Iterator[Outcome]:
         """Tell what begins and how it ended, and give every error on the way its stage and image."""
+        self.together.check()
         self.events(StageStarted(stage, image, action))
         begun = time.monotonic()
         outcome = Outcome()
