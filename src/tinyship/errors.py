@@ -12,6 +12,8 @@
     ├── ImageError              an image cannot be read: it is damaged, incomplete, or none
     ├── RegistryError           a push, a pull or a look into a registry failed
     ├── BudgetExceeded          an image is larger than it may be
+    ├── ImagesFailed            of several images, at least one failed
+    ├── Cancelled               it was ended before it came to an end
     └── Refused                 tinyship will not do this, and says what would make it safe
         ├── NothingReleased     there is no release to tell of
         └── NothingPushed       there is a release, but no registry has it
@@ -21,9 +23,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tinyship.codes import without_codes
 
@@ -222,6 +224,56 @@ class BudgetExceeded(TinyshipError):
         super().__init__(many, tail=lines, hint="Make it smaller, or raise `size.budgets`.", stage=stage, image=image)
         self.rows = tuple(rows)
         self.diffs = tuple(diffs)
+
+
+class ImagesFailed(TinyshipError):
+    """Of several images at least one failed; the others are what they are.
+
+    Args:
+        failed: by the name of each image why it failed; where several failed for one reason, that is one object.
+        stopped: by the name of each image that was not begun: those that it stands on and that failed.
+        cancelled: the names of those that were not begun, or were ended, because nothing was to go on.
+        done: what came of the others, by their names.
+    """
+
+    def __init__(
+        self,
+        failed: Mapping[str, TinyshipError],
+        *,
+        stopped: Mapping[str, Sequence[str]] | None = None,
+        cancelled: Sequence[str] = (),
+        done: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.failed = dict(failed)
+        self.stopped = {name: tuple(because) for name, because in (stopped or {}).items()}
+        self.cancelled = tuple(cancelled)
+        self.done = dict(done or {})
+        count = len(self.failed) + len(self.stopped) + len(self.cancelled) + len(self.done)
+        super().__init__(f"{len(self.failed)} of {count} images failed")
+        if all(error.exit_code == ConfigError.exit_code for error in self.failed.values()):
+            self.exit_code = ConfigError.exit_code
+
+    @property
+    def reasons(self) -> tuple[tuple[tuple[str, ...], TinyshipError], ...]:
+        """Each reason once, with the names of the images that failed for it."""
+        names: dict[int, list[str]] = {}
+        for name, error in self.failed.items():
+            names.setdefault(id(error), []).append(name)
+        return tuple((tuple(some), self.failed[some[0]]) for some in names.values())
+
+    def __str__(self) -> str:
+        lines = [self.message]
+        for names, error in self.reasons:
+            first, *rest = str(error).splitlines()
+            lines += [f"{', '.join(names)}: {first}", *rest]
+        lines += [f"{name}: not begun, because {' and '.join(some)} failed" for name, some in self.stopped.items()]
+        if self.cancelled:
+            lines.append(f"{', '.join(self.cancelled)}: not finished, because nothing was to go on after a failure")
+        return "\n".join([lines[0], *(f"  {line}" for line in lines[1:])])
+
+
+class Cancelled(TinyshipError):
+    """It was ended before it came to an end."""
 
 
 class Refused(TinyshipError):

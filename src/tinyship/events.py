@@ -31,6 +31,18 @@ class StageEnded:
 
 
 @dataclass(frozen=True, slots=True)
+class StageFailed:
+    """Work on one of several images ended badly, and others go on. ``why`` is one line; more comes with the error.
+
+    ``stage`` and ``image`` are empty where it was none of a stage.
+    """
+
+    stage: str
+    image: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class Step:
     """A step of a build changed its state.
 
@@ -130,7 +142,7 @@ class Reason:
     works: bool
 
 
-Event: TypeAlias = StageStarted | StageEnded | Step | Log | Transfer | Notice | Reason
+Event: TypeAlias = StageStarted | StageEnded | StageFailed | Step | Log | Transfer | Notice | Reason
 Events: TypeAlias = Callable[[Event], None]
 
 

@@ -25,9 +25,13 @@ BASE_NAME = f"{_OCI}base.name"
 BASE_DIGEST = f"{_OCI}base.digest"
 
 
-def own(settings: Settings, stage: str) -> dict[str, str]:
-    """By which tinyship knows what it made, and cleans nothing else."""
-    return {PROJECT: settings.image, STAGE: stage}
+def own(settings: Settings, stage: str, *, owner: str = "") -> dict[str, str]:
+    """By which tinyship knows what it made, and cleans nothing else.
+
+    Args:
+        owner: the repository of the image that it is made for, where that is another one of the project.
+    """
+    return {PROJECT: owner or settings.image, STAGE: stage}
 
 
 def oci(settings: Settings, revision: Revision, *, more: Mapping[str, str] | None = None) -> dict[str, str]:

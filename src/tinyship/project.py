@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tinyship.events import Events, ignore
-from tinyship.record import Record
+from tinyship.record import Outcome, Record
 
 if TYPE_CHECKING:
     from tinyship.history import Entry
@@ -35,7 +35,7 @@ class Project:
 
     Args:
         root: the project's folder.
-        images: the settings of each image, with where each came from.
+        images: the settings of each image, with where each came from, in an order in which they can be made.
         events: gets what happens while stages run; see ``tinyship.events``.
     """
 
@@ -44,12 +44,15 @@ class Project:
     events: Events = ignore
 
     @classmethod
-    def load(cls, path: str | Path = ".", *, image: str = "", events: Events = ignore) -> Project:
+    def load(
+        cls, path: str | Path = ".", *, image: str = "", images: Sequence[str] = (), events: Events = ignore
+    ) -> Project:
         """The project whose folder is ``path`` or the nearest one above it that has a config.
 
         Args:
             path: a folder of the project.
-            image: the name of one entry of ``images``; all of them where empty.
+            image: the name of one entry of ``images``, for that one alone; all of them where empty.
+            images: as for ``selected``.
             events: gets what happens while stages run.
 
         Raises:
@@ -58,7 +61,27 @@ class Project:
         from tinyship.settings import invoke_config, load
 
         root = invoke_config.find_root(Path(path))
-        return cls(root, load.load(invoke_config.of_project(root), image=image), events)
+        found = cls(root, load.load(invoke_config.of_project(root), image=image), events)
+        return found.selected(images) if images else found
+
+    def selected(self, images: Sequence[str] = (), *, with_needs: bool = True) -> Project:
+        """This project with some of its images, each after those that it stands on.
+
+        Args:
+            images: names of entries of ``images``, or globs of such; all where there are none.
+            with_needs: those too that they stand on.
+
+        Raises:
+            ConfigError: there is no such entry, or images stand on each other.
+        """
+        if len(self.images) < 2 and not images:
+            return self
+        from tinyship import several
+
+        with self.scopes() as scopes:
+            names = [scope.name for scope in several.select(scopes, images, with_needs=with_needs)]
+        by_name = {loaded.name: loaded for loaded in self.images}
+        return replace(self, images=tuple(by_name[name] for name in names))
 
     def versioned(self, version: str | None) -> Project:
         """This project with a version for whatever is done with it, as if ``version.literal`` were that.
@@ -81,11 +104,17 @@ class Project:
         )
         return replace(self, images=images)
 
-    def plan(self, *, push: bool = False, version: str | None = None) -> tuple[Plan, ...]:
-        """What ``release`` would do; one plan an image, and one more for its push where that is asked for."""
+    def plan(self, *, push: bool = False, version: str | None = None, images: Sequence[str] = ()) -> tuple[Plan, ...]:
+        """What ``release`` would do; one plan an image, and one more for its push where that is asked for.
+
+        Args:
+            push: see ``release``.
+            version: see ``release``.
+            images: as for ``selected``.
+        """
         from tinyship import pipeline
 
-        with self.versioned(version).scopes() as scopes:
+        with self.versioned(version).selected(images).scopes() as scopes:
             return tuple(
                 plan
                 for scope in scopes
@@ -95,16 +124,24 @@ class Project:
                 )
             )
 
-    def base(self, *, force: bool = False) -> tuple[Made, ...]:
-        """Bring the base images up to date.
+    def base(
+        self, *, force: bool = False, images: Sequence[str] = (), jobs: int = 0, fail_fast: bool = False
+    ) -> tuple[Made, ...]:
+        """Bring the base images up to date, each once.
 
         Args:
             force: make each anew, even where nothing changed.
+            images: as for ``selected``.
+            jobs: see ``release``.
+            fail_fast: see ``release``.
         """
-        from tinyship import pipeline
+        from tinyship import pipeline, several
 
-        with self.scopes() as scopes:
-            return tuple(made for scope in scopes for made in pipeline.make_bases(scope, force=force))
+        with self.selected(images).scopes() as scopes:
+            done = several.each(
+                scopes, lambda scope: pipeline.make_bases(scope, force=force), jobs=jobs, fail_fast=fail_fast
+            )
+        return tuple(dict.fromkeys(made for some in done for made in some))
 
     def update_bases(self, *only: str, dry: bool = False) -> Update:
         """Pin base images from elsewhere to what their registries have now, in ``tinyship.lock``.
@@ -125,16 +162,24 @@ class Project:
         with self.scopes() as scopes:
             return outdated.find(scopes)
 
-    def build(self, *, force: bool = False) -> tuple[Made, ...]:
+    def build(
+        self, *, force: bool = False, images: Sequence[str] = (), jobs: int = 0, fail_fast: bool = False
+    ) -> tuple[Made, ...]:
         """Bring the base images up to date, then make the build images and the artifacts.
 
         Args:
             force: make everything anew, even where nothing changed.
+            images: as for ``selected``.
+            jobs: see ``release``.
+            fail_fast: see ``release``.
         """
-        from tinyship import pipeline
+        from tinyship import pipeline, several
 
-        with self.scopes() as scopes:
-            return tuple(made for scope in scopes if (made := pipeline.make_build(scope, force=force)))
+        with self.selected(images).scopes() as scopes:
+            done = several.each(
+                scopes, lambda scope: pipeline.make_build(scope, force=force), jobs=jobs, fail_fast=fail_fast
+            )
+        return tuple(made for made in done if made)
 
     def release(
         self,
@@ -144,8 +189,11 @@ class Project:
         allow_dirty: bool = False,
         version: str | None = None,
         force: bool = False,
-    ) -> Record:
-        """Release each image and, where asked for, push it.
+        images: Sequence[str] = (),
+        jobs: int = 0,
+        fail_fast: bool = False,
+    ) -> Outcome:
+        """Release each image, after those that it stands on, and, where asked for, push it.
 
         Args:
             push: publish what was released.
@@ -153,23 +201,33 @@ class Project:
             allow_dirty: push even what was released from a tree with uncommitted changes.
             version: what is released, as "2.0.1"; what git or the settings say where it is None.
             force: make everything anew, even where nothing changed.
+            images: as for ``selected``; what these stand on is released, and not pushed.
+            jobs: how many images are worked on at the same time, at most; the setting ``jobs`` where 0.
+            fail_fast: when one image fails, begin no other one, and end those that are being made.
 
         Returns:
-            the record, as ``.tinyship/release.json`` holds it.
+            the record, as ``.tinyship/release.json`` holds it, with what was released by this.
 
         Raises:
             TinyshipError: what failed, on which image and stage, and what to do.
+            ImagesFailed: of several images at least one failed; says of each what came of it.
         """
-        from tinyship import pipeline, record
+        from tinyship import pipeline, record, several
 
-        with self.versioned(version).scopes() as scopes:
-            for scope in scopes:
-                pipeline.make_release(scope, only=only, force=force)
-            if push:
-                pipeline.look_before(scopes, allow_dirty=allow_dirty)
-            for scope in scopes if push else ():
+        project = self.versioned(version).selected(images)
+        with project.scopes() as scopes:
+            meant = several.chosen(scopes, images)
+            done = several.each(
+                scopes,
+                lambda scope: pipeline.make_release(scope, only=only, force=force),
+                jobs=jobs,
+                fail_fast=fail_fast,
+            )
+            pushed = tuple(scope for scope in scopes if scope.name in meant) if push else ()
+            pipeline.look_before(pushed, allow_dirty=allow_dirty)
+            for scope in pushed:
                 pipeline.send(scope, allow_dirty=allow_dirty)
-        return record.read(self.root)
+        return record.outcome(self.root, [released.release.image for released in done])
 
     def check(self) -> tuple[Check, ...]:
         """What stands in the way of a release and its push, and what does not; nothing is built or changed."""
@@ -178,16 +236,17 @@ class Project:
         with self.scopes() as scopes:
             return tuple(check for scope in scopes for check in pipeline.check(scope))
 
-    def push(self, *, allow_dirty: bool = False, force: bool = False) -> Record:
+    def push(self, *, allow_dirty: bool = False, force: bool = False, images: Sequence[str] = ()) -> Record:
         """Push what the record names.
 
         Args:
+            images: as for ``selected``, without what these stand on.
             allow_dirty: push even what was released from a tree with uncommitted changes.
             force: let version tags that name another image name this one.
         """
         from tinyship import pipeline, record
 
-        with self.scopes() as scopes:
+        with self.selected(images, with_needs=False).scopes() as scopes:
             pipeline.look_before(scopes, allow_dirty=allow_dirty, force=force)
             for scope in scopes:
                 pipeline.send(scope, allow_dirty=allow_dirty, force=force)
@@ -305,12 +364,10 @@ class Project:
     @contextmanager
     def scopes(self) -> Iterator[tuple[Scope, ...]]:
         """What the stages of each image work with; one engine serves all, and is closed at the end."""
-        from functools import cache
-
-        from tinyship.engine.connect import connect
         from tinyship.stages.scope import Scope
+        from tinyship.together import Together
 
-        shared = cache(lambda: connect())
+        together = Together()
         made = tuple(
             Scope(
                 self.root,
@@ -319,7 +376,9 @@ class Project:
                 origins=loaded.origins,
                 repositories=loaded.repositories,
                 bases=loaded.bases,
-                connect=shared,
+                name=loaded.name,
+                owners=loaded.owners,
+                together=together,
             )
             for loaded in self.images
         )

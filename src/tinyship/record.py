@@ -172,6 +172,28 @@ class Record:
 
 
 @dataclass(frozen=True, slots=True)
+class Outcome(Record):
+    """The record after a release, and what that made.
+
+    Args:
+        released: the images that it released, by their repositories' names, in the order in which they were made; none
+            where nothing was to be released, which is no failure.
+    """
+
+    released: tuple[str, ...] = ()
+
+    def as_json(self) -> dict[str, Any]:
+        """The record, with ``outcome``, "released" or "nothing to release", and ``released``."""
+        word = "released" if self.released else "nothing to release"
+        return {
+            "schema": SCHEMA,
+            "outcome": word,
+            "released": list(self.released),
+            "images": [asdict(release) for release in self.images],
+        }
+
+
+@dataclass(frozen=True, slots=True)
 class _Schema:
     """What is read of a file first."""
 
@@ -216,6 +238,11 @@ def read(root: Path) -> Record:
         ) from error
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
         raise _unusable(file, str(error)) from error
+
+
+def outcome(root: Path, released: Iterable[str]) -> Outcome:
+    """The record after a release of these images."""
+    return Outcome(read(root).images, tuple(released))
 
 
 def update(root: Path, release: Release) -> Record:

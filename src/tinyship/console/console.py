@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, is_dataclass
 from datetime import datetime
@@ -53,6 +54,8 @@ class Console:
         self._live = _is_terminal(self._out, self._err)
         self._display: Display | None = None
         self._reasons: list[Reason] | None = None
+        self._lock = threading.Lock()
+        self._images = 1
 
     def __enter__(self) -> Console:
         return self
@@ -65,14 +68,19 @@ class Console:
                 self._display.failed("interrupted" if issubclass(kind, KeyboardInterrupt) else "failed")
             self._display.close()
 
+    def works_on(self, images: int) -> None:
+        """So many images are worked on, perhaps several at the same time."""
+        self._images = images
+
     def event(self, event: Event) -> None:
         """Show one event; may be called from several threads."""
         if isinstance(event, Reason):
             if self._reasons is None:
                 return
             self._reasons.append(event)
-        if not self._display:
-            self._display = self._make_display()
+        with self._lock:
+            if not self._display:
+                self._display = self._make_display()
         self._display.event(event)
 
     def explain(self) -> None:
@@ -135,7 +143,7 @@ class Console:
 
     def _make_display(self) -> Display:
         if not self._live:
-            return PlainDisplay(self._err)
+            return PlainDisplay(self._err, several=self._images > 1)
         from rich.console import Console as Terminal
 
         from tinyship.console.live import LiveDisplay

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from rich.cells import cell_len
@@ -22,6 +22,8 @@ _BAR = 24
 _SOON = 0.3
 _QUICK = 1.0
 _SMALL = 1_000_000
+_MOST_IN_FULL = 2
+"""Images of which more than a line is shown."""
 _SPINNER, _PLAIN_SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏", "|/-\\"
 _STYLES = {"failed": "red", "cached": "dim", "canceled": "yellow", "done": "", "running": "cyan"}
 
@@ -65,7 +67,7 @@ class Work:
 
 
 def lines(works: Sequence[Work], width: int, height: int, now: float, *, ascii_only: bool = False) -> list[Text]:
-    """The lines to be seen.
+    """The lines to be seen: of one image or two, all that goes on; of more, a line for each.
 
     Args:
         works: all that is going on.
@@ -74,6 +76,9 @@ def lines(works: Sequence[Work], width: int, height: int, now: float, *, ascii_o
         now: of the monotonic clock.
         ascii_only: the terminal has no other letters.
     """
+    if len(works) > _MOST_IN_FULL:
+        brief = [_brief(work, now, min(width, _WIDEST), ascii_only=ascii_only) for work in works]
+        return [_cut(line, width) for line in brief[: max(0, height)]]
     room = _Room(height - len(works))
     running = {id(one) for work in works for one in room.last(_shown_running(work, now))}
     moving = {id(work): room.last(_moving(work.transfers), _TRANSFERS) for work in works}
@@ -130,6 +135,13 @@ def _shown_ended(work: Work) -> list[Running]:
 
 def _moving(transfers: dict[str, Transfer]) -> list[Transfer]:
     return [transfer for transfer in transfers.values() if not transfer.done]
+
+
+def _brief(work: Work, now: float, width: int, *, ascii_only: bool) -> Text:
+    """An image, and what it is at."""
+    running = [one for one in work.steps.values() if one.is_shown_running(now)]
+    doing = step_line(running[-1], now).plain.strip().rpartition("  ")[0] if running else work.action
+    return _head(replace(work, action=doing), now, width, ascii_only=ascii_only)
 
 
 def _head(work: Work, now: float, width: int, *, ascii_only: bool) -> Text:

@@ -12,7 +12,7 @@ from tinyship.codes import without_codes
 from tinyship.console import layout
 from tinyship.console.canvas import Canvas
 from tinyship.console.layout import Running, Work
-from tinyship.events import Event, Log, Notice, Reason, StageEnded, StageStarted, Step, Transfer
+from tinyship.events import Event, Log, Notice, Reason, StageEnded, StageFailed, StageStarted, Step, Transfer
 from tinyship.units import seconds
 
 
@@ -37,6 +37,8 @@ class LiveDisplay:
                     self._canvas.print(self._ended("✓", "green", stage, image, outcome, took))
                     if not self._works:
                         self.close()
+                case StageFailed():
+                    self._failed(event)
                 case Step():
                     self._step(event)
                 case Log():
@@ -60,6 +62,18 @@ class LiveDisplay:
                 for one in failed or [one for one in work.steps.values() if one.is_shown_running(now)]:
                     self._canvas.print(layout.step_line(one, now))
                 self._canvas.print(self._ended("✗", "red", work.stage, work.image, word, now - work.began))
+
+    def _failed(self, event: StageFailed) -> None:
+        """Keep a line for what failed while others go on, and for the step that it was at."""
+        work = self._works.pop((event.stage, event.image), None)
+        now = time.monotonic()
+        for one in work.steps.values() if work else ():
+            if one.step.state == "failed":
+                self._canvas.print(layout.step_line(one, now))
+        took = now - work.began if work else 0.0
+        self._canvas.print(self._ended("✗", "red", event.stage, event.image, f"failed: {_first(event.why)}", took))
+        if not self._works:
+            self.close()
 
     def close(self) -> None:
         """Give the terminal back."""
@@ -89,7 +103,8 @@ class LiveDisplay:
         if work and log.source in work.steps:
             work.steps[log.source].tail.append(line)
         else:
-            self._canvas.print(Text(f"  {line}", style="dim" if log.stream == "stderr" else ""))
+            whose = f"{log.image} | " if log.image and len(self._works) > 1 else ""
+            self._canvas.print(Text(f"  {whose}{line}", style="dim" if log.stream == "stderr" else ""))
 
     def _transfer(self, event: Transfer) -> None:
         if not (work := self._work(event.image)):
@@ -106,3 +121,7 @@ class LiveDisplay:
             (f" {outcome}", style),
             (f"  {seconds(took)}", "dim"),
         )
+
+
+def _first(text: str) -> str:
+    return without_codes(text.partition("\n")[0])

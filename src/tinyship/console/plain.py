@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from tinyship.codes import without_codes
 from tinyship.console.stream import Stream
-from tinyship.events import Event, Log, Notice, Reason, StageEnded, StageStarted, Step, Transfer
+from tinyship.events import Event, Log, Notice, Reason, StageEnded, StageFailed, StageStarted, Step, Transfer
 from tinyship.units import seconds, size
 
 _PAUSE = 10.0
@@ -31,10 +31,15 @@ class PlainDisplay:
     """Writes a line for each event that a reader of a log wants to know of.
 
     What the builder does beside the instructions is told of only where it takes long, moves much, or fails.
+
+    Args:
+        stream: where to.
+        several: several images are worked on, so that each line says which one it is about.
     """
 
-    def __init__(self, stream: Stream) -> None:
+    def __init__(self, stream: Stream, *, several: bool = False) -> None:
         self._stream = stream
+        self._several = several
         self._lock = threading.RLock()
         self._images: list[str] = []
         self._steps: dict[tuple[str, str], _Seen] = {}
@@ -51,6 +56,9 @@ class PlainDisplay:
                     self._write(f"{stage} {image}: {action}")
                 case StageEnded(stage, image, outcome, took):
                     self._write(f"{stage} {image}: {outcome} ({seconds(took)})")
+                    self._forget(image)
+                case StageFailed(stage, image, why):
+                    self._write(f"{stage} {image}: failed: {_one_line(why)}".lstrip())
                     self._forget(image)
                 case Step():
                     self._step(event)
@@ -160,7 +168,7 @@ class PlainDisplay:
 
     def _of(self, image: str) -> str:
         """The image's name before what is about it, while several are worked on."""
-        return f"{image} " if image and len(self._images) > 1 else ""
+        return f"{image} " if image and (self._several or len(self._images) > 1) else ""
 
     def _write(self, line: str) -> None:
         self._release()

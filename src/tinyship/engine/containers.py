@@ -223,8 +223,9 @@ def _watch(engine: Engine, container_id: str, events: Events, source: str, *, at
             if attach_first:
                 api._disable_socket_timeout(api._get_raw_response_socket(response))
                 api.start(container_id)
-            for stream, data in demultiplexed(response):
-                lines.write(stream, data)
+            with engine.waited_for(response):
+                for stream, data in demultiplexed(response):
+                    lines.write(stream, data)
             lines.close()
         finally:
             response.close()

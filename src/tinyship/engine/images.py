@@ -160,7 +160,7 @@ def saved(engine: Engine, reference: str) -> Iterator[bytes]:
         response = api._get(api._url("/images/{0}/get", reference), stream=True, timeout=None)
         api._raise_for_status(response)
     try:
-        with closing(response):
+        with closing(response), engine.waited_for(response):
             yield from response.iter_content(_PIECE)
     except (requests.RequestException, urllib3.exceptions.HTTPError, OSError):
         with translated(what):

@@ -96,8 +96,9 @@ def build(
         )
     log = TextLog(events, dialect, request.context)
     try:
-        for frame in frames(response, what=what):
-            log.read(frame)
+        with engine.waited_for(response):
+            for frame in frames(response, what=what):
+                log.read(frame)
     except StreamError as error:
         raise log.failure(error) from error
     except EngineError as error:

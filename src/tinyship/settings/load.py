@@ -7,6 +7,7 @@ import json
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any, get_args
@@ -15,7 +16,7 @@ import msgspec
 
 from tinyship.errors import ConfigError
 from tinyship.settings import environment, options
-from tinyship.settings.schema import Settings
+from tinyship.settings.schema import Base, Settings
 
 SECTION = "tinyship"
 _AT = re.compile(r"(?P<problem>.*?)(?: - at `(?P<path>[^`]*)`)?", re.S)
@@ -52,14 +53,18 @@ class Layer:
 class Loaded:
     """The settings of one image, and the source of each dotted key that is not at its default.
 
-    ``repositories`` and ``bases`` are the names of what all images of the project make, whichever of them were asked
-    for: those of the images themselves, and those of their base images that are made, not pulled.
+    ``name`` is that of its entry in ``images``, empty where the section itself is the image. ``repositories`` and
+    ``bases`` are the names of what all images of the project make, whichever of them were asked for: those of the
+    images themselves, and those of their base images that are made, not pulled. ``owners`` are the repositories of the
+    images that base images are made for which several have, by the names of these: of each the first one's.
     """
 
     settings: Settings
     origins: Mapping[str, str]
     repositories: frozenset[str] = frozenset()
     bases: frozenset[str] = frozenset()
+    name: str = ""
+    owners: Mapping[str, str] = field(default_factory=dict)
 
 
 def load(layers: Sequence[Layer], *, image: str = "", environ: Mapping[str, str] = os.environ) -> tuple[Loaded, ...]:
@@ -92,8 +97,9 @@ def load(layers: Sequence[Layer], *, image: str = "", environ: Mapping[str, str]
     _check_told_apart(repositories, whole.source_of("images"))
     images = frozenset(str(one.values.get("image", "")) for one in merged.values())
     bases = frozenset(name for one in merged.values() for name in _made(one.values.get("base")))
+    owners = _owners(merged)
     return tuple(
-        replace(_loaded(one, name, repositories), repositories=images, bases=bases)
+        replace(_loaded(one, name, repositories), repositories=images, bases=bases, name=name, owners=owners)
         for name, one in merged.items()
         if image in {"", name}
     )
@@ -242,6 +248,7 @@ def _loaded(merged: _Merged, name: str, repositories: Mapping[str, str]) -> Load
         settings = msgspec.convert(merged.values, Settings, strict=False)
     except msgspec.ValidationError as error:
         raise ConfigError(_explained(str(error), merged)) from None
+    _check_needs(merged, name, settings.needs, list(repositories))
     try:
         contexts = tuple(_context(entry, name, repositories) for entry in settings.contexts)
     except ValueError as error:
@@ -256,15 +263,60 @@ def _made(bases: object) -> Iterator[str]:
             yield str(base.get("name", ""))
 
 
+def _owners(merged: Mapping[str, _Merged]) -> dict[str, str]:
+    """Of base images that several images have: the repository of the first of these.
+
+    Raises:
+        ConfigError: it is not the same base image everywhere.
+    """
+    first: dict[str, tuple[str, Base]] = {}
+    owners: dict[str, str] = {}
+    for name, one in merged.items():
+        for base in _bases(one.values.get("base")):
+            before, known = first.setdefault(base.name, (name, base))
+            if known != base:
+                names = [entry.name for entry in msgspec.structs.fields(Base)]
+                key = next(key for key in names if getattr(known, key) != getattr(base, key))
+                raise ConfigError(
+                    f"{one.source_of('base')}: the base image {base.name} has another `{key}` in `{name}` than in "
+                    f"`{before}` of `{SECTION}.images`: it can be made in one way only; give the two two names"
+                )
+            if before != name:
+                owners[base.name] = str(merged[before].values.get("image", ""))
+    return owners
+
+
+def _bases(entries: object) -> Iterator[Base]:
+    """Entries of ``base`` that can be read; the others are told of where their image is asked for."""
+    for entry in entries if isinstance(entries, list | tuple) else ():
+        with suppress(msgspec.ValidationError):
+            yield msgspec.convert(entry, Base, strict=False)
+
+
+def _check_needs(merged: _Merged, name: str, needs: Sequence[str], names: Sequence[str]) -> None:
+    """Raise ConfigError where an image needs what is no other entry of ``images``."""
+    for wanted in needs:
+        where = f"{merged.source_of('needs')}: `{SECTION}.needs`"
+        if not name:
+            raise ConfigError(f"{where}: there are no `{SECTION}.images`")
+        if wanted == name:
+            raise ConfigError(f"{where}: `{wanted}` is this image itself")
+        if wanted not in names:
+            near = difflib.get_close_matches(wanted, names, n=1, cutoff=0)
+            raise ConfigError(
+                f"{where}: no entry of `{SECTION}.images` is named `{wanted}`; the nearest is `{near[0]}`"
+            )
+
+
 def _context(entry: str, name: str, repositories: Mapping[str, str]) -> str:
     """A named context, with the image of another entry of ``images`` as the image that it is.
 
     Args:
         name: of the entry that it stands in; empty where there are no entries.
-        repositories: of all entries by their names, in their order.
+        repositories: of all entries by their names.
 
     Raises:
-        ValueError: there is no such entry, or it is not made before this one.
+        ValueError: there is no such entry.
     """
     key, value = options.context(entry)
     if not value.startswith(options.TARGET):
@@ -278,8 +330,6 @@ def _context(entry: str, name: str, repositories: Mapping[str, str]) -> str:
         raise ValueError(f"`{entry}`: no entry of `{SECTION}.images` is named `{wanted}`; the nearest is `{near[0]}`")
     if wanted == name:
         raise ValueError(f"`{entry}`: `{value}` is this image itself")
-    if names.index(wanted) > names.index(name):
-        raise ValueError(f"`{entry}`: `{value}` comes after this image: entries are made in their order")
     return f"{key}={options.IMAGE}{repositories[wanted]}:local"
 
 

@@ -288,6 +288,12 @@ class Settings(Section, frozen=True):
 
     image: str
     """The repository's name, without a tag and without the registry of `push.to`."""
+    needs: tuple[str, ...] = ()
+    """The names of other entries of ``images`` that are released before this one. What a Dockerfile or a named context
+    takes from another image need not be said here."""
+    jobs: int = 0
+    """How many images are worked on at the same time, at most; 0: twice as many as this machine has processors,
+    from 4 to 8. Of several images that of the first one counts."""
     version: Version = Version()
     builder: str = "auto"
     """``buildkit`` and ``classic`` are the engine's; ``tcp://host:port`` and ``unix:///path`` are any buildkitd;
@@ -363,6 +369,8 @@ class Settings(Section, frozen=True):
             check_assignments(self.args)
         with about("labels"):
             check_assignments(self.labels)
+        if self.jobs < 0:
+            raise ValueError("`jobs`: it is at least 1, or 0 for as many as fit")
         with about("builder"):
             options.check_builder(self.builder)
         if self.shm_size:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from tinyship import credentials, labels
 from tinyship.engine import images
+from tinyship.events import about
 from tinyship.plan import Action
 from tinyship.stages import building, rootfs, uptodate
 from tinyship.stages.given import Given
@@ -44,7 +45,7 @@ def make(scope: Scope, *, force: bool = False) -> tuple[Made, ...]:
     Raises:
         TinyshipError: one could not be made; names it. Those before it stay.
     """
-    return tuple(_make(scope, base, force=force) for base in scope.settings.base)
+    return tuple(_once(scope, base, force=force) for base in scope.settings.base)
 
 
 def made_from(base: Base) -> str:
@@ -58,6 +59,11 @@ def made_from(base: Base) -> str:
 
 def _way(base: Base) -> str:
     return "dockerfile" if base.dockerfile else "rootfs" if base.rootfs else "pull"
+
+
+def _once(scope: Scope, base: Base, *, force: bool) -> Made:
+    """Make a base image, once in a run, however many images stand on it."""
+    return scope.together.once(("base", base.name), lambda: _make(scope, base, force=force))
 
 
 def _make(scope: Scope, base: Base, *, force: bool) -> Made:
@@ -74,12 +80,13 @@ def _build(scope: Scope, base: Base, force: bool) -> Done:
 
 
 def _import(scope: Scope, base: Base, force: bool) -> Done:
-    own = [f"LABEL {key}={value}" for key, value in labels.own(scope.settings, "base").items()]
-    changes = [*base.changes, *own]
+    own = labels.own(scope.settings, "base", owner=scope.owners.get(base.name, ""))
+    changes = [*base.changes, *(f"LABEL {key}={value}" for key, value in own.items())]
+    events = about(base.name, scope.events)
 
     def work(of: Given | None, afresh: bool) -> Done:
-        pieces = rootfs.chunks(scope.root, base, scope.events)
-        made = images.import_rootfs(scope.engine, pieces, name=base.name, changes=changes, events=scope.events)
+        pieces = rootfs.chunks(scope.root, base, events)
+        made = images.import_rootfs(scope.engine, pieces, name=base.name, changes=changes, events=events)
         return Done(made, "imported")
 
     def look(again: bool) -> Given:
@@ -89,12 +96,15 @@ def _import(scope: Scope, base: Base, force: bool) -> Done:
 
 
 def _pull(scope: Scope, base: Base, force: bool) -> Done:
-    present = images.find(scope.engine, base.name)
+    present = scope.image(base.name)
     if present and not force and any(digest.endswith(f"@{base.pull}") for digest in present.digests):
         uptodate.say(scope, "base", base.name, "the engine has this digest", works=False)
         return Done(present.id, "up to date")
     why = uptodate.FORCED if force else "the engine has another image of this name" if present else uptodate.ABSENT
     uptodate.say(scope, "base", base.name, why, works=True)
     credential = credentials.find(credentials.host_of(base.name))
-    image_id = images.pull(scope.engine, base.name, base.pull, credential=credential, events=scope.events)
+    scope.forget()
+    image_id = images.pull(
+        scope.engine, base.name, base.pull, credential=credential, events=about(base.name, scope.events)
+    )
     return Done(image_id, "pulled")

@@ -17,6 +17,7 @@ from tinyship.engine import archive, containers, images, shell
 from tinyship.engine.containers import ContainerRequest, Finished
 from tinyship.engine.images import Image
 from tinyship.errors import CommandFailed, ConfigError, ContextError, EngineError, TinyshipError
+from tinyship.events import about
 from tinyship.plan import Action
 from tinyship.stages import building, given, network, uptodate
 from tinyship.stages.given import Given
@@ -90,7 +91,7 @@ def test(scope: Scope) -> Finished:
         raise ConfigError("`build.test` is not set", hint='Set it to the command that tests, like ["make", "test"].')
     with scope.stage("build", reference(scope), f"running {' '.join(command)}") as outcome:
         with _container(scope, command) as (container, _):
-            finished = containers.run(scope.engine, container, scope.events, source="test")
+            finished = containers.run(scope.engine, container, about(reference(scope), scope.events), source="test")
         outcome.word = "passed"
         return _must_succeed(finished, " ".join(command), "the tests")
 
@@ -129,7 +130,8 @@ def _compile(scope: Scope, build: Build, image_id: str, *, force: bool) -> None:
         artifacts = _artifacts(scope, build)
         now = replace(before, parts={**before.parts, "artifacts": artifacts})
         reasons = [uptodate.FORCED] if force else uptodate.changes(scope, kept, last, now)
-        reasons += [f"`{artifact}` is missing" for artifact, digest in artifacts.items() if not digest and last]
+        missing = [f"`{artifact}` is missing" for artifact, digest in artifacts.items() if not digest and last]
+        reasons = reasons or missing
         if last and not reasons:
             uptodate.say(scope, "build", name, f"nothing changed since it was run, {last.at}", works=False)
             outcome.word = f"{made} up to date"
@@ -137,12 +139,12 @@ def _compile(scope: Scope, build: Build, image_id: str, *, force: bool) -> None:
         uptodate.say(scope, "build", name, *reasons, works=True)
         moment = _moment(scope, build)
         with _container(scope, _words(build.command)) as (container, workdir):
-            finished = containers.run(scope.engine, container, scope.events, source="build")
+            finished = containers.run(scope.engine, container, about(name, scope.events), source="build")
             _must_succeed(finished, command, "the compile")
             inside = {str(workdir / artifact): artifact for artifact in build.artifacts}
             archive.copy_out(scope.engine, container, inside, scope.root)
         outcome.word = f"made {made}"
-        scope.forget_files()
+        scope.forget()
         with suppress(TinyshipError):  # what is not kept costs no more than work
             of = _given(scope, build, image_id)
             of = replace(of, parts={**of.parts, "artifacts": _artifacts(scope, build)})
@@ -175,7 +177,7 @@ def _given(scope: Scope, build: Build, image_id: str) -> Given:
         "network": scope.settings.network,
     }
     parts = {
-        "image": {"build image": image_id},
+        given.IMAGE: {"id": image_id},
         given.FILES: {"": files.digest},
         "settings": how,
         "args": {name: given.digest(value) for name, value in facts.items()},

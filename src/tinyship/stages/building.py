@@ -140,7 +140,7 @@ def _request(
         tags=(reference,),
         target=section.target,
         args=labels.arguments(settings, scope.revision, dockerfile.parse(text).args),
-        labels={**(facts or {}), **labels.own(settings, stage)},
+        labels={**(facts or {}), **labels.own(settings, stage, owner=scope.owners.get(reference, ""))},
         network=settings.network,
         extra_hosts=settings.extra_hosts,
         no_cache=settings.no_cache,

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING
 from tinyship import named, sources
 from tinyship.context import part
 from tinyship.context.fingerprint import Fingerprint
-from tinyship.engine import images
 from tinyship.errors import ContextError, TinyshipError
 from tinyship.settings import options
 from tinyship.stages.scope import Scope
@@ -25,7 +24,7 @@ from tinyship.stages.scope import Scope
 if TYPE_CHECKING:
     from tinyship.engine.request import BuildRequest
 
-FILES, CONTEXTS, BASES, DOCKERFILE = "files", "contexts", "bases", "Dockerfile"
+FILES, CONTEXTS, BASES, DOCKERFILE, IMAGE = "files", "contexts", "bases", "Dockerfile", "image"
 NOWHERE = ""
 """The id of an image that an engine does not have."""
 
@@ -155,7 +154,7 @@ def _bases(scope: Scope, request: BuildRequest, text: str) -> Iterator[_Base]:
             continue
         full = source.removeprefix(options.IMAGE) if source else place.name
         name, _, pin = full.partition("@")
-        found = None if elsewhere else images.find(scope.engine, full)
+        found = None if elsewhere else scope.image(full)
         is_plain = place.keyword != "FROM" or bool(found and not found.on_build)
         moves = not pin and (found is None or bool(found.digests))
         yield _Base(name, pin or (found.id if found else NOWHERE), is_plain, moves)

@@ -80,10 +80,7 @@ def before(scope: Scope) -> Previous | None:
     """What the sizes of a release of this revision are measured against; None for the first one."""
     remote = scope.settings.size.notes_remote
     if remote:
-        try:
-            notes.fetch(scope.root, remote)
-        except GitError as error:
-            _warn(scope, f"the notes of `{remote}` are not looked at: {error.message}")
+        scope.together.once(("notes", remote), lambda: _try_to_fetch(scope, remote))
     entries, image, commit = known(scope), scope.settings.image, scope.revision.commit
     try:
         found = history.baseline(entries, image, commit, revision.ancestors(scope.root, commit))
@@ -91,6 +88,13 @@ def before(scope: Scope) -> Previous | None:
         _warn(scope, f"which release came before {commit[: revision.SHORT]} is not known: {error.message}")
         found = history.baseline(entries, image, commit, ())
     return found.summary() if found else None
+
+
+def _try_to_fetch(scope: Scope, remote: str) -> None:
+    try:
+        notes.fetch(scope.root, remote)
+    except GitError as error:
+        _warn(scope, f"the notes of `{remote}` are not looked at: {error.message}")
 
 
 def release_of(scope: Scope, named: str) -> Entry | None:

@@ -19,6 +19,7 @@ from tinyship.settings import options
 if TYPE_CHECKING:
     from tinyship.context.source import Context
     from tinyship.lock import Lock
+    from tinyship.named import Place
     from tinyship.reference import Reference
     from tinyship.settings.schema import Base, Build, Release
     from tinyship.stages.scope import Scope
@@ -51,7 +52,7 @@ def external(scope: Scope) -> tuple[BaseImage, ...]:
     """
     kept = lock.read(scope.root)
     found = [base for text in _texts(scope) for base in _of_text(scope, text, kept)]
-    found += [base for value in _contexts(scope).values() if (base := _external(scope, value, kept, CONTEXTS))]
+    found += [base for value in contexts(scope).values() if (base := _external(scope, value, kept, CONTEXTS))]
     found += [BaseImage(base.name, base.pull, SETTINGS) for base in scope.settings.base if base.pull]
     return tuple(dict.fromkeys(found))
 
@@ -68,12 +69,18 @@ def bases(scope: Scope) -> tuple[BaseImage, ...]:
 
 def unknown(scope: Scope) -> tuple[tuple[str, int, str], ...]:
     """Base images whose name is not known before they are built: the Dockerfile, the line, the name as it stands."""
-    return tuple(
-        (file, place.line, place.name)
-        for file, text in _files(scope)
-        for place in named.places(text, _given(scope, text))
-        if not place.is_known
-    )
+    return tuple((file, place.line, place.name) for file, place in places(scope) if not place.is_known)
+
+
+def places(scope: Scope) -> Iterator[tuple[str, Place]]:
+    """All places of an image's Dockerfiles that name images, each with the Dockerfile's name.
+
+    Raises:
+        ContextError: a Dockerfile cannot be read.
+    """
+    for file, text in _files(scope):
+        for place in named.places(text, _given(scope, text)):
+            yield file, place
 
 
 def pinned(scope: Scope, context: Context) -> Context:
@@ -115,11 +122,11 @@ def base_of_release(scope: Scope, context: Context) -> BaseImage | None:
         return None
     if not name:
         return BaseImage("", "")
-    if (value := _named_context(scope, name)) is not None:
+    if (value := named_context(scope, name)) is not None:
         if not value.startswith(options.IMAGE):
             return None
         name = value.removeprefix(options.IMAGE)
-    pulled = next((base for base in scope.settings.base if base.pull and _same(base.name, name)), None)
+    pulled = next((base for base in scope.settings.base if base.pull and same(base.name, name)), None)
     if pulled:
         return BaseImage(qualified(BaseImage(name, pulled.pull, SETTINGS)), pulled.pull, SETTINGS)
     if is_own(scope, name):
@@ -151,12 +158,12 @@ def is_own(scope: Scope, name: str) -> bool:
         repositories = {_repository(reference.parse(one)) for one in (settings.image, *scope.repositories) if one}
     except ConfigError:
         return False
-    return _repository(wanted) in repositories or any(_same(one, name) for one in made)
+    return _repository(wanted) in repositories or any(same(one, name) for one in made)
 
 
 def _of_text(scope: Scope, text: str, kept: Lock | None) -> Iterator[BaseImage]:
     for place in named.places(text, _given(scope, text)):
-        is_image = place.is_known and _named_context(scope, place.name) is None
+        is_image = place.is_known and named_context(scope, place.name) is None
         if is_image and (found := _external(scope, place.name, kept)):
             yield found
 
@@ -167,7 +174,7 @@ def _external(scope: Scope, name: str, kept: Lock | None, where: str = DOCKERFIL
         wanted = reference.parse(name)
     except ConfigError:
         return None  # the builder says what is wrong with it
-    if is_own(scope, name) or any(base.pull and _same(base.name, name) for base in scope.settings.base):
+    if is_own(scope, name) or any(base.pull and same(base.name, name) for base in scope.settings.base):
         return None
     if wanted.digest:
         return BaseImage(name.partition("@")[0], wanted.digest, where)
@@ -202,25 +209,23 @@ def _given(scope: Scope, text: str) -> dict[str, str]:
     return {key: value for key, value in labels.pairs(scope.settings.args).items() if key in declared}
 
 
-def _contexts(scope: Scope) -> dict[str, str]:
+def contexts(scope: Scope) -> dict[str, str]:
     """The images that named contexts are, by the contexts' names."""
     every = dict(options.context(entry) for entry in scope.settings.contexts)
     return {name: value.removeprefix(options.IMAGE) for name, value in every.items() if value.startswith(options.IMAGE)}
 
 
-def _named_context(scope: Scope, name: str) -> str | None:
+def named_context(scope: Scope, name: str) -> str | None:
     """What the named context of an image's name is; None where there is none of that name."""
     every = dict(options.context(entry) for entry in scope.settings.contexts)
-    return next((value for key, value in every.items() if key == name or _same(key, name)), None)
+    return next((value for key, value in every.items() if key == name or same(key, name)), None)
 
 
 def _in_engine(scope: Scope, name: str) -> str:
-    from tinyship.engine import images
-
     settings = scope.settings
     if settings.pull or options.is_address(settings.builder) or scope.engine.containerd_store:
         return ""
-    image = images.find(scope.engine, name)
+    image = scope.image(name)
     wanted = _repository(reference.parse(name))
     for one in image.digests if image else ():
         repository, _, digest = one.partition("@")
@@ -229,7 +234,7 @@ def _in_engine(scope: Scope, name: str) -> str:
     return ""
 
 
-def _same(one: str, other: str) -> bool:
+def same(one: str, other: str) -> bool:
     """Whether two names are of one image: `alpine` is `docker.io/library/alpine:latest`."""
     try:
         return one == other or str(reference.parse(one)) == str(reference.parse(other))

@@ -12,7 +12,6 @@ from tinyship.errors import ArtifactError
 from tinyship.events import Notice
 from tinyship.plan import Action
 from tinyship.record import BaseImage, Release, Sizes
-from tinyship.reference import familiar
 from tinyship.sizes import budgets
 from tinyship.sizes.table import Row
 from tinyship.stages import building, history, pins, size, uptodate
@@ -98,12 +97,12 @@ def make(scope: Scope, *, force: bool = False) -> Released:
         earlier = f"{name}:{before.version}" if before else ""
         broken = size.explained(scope, broken, lambda row: earlier if row.stage == "release" else "")
         raise size.exceeded(broken, rows, f"{name}:{scope.revision.full_version}")
-    image = images.find(scope.engine, result.image_id)
-    for reference in (f"{name}:{tag}" for tag in others):
-        if not image or familiar(reference) not in image.tags:
-            images.tag(scope.engine, result.image_id, reference)
+    image = _image(scope, result.image_id)
+    for tag in others:
+        if not image or f"{name}:{tag}" not in image.tags:
+            images.tag(scope.engine, result.image_id, f"{name}:{tag}")
     rows = tuple(_renamed(row, f"{name}:{sanitise(scope.revision.full_version)}") for row in rows)
-    release = _still_pushed(last, _entry(scope, result.image_id, image, tree, rows, before))
+    release = _still_pushed(last, _entry(scope, result.image_id, tree, rows, before))
     record.update(scope.root, release)
     history.released(scope, release, last)
     return Released(release, rows)
@@ -122,15 +121,15 @@ def _renamed(row: Row, reference: str) -> Row:
     return replace(row, image=reference) if row.stage == "release" else row
 
 
-def _entry(
-    scope: Scope,
-    image_id: str,
-    image: Image | None,
-    tree: str,
-    rows: tuple[Row, ...],
-    before: record.Previous | None,
-) -> Release:
+def _image(scope: Scope, image_id: str) -> Image | None:
+    """The release image, by its name where that was looked at already."""
+    found = scope.image(f"{scope.settings.image}:{local_tags(scope)[0]}")
+    return found if found and found.id == image_id else scope.image(image_id)
+
+
+def _entry(scope: Scope, image_id: str, tree: str, rows: tuple[Row, ...], before: record.Previous | None) -> Release:
     now = scope.revision
+    image = _image(scope, image_id)
     return Release(
         image=scope.settings.image,
         version=sanitise(now.full_version),

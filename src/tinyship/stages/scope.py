@@ -16,11 +16,14 @@ from tinyship.context import fingerprint
 from tinyship.context.fingerprint import Fingerprint
 from tinyship.context.ignore import Matcher
 from tinyship.context.source import Context
+from tinyship.engine import images
 from tinyship.engine.connect import Engine, connect
+from tinyship.engine.images import Image
 from tinyship.errors import ConfigError, RegistryError, TinyshipError
 from tinyship.events import Events, Notice, StageEnded, StageStarted, ignore
 from tinyship.revision import Revision
 from tinyship.settings import options
+from tinyship.together import Together
 
 if TYPE_CHECKING:
     from tinyship.registry.client import Repository
@@ -44,6 +47,9 @@ class Scope:
         origins: where each setting came from.
         repositories: the names of all images of the project; see ``settings.load.Loaded``.
         bases: the names of the base images that the project makes.
+        name: of the image's entry in ``images``; empty where the project has one image.
+        owners: for which image a base image is made that several have; see ``settings.load.Loaded``.
+        together: what it shares with the other images of a run.
         connect: makes the engine; called once, and only when an engine is needed.
     """
 
@@ -53,20 +59,25 @@ class Scope:
     origins: Mapping[str, str] = field(default_factory=dict)
     repositories: frozenset[str] = frozenset()
     bases: frozenset[str] = frozenset()
+    name: str = ""
+    owners: Mapping[str, str] = field(default_factory=dict)
+    together: Together = field(default_factory=Together)
     connect: Callable[[], Engine] = connect
     _credentials: dict[str, credentials.Credential | None] = field(default_factory=dict, init=False, repr=False)
     _told: set[str] = field(default_factory=set, init=False, repr=False)
     _files: dict[tuple[Path, tuple[str, ...]], Fingerprint] = field(default_factory=dict, init=False, repr=False)
+    _images: dict[str, Image | None] = field(default_factory=dict, init=False, repr=False)
 
     @cached_property
     def engine(self) -> Engine:
         """The engine that everything of this scope happens in."""
-        return self.connect()
+        return self.together.once("engine", self.connect)
 
     @cached_property
     def revision(self) -> Revision:
         """What git said when it was first asked."""
-        return revision.read(self.root, self.settings.version)
+        version = self.settings.version
+        return self.together.once(("revision", self.root, version), lambda: revision.read(self.root, version))
 
     def credential(self, reference: str) -> credentials.Credential | None:
         """The credentials for the registry of a reference; whoever keeps them is asked once.
@@ -203,13 +214,21 @@ class Scope:
             )
         return self._files[key]
 
-    def forget_files(self) -> None:
-        """Look at every context anew from now on, because something is made that may change them."""
+    def image(self, reference: str) -> Image | None:
+        """The image with this reference or id; None where the engine has none. It is asked once, as for ``files``."""
+        if reference not in self._images:
+            self._images[reference] = images.find(self.engine, reference)
+        return self._images[reference]
+
+    def forget(self) -> None:
+        """Look at files and images anew from now on, because something is made that may change them."""
         self._files.clear()
+        self._images.clear()
 
     @contextmanager
     def stage(self, stage: str, image: str, action: str) -> Iterator[Outcome]:
         """Tell what begins and how it ended, and give every error on the way its stage and image."""
+        self.together.check()
         self.events(StageStarted(stage, image, action))
         begun = time.monotonic()
         outcome = Outcome()

@@ -51,7 +51,7 @@ def rows(
         before: the sizes that ``change`` is measured against.
         estimated: read every image, to estimate what a pull would transfer, and to know its dead bytes.
     """
-    found = [(stage, name, images.find(scope.engine, name)) for stage, name in _names(scope, release)]
+    found = [(stage, name, scope.image(name)) for stage, name in _names(scope, release)]
     present = [(stage, name, image) for stage, name, image in found if image]
     # The highest first: when its layers are known, so are those of the images that it stands on.
     sizes = {

@@ -124,8 +124,10 @@ def make(
             return Done(image.id, "up to date")
         reasons.append(ABSENT)
     say(scope, stage, name, *reasons, works=True)
-    scope.forget_files()
-    done = work(before, afresh)
+    try:
+        done = work(before, afresh)
+    finally:
+        scope.forget()
     if before and done.is_certain:
         with suppress(TinyshipError):  # what is not kept costs no more than work
             after = look(True)
@@ -136,12 +138,13 @@ def make(
 
 def present(scope: Scope, name: str, image_id: str) -> Image | None:
     """An image that the engine still has, under its name, which is put back where it is gone; None where it has not."""
-    found = images.find(scope.engine, name)
+    found = scope.image(name)
     if found and found.id == image_id:
         return found
-    found = images.find(scope.engine, image_id)
+    found = scope.image(image_id)
     if found:
         images.tag(scope.engine, image_id, name)
+        scope.forget()
     return found
 
 
@@ -209,6 +212,10 @@ def _words(last: Mapping[str, Mapping[str, str]], now: Mapping[str, Mapping[str,
             yield ["the Dockerfile changed"] if names != ["sent"] or not bases else []
         elif kind == given.CONTEXTS:
             yield [f"the context `{name}` changed" for name in names]
+        elif kind == given.IMAGE:
+            yield ["the build image is another one"]
+        elif kind == "artifacts":
+            yield [f"`{name}` is not what was made" for name in names]
         elif kind == "rootfs":
             yield [f"`{name}` changed" for name in names]
         else:

@@ -123,7 +123,7 @@ def known(scope: Scope) -> Mapping[str, int]:
 def remember(scope: Scope, found: Account) -> None:
     """Keep the sizes of layers that were read, for whoever asks for them by their digests."""
     fresh = {layer.diff_id: held for layer, held in zip(found.image.layers, found.held, strict=True)}
-    older = {layer: size for layer, size in known(scope).items() if layer not in fresh}
-    every = [*older.items(), *fresh.items()][-_MOST:]
-    with suppress(TinyshipError):  # it is looked at again next time
+    with suppress(TinyshipError), state.locked(scope.root, "layers.lock"):  # or it is looked at again next time
+        older = {layer: size for layer, size in known(scope).items() if layer not in fresh}
+        every = [*older.items(), *fresh.items()][-_MOST:]
         state.write(scope.root, _FILE, json.dumps(dict(every)) + "\n")

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tinyship.tasks.spec import BUILD_HELP, task
+from tinyship.tasks.spec import BUILD_HELP, JOBS_HELP, task
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tinyship.tasks.session import Session
 
 
 @task(
     "make",
     default=True,
-    help=BUILD_HELP,
+    help={**BUILD_HELP, **JOBS_HELP},
 )
 def make(
     session: Session,
@@ -21,6 +23,9 @@ def make(
     explain: bool = False,
     no_cache: bool = False,
     pull: bool = False,
+    image: Sequence[str] | None = None,
+    jobs: int = 0,
+    fail_fast: bool = False,
     json: bool = False,
 ) -> None:
     """Build, import or pull the base images.
@@ -36,14 +41,16 @@ def make(
     from tinyship.stages.scope import Made
 
     def show(done: list[tuple[Made, ...]]) -> None:
-        made = [one for each in done for one in each]
+        made = list(dict.fromkeys(one for each in done for one in each))
         session.console.table(("image", "made", "id"), [(one.image, one.made_from, _short(one.id)) for one in made])
         session.console.result({"images": made})
 
-    session.explaining(explain).with_flags(no_cache=no_cache, pull=pull).run(
+    session.explaining(explain).with_flags(no_cache=no_cache, pull=pull).selected(image).make(
         lambda scope: pipeline.plan(scope, "base", base.plan(scope)),
         lambda scope: pipeline.make_bases(scope, force=force),
         show,
+        jobs=jobs,
+        fail_fast=fail_fast,
     )
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tinyship.tasks.spec import BUILD_HELP, task
+from tinyship.tasks.spec import BUILD_HELP, JOBS_HELP, task
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tinyship.tasks.session import Session
 
 
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     help={
         "only_image": "Build the image, and leave out the compile.",
         **BUILD_HELP,
+        **JOBS_HELP,
     },
 )
 def make(
@@ -25,6 +28,9 @@ def make(
     explain: bool = False,
     no_cache: bool = False,
     pull: bool = False,
+    image: Sequence[str] | None = None,
+    jobs: int = 0,
+    fail_fast: bool = False,
     json: bool = False,
 ) -> None:
     """Compile in a container, copy the artifacts back.
@@ -43,17 +49,21 @@ def make(
     from tinyship import pipeline
     from tinyship.stages.scope import Made
 
+    chosen = session.explaining(explain).with_flags(no_cache=no_cache, pull=pull).selected(image)
+
     def show(done: list[Made | None]) -> None:
         session.console.result({"images": [made for made in done if made]})
-        for scope_images in session.project.images:
+        for scope_images in chosen.project.images:
             stage = scope_images.settings.build
             for artifact in stage.artifacts if stage and not only_image else ():
                 session.console.say(artifact)
 
-    session.explaining(explain).with_flags(no_cache=no_cache, pull=pull).run(
+    chosen.make(
         pipeline.plan_build,
         lambda scope: pipeline.make_build(scope, only_image=only_image, force=force),
         show,
+        jobs=jobs,
+        fail_fast=fail_fast,
     )
 
 

@@ -88,5 +88,6 @@ def _mounted(spec: Spec, image: str) -> MountedTask:
         default=spec.default,
         help=dict(spec.help),
         positional=spec.positional,
+        iterable=spec.iterable,
         auto_shortflags=False,
     )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from tinyship.tasks.spec import task
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
     from tinyship.plan import Check
     from tinyship.tasks.session import Session
@@ -49,17 +49,24 @@ def plan(session: Session, version: str | None = None, json: bool = False) -> No
     both(session.with_version(version))
 
 
-def both(session: Session, *, only: bool = False) -> None:
-    """Show the plan of the release of each image, and then that of each push."""
+def both(session: Session, *, only: bool = False, pushed: Collection[str] | None = None) -> None:
+    """Show the plan of the release of each image, and then that of each push.
+
+    Args:
+        only: leave base and build as they are.
+        pushed: the images that are pushed, by their names; all where None.
+    """
     from tinyship import pipeline
     from tinyship.plan import Plan
     from tinyship.stages.scope import Scope
 
     def plans(scope: Scope) -> tuple[Plan, ...]:
-        return pipeline.plan_release(scope, only=only, checked=True), pipeline.plan_push(scope, after_release=True)
+        is_pushed = pushed is None or scope.name in pushed
+        pushing = (pipeline.plan_push(scope, after_release=True),) if is_pushed else ()
+        return pipeline.plan_release(scope, only=only, checked=True), *pushing
 
     def show(done: list[tuple[Plan, ...]]) -> None:
-        session.plans(each for some in zip(*done, strict=True) for each in some)
+        session.plans((*(some[0] for some in done), *(each for some in done for each in some[1:])))
 
     session.look(plans, show)
 

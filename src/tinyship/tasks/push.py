@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tinyship.tasks.spec import task
+from tinyship.tasks.spec import IMAGE_HELP, task
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         "force": "Let version tags that name another image name this one; says what it replaces.",
         "format": "Print the result for another program: `env`, `bake` or `skaffold`; see `release.show`.",
         "image_ref_only": "Print `repository@sha256:...` and nothing else, a line for each image.",
+        **IMAGE_HELP,
     },
 )
 def send(
@@ -30,6 +31,7 @@ def send(
     force: bool = False,
     format: str = "",
     image_ref_only: bool = False,
+    image: Sequence[str] | None = None,
     json: bool = False,
 ) -> None:
     """Push the released image, and record its digests.
@@ -61,7 +63,8 @@ def send(
     def told(record: Record) -> Iterable[str]:
         return [formats.render(record, format)] if format else formats.image_refs(record)
 
-    publish(session, allow_dirty=allow_dirty, force=force, told=told if format or image_ref_only else None)
+    chosen = session.selected(image, with_needs=False)
+    publish(chosen, allow_dirty=allow_dirty, force=force, told=told if format or image_ref_only else None)
 
 
 def publish(
@@ -70,11 +73,13 @@ def publish(
     allow_dirty: bool = False,
     force: bool = False,
     told: Callable[[Record], Iterable[str]] | None = None,
+    released: Sequence[str] | None = None,
 ) -> None:
     """Push what is released, and show what came of it.
 
     Args:
         told: what is shown instead, of the record's entries of these images.
+        released: what was released just before, by this task, for the result.
     """
     from tinyship import formats, pipeline, record
     from tinyship.console import deliveries
@@ -87,7 +92,7 @@ def publish(
             return
         for delivery in done:
             session.console.lines(deliveries.lines(delivery))
-        session.console.result(found.as_json())
+        session.console.result((found if released is None else record.Outcome(found.images, tuple(released))).as_json())
 
     def act(scope: Scope) -> Delivery:
         return pipeline.send(scope, allow_dirty=allow_dirty, force=force)

@@ -6,11 +6,14 @@ from typing import TYPE_CHECKING
 
 from tinyship.tasks.preflight import both, ready
 from tinyship.tasks.push import publish
-from tinyship.tasks.spec import BUILD_HELP, task
+from tinyship.tasks.spec import BUILD_HELP, JOBS_HELP, task
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
+    from tinyship.errors import TinyshipError
+    from tinyship.sizes.table import Row
+    from tinyship.stages.release import Released
     from tinyship.tasks.session import Session
 
 
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
         "allow_dirty": "With --push: push even from a tree with changes that no commit has, under that version alone.",
         "version": "Release as this version, like 2.0.1, whatever git and `tinyship.version` say.",
         **BUILD_HELP,
+        **JOBS_HELP,
     },
 )
 def make(
@@ -35,6 +39,9 @@ def make(
     explain: bool = False,
     no_cache: bool = False,
     pull: bool = False,
+    image: Sequence[str] | None = None,
+    jobs: int = 0,
+    fail_fast: bool = False,
     json: bool = False,
 ) -> None:
     """Make the release image, and what it stands on.
@@ -52,38 +59,66 @@ def make(
 
     With --push nothing is built where `release.check` finds that the push would
     be refused, and what was released is pushed as `invoke push` does it.
+
+    Several images (`tinyship.images`) are made at the same time, each after
+    those that it stands on: by FROM, `COPY --from`, `contexts`, `needs`. With
+    --image it is those that are named, and what they stand on; only the former
+    are pushed. When one fails, what stands on it is not begun, and the others
+    are finished.
     """
     from tinyship import pipeline, record
-    from tinyship.errors import BudgetExceeded, ConfigError
-    from tinyship.stages.release import Released
-    from tinyship.stages.scope import Scope
+    from tinyship.errors import ConfigError, TinyshipError
 
     if allow_dirty and not push:
         raise ConfigError("`--allow-dirty` goes with `--push`; a release may be dirty anyway")
 
-    def act(scope: Scope) -> Released:
-        try:
-            return pipeline.make_release(scope, only=only, force=force)
-        except BudgetExceeded as error:
-            session.console.sizes(error.rows)
-            raise
+    released: list[str] = []
 
     def show(done: list[Released]) -> None:
-        session.console.sizes([row for released in done for row in released.rows])
-        if not push:
-            session.console.result(record.read(session.project.root).as_json())
+        released.extend(one.release.image for one in done)
+        session.console.sizes(_rows(done))
+        if not done:
+            session.console.say("nothing to release")
+        if not push or not done:
+            session.console.result(record.outcome(session.project.root, released).as_json())
 
-    flagged = session.explaining(explain).with_flags(no_cache=no_cache, pull=pull).with_version(version)
+    chosen = session.explaining(explain).with_flags(no_cache=no_cache, pull=pull).with_version(version).selected(image)
+    pushed = chosen.selected(image, with_needs=False) if image else chosen
     if session.dry:
         session.plans_release(version)
     if push and session.dry:
-        both(flagged, only=only)
+        both(chosen, only=only, pushed=[loaded.name for loaded in pushed.project.images])
         return
     if push:
-        ready(flagged, allow_dirty=allow_dirty)
-    flagged.run(lambda scope: pipeline.plan_release(scope, only=only, checked=True), act, show)
-    if push:
-        publish(flagged, allow_dirty=allow_dirty)
+        ready(pushed, allow_dirty=allow_dirty)
+    try:
+        chosen.make(
+            lambda scope: pipeline.plan_release(scope, only=only, checked=True),
+            lambda scope: pipeline.make_release(scope, only=only, force=force),
+            show,
+            jobs=jobs,
+            fail_fast=fail_fast,
+        )
+    except TinyshipError as error:
+        session.console.sizes(_rows_of(error))
+        raise
+    if push and released:
+        publish(pushed, allow_dirty=allow_dirty, released=released)
+
+
+def _rows(done: Iterable[Released]) -> list[Row]:
+    """The size table of several images; a base image that several stand on is there once."""
+    return list(dict.fromkeys(row for released in done for row in released.rows))
+
+
+def _rows_of(error: TinyshipError) -> list[Row]:
+    """What there is to be shown of a release that failed."""
+    from tinyship.errors import BudgetExceeded, ImagesFailed
+
+    if isinstance(error, ImagesFailed):
+        failed = [row for one in error.failed.values() for row in _rows_of(one)]
+        return list(dict.fromkeys((*_rows(error.done.values()), *failed)))
+    return list(error.rows) if isinstance(error, BudgetExceeded) else []
 
 
 @task("run")

@@ -12,7 +12,7 @@ from invoke.context import Context
 from invoke.exceptions import Exit
 
 from tinyship.console.console import Console
-from tinyship.errors import BudgetExceeded, TinyshipError
+from tinyship.errors import BudgetExceeded, ConfigError, ImagesFailed, TinyshipError
 from tinyship.plan import Plan
 from tinyship.project import Project
 from tinyship.settings import invoke_config, load
@@ -51,6 +51,10 @@ class Session:
         if explain:
             self.console.explain()
         return self
+
+    def selected(self, images: Sequence[str] | None, *, with_needs: bool = True) -> Session:
+        """This session with some of its images; see ``Project.selected``."""
+        return replace(self, project=self.project.selected(images or (), with_needs=with_needs))
 
     def with_version(self, version: str | None) -> Session:
         """This session with a version for every image, where one is given; an empty one is an error."""
@@ -91,6 +95,33 @@ class Session:
             if before:
                 before(scopes)
             done = [act(scope) for scope in scopes]
+        show(done)
+
+    def make(
+        self,
+        plan: Callable[[Scope], Plan],
+        act: Callable[[Scope], Any],
+        show: Callable[[list[Any]], None],
+        *,
+        jobs: int = 0,
+        fail_fast: bool = False,
+    ) -> None:
+        """As ``run``, but several images at the same time, each after those that it stands on.
+
+        Args:
+            jobs: how many at the same time, at most.
+            fail_fast: when one fails, begin no other one, and end those that run.
+        """
+        from tinyship import several
+
+        if jobs < 0:
+            raise ConfigError("`--jobs`: it is at least 1, or 0 for as many as fit")
+        with self.project.scopes() as scopes:
+            if self.dry:
+                self.plans(plan(scope) for scope in scopes)
+                return
+            self.console.works_on(len(scopes))
+            done = list(several.each(scopes, act, jobs=jobs, fail_fast=fail_fast))
         show(done)
 
     def look(self, look: Callable[[Scope], Any], show: Callable[[list[Any]], None]) -> None:
@@ -147,6 +178,11 @@ def _open(context: Context, image: str, console: Console) -> Session:
 def _as_data(error: TinyshipError) -> dict[str, Any]:
     names = ("message", "hint", "stage", "image", "tail", "source")
     found = {"kind": type(error).__name__, **{name: getattr(error, name) for name in names}}
+    if isinstance(error, ImagesFailed):
+        found["failed"] = {name: _as_data(one) for name, one in error.failed.items()}
+        found["stopped"] = error.stopped
+        found["cancelled"] = error.cancelled
+        found["done"] = list(error.done)
     if isinstance(error, BudgetExceeded):
         from tinyship.console.looks import diff_data
 

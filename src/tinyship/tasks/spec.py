@@ -14,6 +14,12 @@ BUILD_HELP = {
     "no_cache": "Build every step of the Dockerfiles again, whatever is cached.",
     "pull": "Ask the registries for newer base images; never for those that are made here.",
 }
+IMAGE_HELP = {"image": "The entry of `images` that is meant, or a glob of such; may be given several times."}
+JOBS_HELP = {
+    "image": "As a name of `images`, or a glob of such: that image and those that it stands on; repeatable.",
+    "jobs": "How many images are worked on at the same time, at most; `tinyship.jobs` where 0.",
+    "fail_fast": "When one image fails, begin no other one, and end those that are being made.",
+}
 JSON_HELP = "Print the result as one line of JSON on standard output, and nothing else there."
 
 
@@ -23,7 +29,7 @@ class Spec:
     A plain class, because making a dataclass takes a millisecond of every `invoke --list`.
     """
 
-    __slots__ = ("body", "default", "help", "name", "positional")
+    __slots__ = ("body", "default", "help", "iterable", "name", "positional")
 
     def __init__(
         self, body: Callable[..., Any], name: str, default: bool, help: Mapping[str, str], positional: tuple[str, ...]
@@ -33,6 +39,7 @@ class Spec:
         self.default = default
         self.help = help
         self.positional = positional
+        self.iterable = [flag for flag, kind in body.__annotations__.items() if kind == "Sequence[str] | None"]
 
 
 def task(

@@ -47,6 +47,19 @@ def test_everything_where_there_is_room() -> None:
     assert shown[6] == "      日本 line 4 of 0"
 
 
+def test_a_line_for_each_of_many() -> None:
+    """Of more than two images each has one line, with the step that it is at, or else what is done."""
+    works = [work(), work(0, 0), work(1, 5)]
+    shown = [line.plain for line in lines(works, 80, 100, 12.3)]
+    assert [line.split("  ")[0][2:] for line in shown] == [
+        "build foo:build [2/9] RUN make 2",
+        "build foo:build building from Dockerfile",
+        "build foo:build [2/9] RUN make 0",
+    ]
+    assert all(line.endswith(" 12.3s") for line in shown)
+    assert len(lines(works, 80, 2, 12.3)) == 2
+
+
 def test_what_matters_stays() -> None:
     """With little room, what runs is seen before what is done."""
     names = [line.plain.strip().partition("  ")[0] for line in lines([work(steps=2, ended=9)], 80, 3, 12.3)]

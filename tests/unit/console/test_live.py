@@ -347,3 +347,31 @@ except KeyboardInterrupt:
     assert screens.last[1].startswith("✗ build   foo:build  interrupted")
     assert screens.last[2:] == ["after"]
     assert not screens.cursor_hidden
+
+
+def test_several_images() -> None:
+    """A line for each that runs, with its step; one that fails keeps its line and the failed step, others go on."""
+    screens = run(
+        """
+for name in "abcd":
+    event(StageStarted("release", name, "building"))
+    event(Step("1", 2, 3, f"RUN make {name}", "running", image=name))
+pause()
+event(Step("1", 2, 3, "RUN make b", "failed", 0.5, error="exit code 1", image="b"))
+event(StageFailed("release", "b", "`RUN make b` failed\\nmore"))
+pause()
+for name in "acd":
+    event(StageEnded("release", name, "built", 1.0))
+pause()
+"""
+    )
+    assert all(screens.ever("release", name, f"[2/3] RUN make {name}") for name in "abcd")
+    left = [line.strip() for line in screens.last if line.strip()]
+    assert [line.split("  ")[0] for line in left] == [
+        "[2/3] RUN make b",
+        "✗ release",
+        "✓ release",
+        "✓ release",
+        "✓ release",
+    ]
+    assert any("b  failed: `RUN make b` failed" in line for line in left)

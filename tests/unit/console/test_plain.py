@@ -10,13 +10,13 @@ import pytest
 
 from tinyship.console.plain import PlainDisplay
 from tinyship.console.stream import Stream
-from tinyship.events import Event, Log, Notice, StageEnded, StageStarted, Step, Transfer, about
+from tinyship.events import Event, Log, Notice, StageEnded, StageFailed, StageStarted, Step, Transfer, about
 
 
-def shown(*events: Event) -> list[str]:
+def shown(*events: Event, several: bool = False) -> list[str]:
     """The lines for these events."""
     file = io.StringIO()
-    display = PlainDisplay(Stream(file))
+    display = PlainDisplay(Stream(file), several=several)
     for event in events:
         display.event(event)
     display.failed()
@@ -32,6 +32,7 @@ RUNNING = Step("3", 1, 2, "FROM  scratch\n AS \x1b[1mx", "running")
     [
         (StageStarted("build", "foo:build", "building from Dockerfile"), "build foo:build: building from Dockerfile"),
         (StageEnded("build", "foo:build", "built", 75.0), "build foo:build: built (1 min 15 s)"),
+        (StageFailed("build", "foo:build", "no\nroom"), "build foo:build: failed: no room"),
         (RUNNING, "#3 [1/2] FROM scratch AS x"),
         (Step("3", 3, 4, "RUN make", "running", part="build"), "#3 [build 3/4] RUN make"),
         (Step("3", 0, 0, "FROM docker.io/x", "running"), "#3 FROM docker.io/x"),
@@ -50,6 +51,29 @@ def test_line(event: Event, line: str) -> None:
 def test_log_of_a_step() -> None:
     """A step's lines bear its number, others the name of their source."""
     assert shown(RUNNING, Log("3", "a line"), Log("app", "other"))[1:] == ["#3 a line", "app | other"]
+
+
+def test_several_images() -> None:
+    """Where several are worked on, each line says which one it is about, also while there is one only."""
+    lines = shown(
+        StageStarted("build", "foo", "building"),
+        replace(RUNNING, image="foo"),
+        Log("3", "a line", image="foo"),
+        Log("test", "other", image="foo"),
+        StageStarted("build", "bar", "building"),
+        StageFailed("build", "foo", "exit code 1"),
+        Log("test", "other", image="bar"),
+        several=True,
+    )
+    assert lines == [
+        "build foo: building",
+        "foo #3 [1/2] FROM scratch AS x",
+        "foo #3 a line",
+        "foo test | other",
+        "build bar: building",
+        "build foo: failed: exit code 1",
+        "bar test | other",
+    ]
 
 
 def test_steps_of_another_image() -> None:

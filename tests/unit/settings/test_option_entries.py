@@ -204,7 +204,6 @@ def test_context_of_another_image(image: str) -> None:
     [
         ("appi", "no entry of `tinyship.images` is named `appi`; the nearest is `api`"),
         ("web", "`target:web` is this image itself"),
-        ("last", "`target:last` comes after this image: entries are made in their order"),
     ],
 )
 def test_context_of_a_wrong_image(name: str, words: str) -> None:

@@ -1,0 +1,180 @@
+"""Does several things at once, each after those that it needs, and never more than so many."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+_T = TypeVar("_T")
+_FEWEST, _MOST = 4, 8
+_PATIENCE = 10.0
+"""Seconds that what is interrupted has to clear up."""
+
+
+def default_jobs() -> int:
+    """Twice as many as this machine has processors, from 4 to 8: most of the time it is the engine that works."""
+    return min(_MOST, max(_FEWEST, 2 * (os.cpu_count() or 1)))
+
+
+@dataclass(slots=True)
+class Report(Generic[_T]):
+    """What came of each.
+
+    Args:
+        done: what was returned, by name.
+        failed: why it failed, by name, in the order in which they did.
+        stopped: what was not begun because of others, by name: those that failed, directly or not.
+        cancelled: what was not begun, or was ended, because nothing was to go on.
+    """
+
+    done: dict[str, _T] = field(default_factory=dict)
+    failed: dict[str, Exception] = field(default_factory=dict)
+    stopped: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    cancelled: tuple[str, ...] = ()
+
+
+def run(
+    needs: Mapping[str, Iterable[str]],
+    act: Callable[[str], _T],
+    *,
+    after: Mapping[str, Iterable[str]] | None = None,
+    jobs: int = 0,
+    is_end: Callable[[Exception], bool] = lambda error: False,
+    end: Callable[[], None] = lambda: None,
+) -> Report[_T]:
+    """Act for each name after those that it needs; what needs a failed one is not begun, the others go on.
+
+    Args:
+        needs: of each name those that it needs, in an order in which they could be done one by one.
+        act: does it, in a thread of its own.
+        after: of names those that must have come to an end before, well or not.
+        jobs: how many run at the same time, at most; ``default_jobs`` where 0.
+        is_end: whether nothing is to go on after a failure. It is asked before anybody else learns of the failure.
+        end: tells what runs to end, at once; also where we are interrupted. May be called from any thread.
+    """
+    crew = _Crew(needs, after or {}, act, is_end, end)
+    threads = [
+        threading.Thread(target=crew.work, daemon=True, name=f"tinyship-job-{number}")
+        for number in range(min(jobs or default_jobs(), len(crew.needs)))
+    ]
+    for thread in threads:
+        thread.start()
+    try:
+        crew.wait()
+    except BaseException:
+        crew.stop()
+        given_up = time.monotonic() + _PATIENCE
+        for thread in threads:
+            thread.join(max(0.0, given_up - time.monotonic()))
+        raise
+    return crew.report()
+
+
+class _Crew(Generic[_T]):
+    """Threads that share what is to be done."""
+
+    def __init__(
+        self,
+        needs: Mapping[str, Iterable[str]],
+        after: Mapping[str, Iterable[str]],
+        act: Callable[[str], _T],
+        is_end: Callable[[Exception], bool],
+        end: Callable[[], None],
+    ) -> None:
+        self.needs = {name: tuple(one for one in some if one in needs) for name, some in needs.items()}
+        self._after = {name: tuple(one for one in after.get(name, ()) if one in needs) for name in needs}
+        self._act, self._is_end, self._end = act, is_end, end
+        self._waiting = dict.fromkeys(self.needs)
+        self._running: set[str] = set()
+        self._report: Report[_T] = Report()
+        self._cancelled: set[str] = set()
+        self._ending = False
+        self._changed = threading.Condition()
+
+    def wait(self) -> None:
+        """Until all came to an end."""
+        with self._changed:
+            while self._waiting or self._running:
+                self._changed.wait()
+
+    def report(self) -> Report[_T]:
+        """What came of it, in the order of the names."""
+        found = self._report
+        found.done = {name: found.done[name] for name in self.needs if name in found.done}
+        found.cancelled = tuple(name for name in self.needs if name in self._cancelled)
+        return found
+
+    def stop(self) -> None:
+        """Begin nothing any more, and have what runs end."""
+        with self._changed:
+            first = not self._ending
+            self._begin_nothing()
+        if first:
+            self._end()
+
+    def _begin_nothing(self) -> None:
+        self._ending = True
+        self._cancelled |= set(self._waiting)
+        self._waiting.clear()
+        self._changed.notify_all()
+
+    def work(self) -> None:
+        """What each thread does."""
+        while name := self._next():
+            try:
+                done = self._act(name)
+            except Exception as error:
+                self._failed(name, error)
+            else:
+                with self._changed:
+                    self._report.done[name] = done
+                    self._settle(name)
+
+    def _next(self) -> str:
+        with self._changed:
+            while self._waiting:
+                for name in self._waiting:
+                    if self._is_ready(name):
+                        del self._waiting[name]
+                        self._running.add(name)
+                        return name
+                self._changed.wait()
+        return ""
+
+    def _is_ready(self, name: str) -> bool:
+        unfinished = {*self._waiting, *self._running}
+        return not unfinished & {*self.needs[name], *self._after[name]}
+
+    def _failed(self, name: str, error: Exception) -> None:
+        is_end = not self._ending and self._is_end(error)
+        with self._changed:
+            is_end = is_end and not self._ending
+            if self._ending:  # it was told to end
+                self._cancelled.add(name)
+            else:
+                self._report.failed[name] = error
+                self._stop_those_above(name)
+            if is_end:
+                self._begin_nothing()
+            self._settle(name)
+        if is_end:
+            self._end()
+
+    def _stop_those_above(self, failed: str) -> None:
+        """What needs a failed one will not be begun."""
+        stopped = self._report.stopped
+        bad = {failed}
+        while above := {name for name in self.needs if name not in bad and bad & set(self.needs[name])}:
+            bad |= above
+        for name in self.needs:
+            if name in bad and name != failed and name in {*self._waiting, *stopped}:
+                stopped[name] = (*stopped.get(name, ()), failed)
+                self._waiting.pop(name, None)
+
+    def _settle(self, name: str) -> None:
+        self._running.discard(name)
+        self._changed.notify_all()

@@ -1,0 +1,144 @@
+"""The images of a project together: which are meant, in which order, several at the same time."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Sequence
+from fnmatch import fnmatchcase
+from typing import TypeVar
+
+from tinyship import graph, parallel
+from tinyship.errors import (
+    BuildFailed,
+    CommandFailed,
+    ConfigError,
+    EngineError,
+    EngineUnreachable,
+    ImagesFailed,
+    TinyshipError,
+)
+from tinyship.events import StageFailed
+from tinyship.stages import needs, sharing
+from tinyship.stages.scope import Scope
+
+_T = TypeVar("_T")
+_ENDED = "it was ended"
+
+
+def select(scopes: Sequence[Scope], images: Sequence[str] = (), *, with_needs: bool = True) -> tuple[Scope, ...]:
+    """Those of a project's images that are meant, each after those that it stands on.
+
+    Args:
+        scopes: all of the project.
+        images: names of entries of ``images``, or globs of such; all where there are none.
+        with_needs: those too that they stand on.
+
+    Raises:
+        ConfigError: there is no such entry, or images stand on each other.
+    """
+    names = chosen(scopes, images)
+    if len(scopes) == 1:
+        return tuple(scope for scope in scopes if scope.name in names)
+    below = needs.of(scopes)
+    wanted = graph.closure(below, names) if with_needs else names
+    by_name = {scope.name: scope for scope in scopes}
+    return tuple(by_name[name] for name in needs.order(below) if name in wanted)
+
+
+def chosen(scopes: Sequence[Scope], images: Sequence[str] = ()) -> frozenset[str]:
+    """The names of those that are asked for, without what they stand on.
+
+    Whatever else narrows a choice belongs here: each gives names, and what is in all of them is meant.
+
+    Raises:
+        ConfigError: there is no entry of that name, or none that a glob fits.
+    """
+    names = [scope.name for scope in scopes]
+    found: set[str] = set()
+    for wanted in images:
+        fitting = [name for name in names if name and fnmatchcase(name, wanted)]
+        if not fitting:
+            raise _no(wanted, [name for name in names if name])
+        found |= set(fitting)
+    return frozenset(found if images else names)
+
+
+def each(
+    scopes: Sequence[Scope], act: Callable[[Scope], _T], *, jobs: int = 0, fail_fast: bool = False
+) -> tuple[_T, ...]:
+    """Act for each image after those that it stands on, for several at the same time.
+
+    Args:
+        scopes: in an order in which they can be made; of one run, so that they share what is theirs together.
+        act: does it.
+        jobs: how many at the same time, at most; the setting ``jobs`` where 0.
+        fail_fast: when one fails, begin no other one, and end those that run.
+
+    Returns:
+        what came of each, in the order of ``scopes``.
+
+    Raises:
+        TinyshipError: the only one failed.
+        EngineUnreachable: there is no engine, for none of them.
+        ImagesFailed: of several at least one failed.
+    """
+    if len(scopes) < 2:
+        return tuple(act(scope) for scope in scopes)
+    sharing.check(scopes)
+    by_name = {scope.name: scope for scope in scopes}
+    below = needs.of(scopes)
+
+    def is_end(error: Exception) -> bool:
+        return fail_fast or not isinstance(error, TinyshipError) or _is_engine_gone(scopes[0], error)
+
+    def told(name: str) -> _T:
+        try:
+            return act(by_name[name])
+        except TinyshipError as error:
+            scope = by_name[name]
+            scope.events(StageFailed(error.stage, error.image, _ENDED if scope.together.is_ended else error.message))
+            raise
+
+    report = parallel.run(
+        below,
+        told,
+        after=needs.after(scopes),
+        jobs=jobs or scopes[0].settings.jobs,
+        is_end=is_end,
+        end=lambda: _end(scopes[0]),
+    )
+    for error in report.failed.values():
+        if not isinstance(error, TinyshipError):
+            raise error
+        if isinstance(error, EngineUnreachable):
+            raise error
+    if report.failed:
+        failed = {name: error for name, error in report.failed.items() if isinstance(error, TinyshipError)}
+        raise ImagesFailed(failed, stopped=report.stopped, cancelled=report.cancelled, done=report.done)
+    return tuple(report.done.values())
+
+
+def _end(scope: Scope) -> None:
+    """Let no image begin anything any more, and cut off what the engine does for those that run."""
+    scope.together.end()
+    engine = scope.together.known("engine")
+    if engine:
+        engine.interrupt()
+
+
+def _is_engine_gone(scope: Scope, error: TinyshipError) -> bool:
+    """Whether there is no engine any more that could make the others."""
+    if not isinstance(error, EngineError) or isinstance(error, BuildFailed | CommandFailed):
+        return False
+    engine = scope.together.known("engine")
+    return not (engine and engine.answers())
+
+
+def _no(wanted: str, names: Sequence[str]) -> ConfigError:
+    if not names:
+        return ConfigError(f"there are no `tinyship.images`, so none is named `{wanted}`")
+    near = difflib.get_close_matches(wanted, names, n=1, cutoff=0)
+    return ConfigError(
+        f"no entry of `tinyship.images` is named `{wanted}`; the nearest is `{near[0]}`",
+        hint=f"There are {', '.join(names)}; `*` stands for any letters.",
+    )
