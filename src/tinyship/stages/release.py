@@ -103,7 +103,7 @@ def make(scope: Scope, *, force: bool = False) -> Released:
         if not image or familiar(reference) not in image.tags:
             images.tag(scope.engine, result.image_id, reference)
     rows = tuple(_renamed(row, f"{name}:{sanitise(scope.revision.full_version)}") for row in rows)
-    release = _still_pushed(last, _entry(scope, result.image_id, image, tree, rows, before))
+    release = _still_pushed(last, _entry(scope, result.image_id, tree, rows, before))
     record.update(scope.root, release)
     history.released(scope, release, last)
     return Released(release, rows)
@@ -128,15 +128,9 @@ def _image(scope: Scope, image_id: str) -> Image | None:
     return found if found and found.id == image_id else scope.image(image_id)
 
 
-def _entry(
-    scope: Scope,
-    image_id: str,
-    image: Image | None,
-    tree: str,
-    rows: tuple[Row, ...],
-    before: record.Previous | None,
-) -> Release:
+def _entry(scope: Scope, image_id: str, tree: str, rows: tuple[Row, ...], before: record.Previous | None) -> Release:
     now = scope.revision
+    image = _image(scope, image_id)
     return Release(
         image=scope.settings.image,
         version=sanitise(now.full_version),
