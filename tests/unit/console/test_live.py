@@ -357,6 +357,7 @@ for name in "abcd":
     event(StageStarted("release", name, "building"))
     event(Step("1", 2, 3, f"RUN make {name}", "running", image=name))
 pause()
+pause()
 event(Step("1", 2, 3, "RUN make b", "failed", 0.5, error="exit code 1", image="b"))
 event(StageFailed("release", "b", "`RUN make b` failed\\nmore"))
 pause()
@@ -369,9 +370,9 @@ pause()
     left = [line.strip() for line in screens.last if line.strip()]
     assert [line.split("  ")[0] for line in left] == [
         "[2/3] RUN make b",
-        "✗ release",
-        "✓ release",
-        "✓ release",
-        "✓ release",
+        "✗ release b",
+        "✓ release a",
+        "✓ release c",
+        "✓ release d",
     ]
-    assert any("b  failed: `RUN make b` failed" in line for line in left)
+    assert left[1].startswith("✗ release b  failed: `RUN make b` failed  ")
