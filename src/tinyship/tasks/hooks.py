@@ -6,8 +6,8 @@ import difflib
 import inspect
 import sys
 import threading
-from collections.abc import Callable, Mapping
-from contextlib import redirect_stderr, redirect_stdout
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from io import TextIOBase
 from typing import Any
 
@@ -32,6 +32,8 @@ class ProgramTasks:
     def __init__(self, executor: Executor, context: Context) -> None:
         self._executor = executor
         self._context = context
+        self._within = isinstance(sys.stdout, _Lines)
+        """A task that a hook runs wants this: what it writes is read already, and it has the turn."""
 
     def check(self, name: str) -> None:
         """See ``stages.hooks.Tasks``."""
@@ -48,8 +50,7 @@ class ProgramTasks:
         again = Executor(ours.collection, self._context.config.clone(), ours.core)
         _, *parameters = inspect.signature(ours.collection[name]).parameters
         given = {key: value for key, value in values.items() if key in parameters}
-        lines = _Lines(tell)
-        with _ONE, redirect_stdout(lines), redirect_stderr(lines):
+        with self._reading(tell):
             try:
                 again.execute((name, given))
             except Exit as error:
@@ -60,6 +61,16 @@ class ProgramTasks:
                 raise _failed(said, error.result.exited) from error
             except Exception as error:
                 raise _failed(f"ended with {type(error).__name__}: {error}", 1) from error
+
+    @contextmanager
+    def _reading(self, tell: Callable[[str], None]) -> Iterator[None]:
+        if self._within:
+            yield
+            return
+        lines = _Lines(tell)
+        with _ONE, redirect_stdout(lines), redirect_stderr(lines):
+            try:
+                yield
             finally:
                 lines.end()
 

@@ -47,9 +47,13 @@ def mine(scope):
     print("mine builds", scope.settings.image)
     return Made("build", "lacion/foo:build", "", "built", 0.0)
 
+@task
+def outer(context): ship["base"](context)
+
+ship = tinyship.collection("ship", stages={"base": lambda scope: (), "build": mine})
 ns = Collection(
-    first, notify, ends, shell, breaks, leaves,
-    tinyship.collection("ship", stages={"base": lambda scope: (), "build": mine}),
+    outer, first, notify, ends, shell, breaks, leaves,
+    ship,
 )
 """
 Run = Callable[..., tuple[str, str, int]]
@@ -107,6 +111,25 @@ def test_task_that_ends_well(inv: Run) -> None:
     """An exit with 0 is none that failed."""
     out, _, code = inv([{"before": "build", "task": "leaves"}], "ship.build")
     assert ("mine builds" in out, code) == (True, 0)
+
+
+def test_task_with_hooks_of_its_own(inv: Run) -> None:
+    """A task that a hook runs may be one of ours, with hooks that are tasks as well."""
+    out, err, code = inv([{"before": "build", "task": "outer"}, {"before": "base", "task": "first"}], "ship.build")
+    assert ("mine builds" in out, code) == (True, 0)
+    assert [line for line in err.splitlines() if "first" in line] == [
+        "hook lacion/foo: before base: first",
+        "before base | first",
+        "before build | hook lacion/foo: before base: first",
+        "before build | first",
+    ]
+
+
+def test_task_that_leads_to_itself(inv: Run) -> None:
+    """It is an error rather than a run without end."""
+    _, err, code = inv([{"before": "base", "task": "outer"}], "ship.build")
+    assert "a hook of base leads to base again: `outer` would run without end" in err
+    assert code == 1
 
 
 def test_no_such_task(inv: Run) -> None:
