@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+import selectors
 import subprocess
+import sys
 import tempfile
-import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from tinyship.errors import CommandFailed, ConfigError, Refused, TinyshipError
 from tinyship.events import Log
@@ -27,7 +28,8 @@ WITHIN = "HOOK_WITHIN"
 """The variable with the stages whose hooks a program runs in; not ``TINYSHIP_...``, which would be a setting."""
 _TAIL = 20
 _SHORT = 4
-_LATE = 2.0
+_CHUNK = 1 << 16
+_PAUSE = 0.1
 _within: ContextVar[tuple[str, ...]] = ContextVar("within", default=())
 
 
@@ -192,22 +194,50 @@ def _shell(scope: Scope, hook: Hook, told: Told, tell: Callable[[str], None]) ->
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
         )
-        assert process.stdout
-        reader = threading.Thread(target=_forward, args=(process.stdout, tell), daemon=True)
-        reader.start()
         try:
+            _forward(process, tell)
             code = process.wait()
         finally:
             process.kill()
             process.wait()
-            reader.join(_LATE)  # what it left running may hold its output open
+            if process.stdout:
+                process.stdout.close()
     return (code, f"ended with exit code {code}") if code >= 0 else (128 - code, f"was ended by signal {-code}")
 
 
-def _forward(stream: IO[bytes], tell: Callable[[str], None]) -> None:
-    with stream:
-        for line in stream:
-            tell(line.decode(errors="replace").rstrip("\r\n"))
+def _forward(process: subprocess.Popen[bytes], tell: Callable[[str], None]) -> None:
+    """Hand on each line, until the command has ended; what it left running may hold its output open."""
+    assert process.stdout
+    rest = b""
+    for chunk in _chunks(process, process.stdout.fileno()):
+        *lines, rest = (rest + chunk).split(b"\n")
+        for line in lines:
+            tell(line.decode(errors="replace").rstrip("\r"))
+    if rest:
+        tell(rest.decode(errors="replace"))
+
+
+if sys.platform == "win32":
+
+    def _chunks(process: subprocess.Popen[bytes], output: int) -> Iterator[bytes]:
+        """What is written, to its end: Windows cannot say whether there is more of a pipe."""
+        return iter(lambda: os.read(output, _CHUNK), b"")
+
+else:
+
+    def _chunks(process: subprocess.Popen[bytes], output: int) -> Iterator[bytes]:
+        """What is written, to its end, or until the command has ended and there is no more."""
+        with selectors.DefaultSelector() as selector:
+            selector.register(output, selectors.EVENT_READ)
+            while True:
+                has_ended = process.poll() is not None  # asked first: then there is all that it wrote
+                if selector.select(0 if has_ended else _PAUSE):
+                    chunk = os.read(output, _CHUNK)
+                    if not chunk:
+                        return
+                    yield chunk
+                elif has_ended:
+                    return
 
 
 def _shown(hook: Hook) -> str:
