@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from tests.conftest import Repository
 
 
-@pytest.mark.parametrize("name", ["compose"])
+@pytest.mark.parametrize("name", ["compose", "hooks"])
 def test_commands_of_a_page(name: str, repository: Repository, tmp_path: Path) -> None:
     """In a project that has a commit; what needs an engine is left to the integration tests."""
     (repository.root / "Dockerfile").write_text("FROM scratch\n")
