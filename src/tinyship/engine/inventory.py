@@ -17,6 +17,9 @@ _T = TypeVar("_T")
 _THREADS = 4
 _TRIES = 40
 _PAUSE = 0.05
+_PATIENCE = 60.0
+_BUSY = "operation is already running"
+"""What engines say that look at their disk, or prune, for one client at a time (moby, ``daemon/disk_usage.go``)."""
 _TYPES_SINCE = (1, 42)
 _VERBOSE_SINCE = (1, 52)
 
@@ -169,13 +172,22 @@ def _df(engine: Engine) -> tuple[dict[str, Any], list[dict[str, Any]]]:
 
 
 def asked_again(what: str, ask: Callable[[], _T]) -> _T:
-    """The answer, asked for again where something went while the engine looked at it, which some engines fail for."""
-    from docker.errors import NotFound
+    """The answer, asked for again where the engine could not give it now, but will be able to.
 
+    Some fail where something went while they looked at it, and some while they look at their disk for somebody else.
+    """
+    from docker.errors import APIError, NotFound
+
+    gone, end = 0, time.monotonic() + _PATIENCE
     with translated(what):
-        for _ in range(_TRIES - 1):
+        while True:
             try:
                 return ask()
             except NotFound:
-                time.sleep(_PAUSE)
-        return ask()
+                gone += 1
+                if gone == _TRIES:
+                    raise
+            except APIError as error:
+                if _BUSY not in str(error) or time.monotonic() > end:
+                    raise
+            time.sleep(_PAUSE)
