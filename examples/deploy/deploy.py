@@ -18,6 +18,7 @@ Exit codes:
 from __future__ import annotations
 
 import json
+import secrets
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -28,7 +29,7 @@ import docker
 from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 from invoke import Exit, task
 
-from tinyship import Project, TinyshipError
+from tinyship import Project, TinyshipError, record
 from tinyship.record import Record, Release
 
 NOTHING, FAILED, TIMED_OUT, LOCKED = 3, 4, 5, 75
@@ -126,17 +127,26 @@ class Host:
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Keep other deployments away; the lock goes with this process, however that ends."""
-        api = self.client.api
-        held = api.exec_create(self.front.id, ["/front", "hold"], stdin=True)
-        connection = api.exec_start(held["Id"], socket=True)
-        raw = getattr(connection, "_sock", connection)
+        api, token = self.client.api, secrets.token_hex(8)
+        order = api.exec_create(self.front.id, ["/front", "hold", token], stdin=True)["Id"]
+        connection = api.exec_start(order, socket=True)
         try:
-            if b"held\n" not in _first_line(raw) or not api.exec_inspect(held["Id"])["Running"]:
-                raise NotDeployed(LOCKED, f"{self.address}: another deployment is under way")
+            # What it wrote first may be in a buffer that nobody reads, so the front is asked.
+            while self.status()["lock"] != token:
+                code = api.exec_inspect(order)["ExitCode"]  # None until it has ended
+                if code == LOCKED:
+                    raise NotDeployed(LOCKED, f"{self.address}: another deployment is under way")
+                if code is not None:
+                    raise NotDeployed(1, f"{self.address}: front hold ended with exit code {code}")
+                time.sleep(0.1)
             yield
         finally:
-            raw.close()
+            getattr(connection, "_sock", connection).close()
             connection.close()
+            for _ in range(100):  # so that whoever comes right after this finds it free
+                if self.status()["lock"] != token:
+                    break
+                time.sleep(0.1)
 
     def begin(self, image: Image) -> Any:
         """Start a container of a version beside what is live; the one that there is, where there is one."""
@@ -201,14 +211,11 @@ class Host:
 def run(context, release=True):
     """Release, and roll out what was released; the old version serves until the new one is well."""
     with _told() as say:
-        project = Project.load(".")
+        project, settings = Project.load("."), context.config.deploy
         if release:
             say("releasing")
-            project.release(push=True)
-        from tinyship import record
-
+            _release(project, settings)
         known = record.read(project.root)
-        settings = context.config.deploy
         app, front = Image.of(known, settings.app), Image.of(known, settings.front)
         hosts = _hosts(settings)
         for host in hosts:
@@ -241,6 +248,14 @@ def status(context):
     with _told():
         for host in _hosts(context.config.deploy):
             print(json.dumps({"engine": host.address, **host.status()}))
+
+
+def _release(project: Project, settings: Any) -> None:
+    """Release and push all but the front, and that one as well where no registry has it yet."""
+    front = record.read(project.root).find(settings.front)
+    has_front = bool(front and front.pushed)
+    names = [one.name for one in project.images if not (has_front and one.settings.image == settings.front)]
+    project.release(push=True, images=names)
 
 
 def _roll_out(hosts: list[Host], begin: Callable[[Host], Any], say: Callable[[str], None]) -> None:
@@ -291,14 +306,6 @@ def _hosts(settings: Any) -> list[Host]:
         for address in (part.strip() for part in settings.engines.split(","))
         if address
     ]
-
-
-def _first_line(connection: Any) -> bytes:
-    """What a command in a container says first; nothing where it ended without a word."""
-    said = b""
-    while b"\n" not in said and (more := connection.recv(4096)):
-        said += more
-    return said
 
 
 @contextmanager

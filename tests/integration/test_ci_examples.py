@@ -82,8 +82,8 @@ def github(runner: Ship, event: str, **variables: str) -> None:
             bash(runner, step["run"], {**filled(job["env"]), **filled(step.get("env", {})), **variables})
 
 
-def test_github_summary(runner: Ship, tmp_path: Path) -> None:
-    """A pull request's run says in its summary what became of the size, and pushes nothing."""
+def test_github(runner: Ship, tmp_path: Path) -> None:
+    """A pull request's run says in its summary what became of the size, and pushes nothing; a push is pushed."""
     runner.git("checkout", "-q", "-b", "topic")
     runner.git("update-ref", "refs/remotes/origin/main", "v1.0.0")
     summary = tmp_path / "summary.md"
@@ -92,10 +92,6 @@ def test_github_summary(runner: Ship, tmp_path: Path) -> None:
     assert "|" in summary.read_text()
     assert logged_in(runner) == {runner.registry: "someone:secret"}
     assert not runner.record["pushed"]
-
-
-def test_github_push(runner: Ship) -> None:
-    """A push to the branch is released and pushed."""
     github(runner, "push")
     assert there(runner, runner.git("rev-parse", "HEAD"))
 
@@ -151,8 +147,8 @@ def gitlab(runner: Ship, **variables: str) -> None:
     bash(runner, "\n".join([*job["before_script"], *job["script"]]), {**known, **variables})
 
 
-def test_gitlab_note(runner: Ship) -> None:
-    """A merge request gets a note with what became of the size, which is an artifact too."""
+def test_gitlab(runner: Ship) -> None:
+    """A merge request gets a note with what became of the size, which is an artifact too; a push is pushed."""
     with notes() as (address, taken):
         gitlab(
             runner,
@@ -167,9 +163,6 @@ def test_gitlab_note(runner: Ship) -> None:
     assert runner.image in body
     assert body.strip() == (runner.root / "size.md").read_text().strip()
     assert logged_in(runner) == {runner.registry: "someone:secret"}
-
-
-def test_gitlab_push(runner: Ship) -> None:
-    """A push to the branch is released and pushed."""
+    (runner.root / "size.md").unlink()  # each job starts in a fresh clone
     gitlab(runner)
     assert there(runner, runner.git("rev-parse", "HEAD"))

@@ -19,7 +19,7 @@ from ships import Ship
 
 from tinyship.engine.connect import Engine
 
-pytestmark = [pytest.mark.engine, pytest.mark.needs("buildkit")]
+pytestmark = [pytest.mark.engine, pytest.mark.needs("buildkit"), pytest.mark.slow]
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 _SLOW = "#!/bin/sh\nbusybox sleep 1\nprintf 'Content-Type: text/plain\\r\\n\\r\\n'\ncat /srv/index.html\n"
@@ -142,9 +142,27 @@ def containers(engine: Engine, name: str) -> dict[str, str]:
     return {str(one.name): str(one.status) for one in found if one.name != f"{name}-front"}
 
 
+def one_at_a_time(shop: Ship, namespace: str) -> None:
+    """The second of two is refused; the lock of one that was killed is gone with it."""
+    words = [sys.executable, "-c", _HOLD.format(name=namespace)]
+    with subprocess.Popen(words, cwd=shop.root, env=shop.environment, stdout=subprocess.PIPE) as holder:
+        try:
+            assert holder.stdout
+            assert holder.stdout.readline() == b"held\n"
+            assert "another deployment is under way" in shop.invoke("deploy", "--no-release", code=75).err
+        finally:
+            holder.kill()
+    end = time.monotonic() + 60
+    while (ran := shop.invoke("deploy", "--no-release", code=None)).code == 75:
+        assert time.monotonic() < end
+    assert ran.code == 0, ran.err
+    assert "is live" in ran.out
+
+
 def test_no_request_is_lost(engine: Engine, shop: Ship, namespace: str) -> None:
     """While a version fails, one comes, and one goes back: each request is answered, by a version that was well."""
     assert "nothing is deployed here" in shop.invoke("deploy.rollback", code=3).err
+    assert "no release of" in shop.invoke("deploy", "--no-release", code=3).err
     shop.invoke("deploy")
     (one,) = containers(engine, namespace)
     load = Load(front(engine, namespace))
@@ -170,20 +188,4 @@ def test_no_request_is_lost(engine: Engine, shop: Ship, namespace: str) -> None:
         assert set(load.during(load.more)) == {"one"}
         assert containers(engine, namespace)[one] == "running"
     assert load.lost == []
-
-
-def test_one_deployment_at_a_time(engine: Engine, shop: Ship, namespace: str) -> None:
-    """The second of two is refused; the lock of one that was killed is gone with it."""
-    assert "no release of" in shop.invoke("deploy", "--no-release", code=3).err
-    shop.invoke("deploy")
-    words = [sys.executable, "-c", _HOLD.format(name=namespace)]
-    with subprocess.Popen(words, cwd=shop.root, env=shop.environment, stdout=subprocess.PIPE) as holder:
-        assert holder.stdout
-        assert holder.stdout.readline() == b"held\n"
-        assert "another deployment is under way" in shop.invoke("deploy", "--no-release", code=75).err
-        holder.kill()
-    end = time.monotonic() + 60
-    while (ran := shop.invoke("deploy", "--no-release", code=None)).code == 75:
-        assert time.monotonic() < end
-    assert ran.code == 0, ran.err
-    assert "was already" in ran.out
+    one_at_a_time(shop, namespace)

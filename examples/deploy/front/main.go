@@ -2,18 +2,17 @@
 //
 //	front                        serve: traffic on :8080, orders on a socket in /state
 //	front switch NAME ADDRESS    from now on, NAME at ADDRESS (host:port) is live
-//	front status                 say as JSON what is live, what was before it, and how many requests each has under way
+//	front status                 say as JSON what is live, what was before it, and how many requests each has under way, and
+//	                             who holds the lock
 //	front probe URL              ask URL; exit code 0 where it answers with 2xx or 3xx
-//	front hold                   hold the lock until standard input ends; exit code 75 where another one holds it
+//	front hold TOKEN             hold the lock until standard input ends; exit code 75 where another one holds it
 //
 // Orders come through `docker exec`, so they need no port, and reach wherever the engine is.
 package main
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
-	"fmt"
 	"io"
 	"log"
 	"net"
@@ -48,7 +47,7 @@ type front struct {
 	state State
 	busy  map[string]int
 	known sync.Map // addresses with the container's IP in place of its name
-	lock  sync.Mutex
+	lock  string   // the token of whoever holds it
 }
 
 func main() {
@@ -61,7 +60,7 @@ func main() {
 	case "status":
 		order(http.MethodGet, "/status")
 	case "hold":
-		hold()
+		hold(words[1])
 	case "probe":
 		probe(words[1])
 	default:
@@ -166,18 +165,26 @@ func (f *front) tell(w http.ResponseWriter, _ *http.Request) {
 	json.NewEncoder(w).Encode(struct {
 		State
 		Busy map[string]int `json:"busy"`
-	}{f.state, f.busy})
+		Lock string         `json:"lock"`
+	}{f.state, f.busy, f.lock})
 }
 
 func (f *front) hold(w http.ResponseWriter, r *http.Request) {
-	if !f.lock.TryLock() {
-		http.Error(w, "held", http.StatusConflict)
+	f.mutex.Lock()
+	free := f.lock == ""
+	if free {
+		f.lock = r.FormValue("token")
+	}
+	f.mutex.Unlock()
+	if !free {
+		http.Error(w, "another one holds the lock", http.StatusConflict)
 		return
 	}
-	defer f.lock.Unlock()
-	fmt.Fprintln(w, "held")
 	w.(http.Flusher).Flush()
 	<-r.Context().Done()
+	f.mutex.Lock()
+	defer f.mutex.Unlock()
+	f.lock = ""
 }
 
 // ask sends an order to the front that serves in this container.
@@ -207,10 +214,8 @@ func order(method, path string) {
 }
 
 // hold ends with its standard input, which the engine closes when whoever deploys is gone, however that ended.
-func hold() {
-	answer := ask(http.MethodGet, "/hold")
-	line, _ := bufio.NewReader(answer.Body).ReadString('\n')
-	fmt.Print(line)
+func hold(token string) {
+	answer := ask(http.MethodGet, "/hold?"+url.Values{"token": {token}}.Encode())
 	if answer.StatusCode != http.StatusOK {
 		os.Exit(tempfail)
 	}
