@@ -17,6 +17,8 @@ _T = TypeVar("_T")
 _THREADS = 4
 _TRIES = 40
 _PAUSE = 0.05
+_BUSY, _BUSY_TRIES = "disk usage operation is already running", 1200
+"""What older engines say to whoever asks for it while they add it up for somebody else, and for how long."""
 _TYPES_SINCE = (1, 42)
 _VERBOSE_SINCE = (1, 52)
 
@@ -169,13 +171,20 @@ def _df(engine: Engine) -> tuple[dict[str, Any], list[dict[str, Any]]]:
 
 
 def asked_again(what: str, ask: Callable[[], _T]) -> _T:
-    """The answer, asked for again where something went while the engine looked at it, which some engines fail for."""
-    from docker.errors import NotFound
+    """The answer, asked for again where something went while the engine looked at it, which some engines fail for.
 
+    So it is where the engine answers one at a time only.
+    """
+    from docker.errors import APIError, NotFound
+
+    left = {True: _TRIES, False: _BUSY_TRIES}
     with translated(what):
-        for _ in range(_TRIES - 1):
+        while True:
             try:
                 return ask()
-            except NotFound:
+            except APIError as error:
+                is_gone = isinstance(error, NotFound)
+                left[is_gone] -= 1
+                if not left[is_gone] or not (is_gone or _BUSY in str(error)):
+                    raise
                 time.sleep(_PAUSE)
-        return ask()

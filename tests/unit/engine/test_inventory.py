@@ -79,6 +79,16 @@ def test_containers() -> None:
     assert (nameless.name, nameless.running) == ("b" * 12, False)
 
 
+def test_usage_that_another_asks_for_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Older engines answer one at a time, and refuse the others, which ask again; not for ever."""
+    monkeypatch.setattr(inventory, "_PAUSE", 0.0)
+    busy = APIError("a disk usage operation is already running")
+    assert inventory.usage(engine(*[busy] * 100, {"LayersSize": 16})).total == 16
+    monkeypatch.setattr(inventory, "_BUSY_TRIES", 3)
+    with pytest.raises(EngineError, match="what the engine's images hold"):
+        inventory.usage(engine(*[busy] * 3))
+
+
 def test_usage_of_a_graph_driver() -> None:
     """What an image shares is said in bytes; -1 says nothing."""
     images = [{"Id": "a", "Size": 10, "SharedSize": 4}, {"Id": "b", "Size": 10, "SharedSize": -1}]
