@@ -23,6 +23,7 @@ BASES = "tinyship.bases"
 _OCI = "org.opencontainers.image."
 VERSION = f"{_OCI}version"
 REVISION = f"{_OCI}revision"
+CREATED = f"{_OCI}created"
 BASE_NAME = f"{_OCI}base.name"
 BASE_DIGEST = f"{_OCI}base.digest"
 
@@ -42,7 +43,7 @@ def oci(settings: Settings, revision: Revision, *, more: Mapping[str, str] | Non
         f"{_OCI}title": settings.image.rpartition("/")[2],
         VERSION: revision.full_version,
         REVISION: revision.commit,
-        f"{_OCI}created": _created(revision),
+        CREATED: _created(revision),
         f"{_OCI}source": revision.source,
         f"{_OCI}url": revision.source,
         f"{_OCI}ref.name": revision.tag or revision.branch,

@@ -72,12 +72,21 @@ class Yard:
         self.git("commit", "-q", "--allow-empty", "-m", message)
         return self.git("rev-parse", "HEAD")
 
-    def release(self, *tags: str, project: str = "", stage: str = "release", commit: str = "", text: str = "") -> str:
+    def release(
+        self,
+        *tags: str,
+        project: str = "",
+        stage: str = "release",
+        commit: str = "",
+        text: str = "",
+        date: str = "",
+    ) -> str:
         """An image with these tags, or names where a colon is in them; its id. Later ones are later releases."""
         first, *more = [tag if ":" in tag else f"{self.image}:{tag}" for tag in tags]
         labels = {"tinyship.project": project or self.image, "tinyship.stage": stage}
         labels |= {"org.opencontainers.image.version": tags[0]}
         labels |= {"org.opencontainers.image.revision": commit} if commit else {}
+        labels |= {"org.opencontainers.image.created": date} if date else {}
         image_id = images.import_rootfs(
             self.engine,
             iter([rootfs(text or first)]),
@@ -179,6 +188,13 @@ def test_the_last_releases_stay(yard: Yard) -> None:
     assert [yard.has(tag) for tag in ("1.10.0", "1.9.0", "local", "1.8.0", "abc")] == [True, True, True, False, False]
     assert done.freed is not None
     assert done.freed >= 0
+
+
+def test_releases_are_ordered_by_their_date(yard: Yard) -> None:
+    """And not by that of a builder's cache, which is older, or younger, than the release that comes of it."""
+    yard.release("1.1.0", date=DATE.format(2))
+    yard.release("1.0.0", date=DATE.format(1))
+    assert yard.reasons() == {"1.1.0": "the last release", "1.0.0": "- not the last release"}
 
 
 def test_git_keeps_releases(yard: Yard) -> None:

@@ -216,6 +216,8 @@ def test_one_base_image_in_two_ways(make: Make) -> None:
     """In its own entry the config says it at once; from settings around it, it is seen before anything is made."""
     with pytest.raises(ConfigError, match=r"lacion/base has another `target` in `b` than in `a`"):
         make({"a": {"base": [BASE]}, "b": {"base": [{**BASE, "target": "x"}]}})
+    with pytest.raises(ConfigError, match=r"lacion/base:latest of `b` is lacion/base of `a` .*write it in one way"):
+        make({"a": {"base": [BASE]}, "b": {"base": [{**BASE, "name": "lacion/base:latest"}]}})
     files = {"base": "FROM scratch\nARG SPEED\n"}
     scopes = make({"a": {"base": [BASE], "args": ["OTHER=1"]}, "b": {"base": [BASE], "args": ["OTHER=2"]}}, files)
     sharing.check(scopes)

@@ -14,6 +14,7 @@ from typing import Any, get_args
 
 import msgspec
 
+from tinyship import reference
 from tinyship.errors import ConfigError
 from tinyship.settings import environment, options
 from tinyship.settings.schema import Base, Settings
@@ -273,7 +274,12 @@ def _owners(merged: Mapping[str, _Merged]) -> dict[str, str]:
     owners: dict[str, str] = {}
     for name, one in merged.items():
         for base in _bases(one.values.get("base")):
-            before, known = first.setdefault(base.name, (name, base))
+            before, known = first.setdefault(_canonical(base.name), (name, base))
+            if known.name != base.name:
+                raise ConfigError(
+                    f"{one.source_of('base')}: the base image {base.name} of `{name}` is {known.name} of `{before}` in "
+                    f"`{SECTION}.images`: one image has one name; write it in one way"
+                )
             if known != base:
                 names = [entry.name for entry in msgspec.structs.fields(Base)]
                 key = next(key for key in names if getattr(known, key) != getattr(base, key))
@@ -284,6 +290,14 @@ def _owners(merged: Mapping[str, _Merged]) -> dict[str, str]:
             if before != name:
                 owners[base.name] = str(merged[before].values.get("image", ""))
     return owners
+
+
+def _canonical(name: str) -> str:
+    """The same for all ways to write an image's name; what cannot be one is told of elsewhere."""
+    try:
+        return str(reference.parse(name))
+    except ConfigError:
+        return name
 
 
 def _bases(entries: object) -> Iterator[Base]:

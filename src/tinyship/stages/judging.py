@@ -6,7 +6,9 @@ import os
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -15,6 +17,7 @@ from tinyship.engine import inventory
 from tinyship.engine.connect import Engine
 from tinyship.engine.containers import OWN
 from tinyship.engine.inventory import Container, Listed, Usage
+from tinyship.history import moment
 from tinyship.retention import EVER, Facts, Git, Verdict
 from tinyship.stages.scope import Scope
 
@@ -159,7 +162,7 @@ def _facts(scopes: Sequence[Scope], there: _There) -> list[Facts]:
             repository=one.labels.get(labels.PROJECT, ""),
             names=mine,
             release=one.labels.get(labels.STAGE) == "release",
-            made=one.created or EVER,
+            made=_made(one),
             version=_version(one),
             commit=one.labels.get(labels.REVISION, ""),
             local=any(name.endswith(":local") for name in mine),
@@ -211,6 +214,14 @@ def _telling(name: str) -> tuple[bool, str]:
     """Puts the names that tell people most first: versions before commits and `local`."""
     tag = name.rpartition(":")[2]
     return tag == "local" or bool(_COMMIT.fullmatch(tag)), name
+
+
+def _made(image: Listed) -> datetime:
+    """The date of its release; an image of which every step was in a builder's cache has that of these steps itself."""
+    with suppress(ValueError):
+        if said := image.labels.get(labels.CREATED, ""):
+            return moment(said)
+    return image.created or EVER
 
 
 def _version(image: Listed) -> tuple[int, ...]:
