@@ -205,10 +205,13 @@ def _latest(images: Iterable[Facts], keep: Mapping[str, int]) -> dict[str, int]:
     return {
         image.id: place
         for repository, some in by_repository.items()
-        for place, image in enumerate(
-            sorted(some, key=lambda image: (image.made, image.version, image.id), reverse=True)[: keep[repository]], 1
-        )
+        for place, image in enumerate(sorted(some, key=_order, reverse=True)[: keep[repository]], 1)
     }
+
+
+def _order(image: Facts) -> tuple[object, ...]:
+    """Later for later releases. Of two of one commit, `1.0.0` and `1.0.0-dirty`, that with `local` is later."""
+    return (image.made, image.version, image.local, image.id)
 
 
 def _used(image: Facts) -> str:

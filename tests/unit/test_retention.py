@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -55,6 +56,17 @@ def test_releases_of_one_moment_are_ordered_by_version() -> None:
     assert judged(nine, ten) == {
         "foo:1.10.0": (True, "the last release"),
         "foo:1.9.0": (False, "not the last release"),
+    }
+
+
+@pytest.mark.parametrize("ids", [("a", "b"), ("b", "a")])
+def test_of_two_releases_of_one_commit_local_is_the_last(ids: tuple[str, str]) -> None:
+    """A clean and a dirty one have the same date and the same numbers."""
+    clean, dirty = (release(1, id=one) for one in ids)
+    clean, dirty = replace(clean, names=("foo:1.0.0",)), replace(dirty, names=("foo:1.0.0-dirty",), local=True)
+    assert judged(clean, dirty) == {
+        "foo:1.0.0-dirty": (True, "the last release"),
+        "foo:1.0.0": (False, "not the last release"),
     }
 
 
