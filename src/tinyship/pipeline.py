@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING, Any
 
 from tinyship import record, turns
 from tinyship.errors import EngineError, TinyshipError
@@ -42,12 +42,13 @@ def check(scope: Scope) -> tuple[Check, ...]:
 def _missing(scope: Scope) -> tuple[Check, ...]:
     """A row for what the stages would fail for before they begin, a file or a setting; none where nothing is wrong."""
     from tinyship import lock
-    from tinyship.stages import base, build, release
+    from tinyship.stages import base, build, hooks, release, through
 
     try:
-        base.check(scope)
-        build.check(scope)
-        release.check(scope)
+        _check(scope, "base", base.check)
+        _check(scope, "build", build.check)
+        _check(scope, "release", release.check)
+        hooks.check(scope, *through.STAGES)
         lock.read(scope.root)
     except EngineError:
         return ()  # the row of the engine says it
@@ -64,18 +65,32 @@ def plan_release(scope: Scope, *, only: bool = False, checked: bool = False) -> 
         only: leave base and build as they are.
         checked: look at git, the engine and the settings as ``check`` does.
     """
-    from tinyship.stages import base, build, preflight, release
+    from tinyship.stages import preflight, release, through
 
-    before = () if only else (base.plan(scope), build.plan(scope))
+    before = () if only else _plan_below(scope)
     checks = (*preflight.local(scope), *_missing(scope)) if checked else ()
-    return plan(scope, "release", *before, release.plan(scope), checks=checks)
+    return plan(
+        scope, "release", *before, through.actions(scope, "release", lambda: release.plan(scope)), checks=checks
+    )
+
+
+def _plan_below(scope: Scope) -> tuple[tuple[Action, ...], ...]:
+    from tinyship.stages import base, build, through
+
+    return (
+        through.actions(scope, "base", lambda: base.plan(scope)),
+        through.actions(scope, "build", lambda: build.plan(scope)),
+    )
 
 
 def plan_build(scope: Scope) -> Plan:
     """What ``make_build`` would do."""
-    from tinyship.stages import base, build
+    return plan(scope, "build", *_plan_below(scope))
 
-    return plan(scope, "build", base.plan(scope), build.plan(scope))
+
+def plan_bases(scope: Scope) -> Plan:
+    """What ``make_bases`` would do."""
+    return plan(scope, "base", _plan_below(scope)[0])
 
 
 def plan_push(scope: Scope, *, after_release: bool = False) -> Plan:
@@ -84,34 +99,53 @@ def plan_push(scope: Scope, *, after_release: bool = False) -> Plan:
     Args:
         after_release: a release is made before, so that what the record has is not what is pushed.
     """
-    from tinyship.stages import preflight, push, trial
+    from tinyship.stages import preflight, push, through, trial
 
     smoke = trial.plan_smoke(scope) if scope.settings.push.smoke else ()
     asked = preflight.remote(scope, may_we=False, recorded=not after_release)
     checks = (push.ready(scope), *(check for place in asked for check in place.checks))
-    found = plan(scope, "push", smoke, push.plan(scope, asked), checks=checks)
+    pushes = through.actions(scope, "push", lambda: push.plan(scope, asked))
+    found = plan(scope, "push", smoke, pushes, checks=checks)
     release = None if after_release else preflight.built(scope, recorded=True)
     return replace(found, version=release.raw_version or release.version) if release and release.given else found
 
 
 def make_bases(scope: Scope, *, force: bool = False) -> tuple[Made, ...]:
     """Bring the base images up to date; see ``stages.base``."""
-    from tinyship.stages import base
+    from tinyship.stages import base, hooks
 
-    base.check(scope)
+    hooks.check(scope, "base")
+    _check(scope, "base", base.check)
     with turns.releasing(scope.root):
-        return base.make(scope, force=force)
+        return _make_bases(scope, force=force)
+
+
+def _make_bases(scope: Scope, *, force: bool) -> tuple[Made, ...]:
+    from tinyship.stages import base, through
+
+    return through.go(
+        scope, "base", base.make, plan=lambda: _data(plan_bases(scope)), record=lambda done: _made(done), force=force
+    )
 
 
 def make_build(scope: Scope, *, only_image: bool = False, force: bool = False) -> Made | None:
     """Bring the base images up to date, then build; see ``stages.build``."""
-    from tinyship.stages import base, build
+    from tinyship.stages import base, build, hooks, through
 
-    base.check(scope)
-    build.check(scope)
+    hooks.check(scope, "base", "build")
+    _check(scope, "base", base.check)
+    _check(scope, "build", build.check)
     with turns.releasing(scope.root):
-        base.make(scope, force=force)
-        return build.make(scope, only_image=only_image, force=force)
+        _make_bases(scope, force=force)
+        return through.go(
+            scope,
+            "build",
+            build.make,
+            plan=lambda: _data(plan(scope, "build", build.plan(scope))),
+            record=lambda done: _made((done,) if done else ()),
+            only_image=only_image,
+            force=force,
+        )
 
 
 def make_release(scope: Scope, *, only: bool = False, force: bool = False) -> Released:
@@ -123,17 +157,25 @@ def make_release(scope: Scope, *, only: bool = False, force: bool = False) -> Re
         only: leave base and build as they are.
         force: make everything anew, even where nothing changed.
     """
-    from tinyship.stages import release
+    from tinyship.stages import hooks, release, through
 
     scope.revision  # noqa: B018  git's errors come before the engine's work
     record.read(scope.root)  # and so does what is wrong with the record
-    release.check(scope)
+    hooks.check(scope, *(("release",) if only else ("base", "build", "release")))
+    _check(scope, "release", release.check)
     with turns.releasing(scope.root):
         if only:
             release.check_artifacts(scope)
         else:
             make_build(scope, force=force)
-        return release.make(scope, force=force)
+        return through.go(
+            scope,
+            "release",
+            release.make,
+            plan=lambda: _data(plan(scope, "release", release.plan(scope))),
+            record=lambda _: _recorded(scope),
+            force=force,
+        )
 
 
 def look_before(scopes: Sequence[Scope], *, allow_dirty: bool = False, force: bool = False) -> None:
@@ -146,8 +188,9 @@ def look_before(scopes: Sequence[Scope], *, allow_dirty: bool = False, force: bo
 
 def send(scope: Scope, *, allow_dirty: bool = False, force: bool = False) -> Delivery:
     """Push the release, after its smoke test where the settings ask for one; see ``stages.push``."""
-    from tinyship.stages import push
+    from tinyship.stages import hooks, push, through
 
+    hooks.check(scope, "push")
     release = record.read(scope.root).find(scope.settings.image)
     with turns.releasing(scope.root):
         if scope.settings.push.smoke and not (release and release.smoke):
@@ -155,4 +198,34 @@ def send(scope: Scope, *, allow_dirty: bool = False, force: bool = False) -> Del
 
             push.check(scope, allow_dirty=allow_dirty)
             trial.smoke(scope)
-        return push.send(scope, allow_dirty=allow_dirty, force=force)
+        if hooks.of(scope, "before", "push"):
+            push.check(scope, allow_dirty=allow_dirty)  # they are for what may be pushed
+        return through.go(
+            scope,
+            "push",
+            push.send,
+            plan=lambda: _data(plan_push(scope)),
+            record=lambda _: _recorded(scope),
+            allow_dirty=allow_dirty,
+            force=force,
+        )
+
+
+def _check(scope: Scope, stage: str, ours: Callable[[Scope], None]) -> None:
+    """Check what a stage of ours needs; a project's own needs what it needs."""
+    if stage not in scope.stages:
+        ours(scope)
+
+
+def _made(done: Iterable[Made]) -> dict[str, Any]:
+    """What hooks after base and build get to know."""
+    return {"images": [asdict(one) for one in done]}
+
+
+def _recorded(scope: Scope) -> dict[str, Any]:
+    """What hooks after release and push get to know: the record, with this image alone."""
+    return record.read(scope.root).only([scope.settings.image]).as_json()
+
+
+def _data(found: Plan) -> dict[str, Any]:
+    return asdict(found)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tinyship.events import Events, ignore
 from tinyship.record import Outcome, Record
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from tinyship.stages.changed import Changed
     from tinyship.stages.changelog import Notes
     from tinyship.stages.explaining import Explanation
+    from tinyship.stages.hooks import Tasks
     from tinyship.stages.judging import What
     from tinyship.stages.moving import Update
     from tinyship.stages.outdated import Outdated
@@ -40,15 +41,26 @@ class Project:
         root: the project's folder.
         images: the settings of each image, with where each came from, in an order in which they can be made.
         events: gets what happens while stages run; see ``tinyship.events``.
+        stages: functions that take the place of ours, by the name of the stage; see ``tinyship.collection``.
+        tasks: runs the tasks that hooks name; where it is None, a stage with such a hook is an error.
     """
 
     root: Path
     images: tuple[Loaded, ...]
     events: Events = ignore
+    stages: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
+    tasks: Tasks | None = None
 
     @classmethod
     def load(
-        cls, path: str | Path = ".", *, image: str = "", images: Sequence[str] = (), events: Events = ignore
+        cls,
+        path: str | Path = ".",
+        *,
+        image: str = "",
+        images: Sequence[str] = (),
+        events: Events = ignore,
+        stages: Mapping[str, Callable[..., Any]] | None = None,
+        tasks: Tasks | None = None,
     ) -> Project:
         """The project whose folder is ``path`` or the nearest one above it that has a config.
 
@@ -57,6 +69,8 @@ class Project:
             image: the name of one entry of ``images``, for that one alone; all of them where empty.
             images: as for ``selected``.
             events: gets what happens while stages run.
+            stages: functions that take the place of ours, by the name of the stage.
+            tasks: runs the tasks that hooks name.
 
         Raises:
             ConfigError: there is no config, or something in it is wrong.
@@ -64,7 +78,7 @@ class Project:
         from tinyship.settings import invoke_config, load
 
         root = invoke_config.find_root(Path(path))
-        found = cls(root, load.load(invoke_config.of_project(root), image=image), events)
+        found = cls(root, load.load(invoke_config.of_project(root), image=image), events, dict(stages or {}), tasks)
         return found.selected(images) if images else found
 
     def selected(
@@ -437,6 +451,8 @@ class Project:
                 name=loaded.name,
                 owners=loaded.owners,
                 together=together,
+                stages=self.stages,
+                tasks=self.tasks,
             )
             for loaded in self.images
         )

@@ -11,13 +11,13 @@ import secrets
 import subprocess
 import sys
 import tarfile
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tools import demo
+from web import get
 
 from tinyship.credentials import find, host_of
 from tinyship.engine import containers, images
@@ -172,17 +172,3 @@ def contents(engine: Engine, name: str) -> Iterator[bytes]:
             if file := archive.extractfile(member):
                 content = file.read()
                 yield gzip.decompress(content) if content.startswith(b"\x1f\x8b") else content
-
-
-def get(url: str) -> bytes:
-    """The body of a page of a server that was started a moment ago."""
-    import time
-
-    end = time.monotonic() + 60
-    while time.monotonic() < end:
-        try:
-            with urllib.request.urlopen(url, timeout=30) as answer:
-                return bytes(answer.read())
-        except OSError:  # refused, reset, or taken by an engine that cannot hand it on yet
-            time.sleep(0.05)
-    raise AssertionError(f"{url} does not answer")

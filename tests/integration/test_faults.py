@@ -493,7 +493,7 @@ def test_disk_full_for_the_record(built: Ship) -> None:
             while filler.write(b"0" * 4096):
                 pass
         failed = built.invoke("release", "--only", code=1)
-        _failed(failed, "release.json", "No space left on device")
+        _failed(failed, ".tinyship", "No space left on device")
         assert not (built.root / ".tinyship" / "release.json").exists()
         assert list((built.root / ".tinyship").glob("release.json.*")) == []
 

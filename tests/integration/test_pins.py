@@ -295,7 +295,8 @@ def test_what_nothing_pins_and_the_engine_knows(ship: Ship, engine: Engine, else
     loaded = Project.load(ship.root)
     with loaded.scopes() as (scope,):
         assert pins.bases(scope) == (BaseImage(elsewhere.name, ""),)
-        ship.invoke("release")
+    ship.invoke("release")
+    with loaded.scopes() as (scope,):
         assert pins.bases(scope) == (BaseImage(elsewhere.name, digest),)
     ship.configure(pull=True)
     with Project.load(ship.root).scopes() as (scope,):

@@ -311,7 +311,8 @@ def test_what_is_kept_is_lost(lean: Lean) -> None:
     first = lean.id
     (kept,) = (lean.root / ".tinyship").glob("made-*.json")
     whole = kept.read_text()
-    spoilt = [whole[:40], "[]", "", whole.replace('"scheme": 1', '"scheme": 0'), whole.replace("sha256:", "sha256:0")]
+    elsewhere = whole.replace(first, f"sha256:{'0' * 64}")
+    spoilt = [whole[:40], "[]", "", whole.replace('"scheme": 1', '"scheme": 0'), elsewhere]
     for text in spoilt:
         kept.write_text(text)
         assert lean.release(), text

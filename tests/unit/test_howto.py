@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from tests.conftest import Repository
 
 
-@pytest.mark.parametrize("name", ["compose"])
+@pytest.mark.parametrize("name", ["compose", "hooks"])
 def test_commands_of_a_page(name: str, repository: Repository, tmp_path: Path) -> None:
     """In a project that has a commit; what needs an engine is left to the integration tests."""
     (repository.root / "Dockerfile").write_text("FROM scratch\n")
@@ -27,6 +28,21 @@ def test_commands_of_init(tmp_path: Path) -> None:
     root = tmp_path / "echo"
     root.mkdir()
     play(ROOT / "docs" / "how-to" / "init.md", root, tmp_path)
+
+
+def test_commands_of_deploy(tmp_path: Path) -> None:
+    """In a copy of the example; what needs an engine is in `tests/integration/test_deploy.py`."""
+    root = tmp_path / "deploy"
+    shutil.copytree(ROOT / "examples" / "deploy", root, ignore=shutil.ignore_patterns(".tinyship", "__pycache__"))
+    play(ROOT / "docs" / "how-to" / "deploy.md", root, tmp_path)
+
+
+def test_commands_of_ci(repository: Repository, tmp_path: Path) -> None:
+    """In a project that has a commit; the steps themselves are run by `tests/integration/test_ci_examples.py`."""
+    (repository.root / "Dockerfile").write_text("FROM scratch\n")
+    repository.commit()
+    shutil.copytree(ROOT / "examples" / "ci", tmp_path / "ci")
+    play(ROOT / "docs" / "how-to" / "ci.md", repository.root, tmp_path)
 
 
 def play(page: Path, root: Path, tmp_path: Path) -> None:

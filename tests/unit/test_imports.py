@@ -82,6 +82,14 @@ def test_importing_the_package_loads_nothing() -> None:
     assert {name for name in loaded("import tinyship") if name.startswith("tinyship")} == {"tinyship"}
 
 
+def test_what_users_test_with_comes_only_when_asked_for() -> None:
+    """`tinyship.testing` is loaded by no other part, and loads pytest only with its fixtures."""
+    everything = "import tinyship, tinyship.cli; tinyship.collection(); tinyship.Project; tinyship.Record"
+    assert not {name for name in loaded(everything) if name.startswith(("tinyship.testing", "pytest", "_pytest"))}
+    ours = {name for name in loaded("import tinyship.testing") if name.startswith(("tinyship", "pytest", "docker"))}
+    assert ours == {"tinyship", "tinyship.testing"}
+
+
 def test_public_names_exist() -> None:
     """Every name of `__all__` can be had, and a wrong one is an AttributeError."""
     import tinyship

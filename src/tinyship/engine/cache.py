@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from tinyship.engine.connect import Engine
-from tinyship.engine.faults import translated
+from tinyship.engine.inventory import asked_again
 
 _TYPES_SINCE = (1, 42)
 
@@ -40,8 +40,10 @@ def records(engine: Engine) -> tuple[Record, ...]:
     api = engine.api
     speaks = tuple(int(part) for part in engine.api_version.split(".") if part.isdigit())
     params = {"type": "build-cache"} if speaks >= _TYPES_SINCE and not engine.is_podman else {}
-    with translated("asking what is in the engine's build cache"):
-        found: dict[str, Any] = api._result(api._get(api._url("/system/df"), params=params), True)
+    found: dict[str, Any] = asked_again(
+        "asking what is in the engine's build cache",
+        lambda: api._result(api._get(api._url("/system/df"), params=params), True),
+    )
     entries = found.get("BuildCache") or (found.get("BuildCacheUsage") or {}).get("Items") or ()
     return tuple(
         Record(
@@ -73,8 +75,10 @@ def prune(engine: Engine, *, older_than: int, keep: int) -> tuple[str, ...]:
         params["filters"] = json.dumps({"until": [f"{older_than}s"]})
     if keep:
         params["keep-storage"] = keep
-    with translated("removing old build cache"):
-        found = api._result(api._post(api._url("/build/prune"), params=params, timeout=None), True)
+    found = asked_again(
+        "removing old build cache",
+        lambda: api._result(api._post(api._url("/build/prune"), params=params, timeout=None), True),
+    )
     return tuple(found.get("CachesDeleted") or ())
 
 

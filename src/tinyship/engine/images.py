@@ -206,15 +206,6 @@ def pull(engine: Engine, name: str, digest: str, *, credential: Credential | Non
     return image.id
 
 
-def layers_size(engine: Engine) -> int:
-    """The bytes that the layers of all images hold together in the engine, each counted once (GET /system/df)."""
-    with translated("asking what the engine's images hold"):
-        usage = engine.client.df()
-    if "LayersSize" in usage:
-        return int(usage["LayersSize"] or 0)
-    return int((usage.get("ImagesUsage") or usage.get("ImageUsage") or {}).get("TotalSize") or 0)
-
-
 def _send(engine: Engine, path: str, chunks: _Counted, *, params: dict[str, Any], what: str) -> None:
     """Stream a tar into the engine, and hear it out."""
     api = engine.api

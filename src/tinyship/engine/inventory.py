@@ -17,8 +17,9 @@ _T = TypeVar("_T")
 _THREADS = 4
 _TRIES = 40
 _PAUSE = 0.05
-_BUSY, _BUSY_TRIES = "disk usage operation is already running", 1200
-"""What older engines say to whoever asks for it while they add it up for somebody else, and for how long."""
+_PATIENCE = 60.0
+_BUSY = "operation is already running"
+"""What engines say that look at their disk, or prune, for one client at a time (moby, ``daemon/disk_usage.go``)."""
 _TYPES_SINCE = (1, 42)
 _VERBOSE_SINCE = (1, 52)
 
@@ -171,20 +172,22 @@ def _df(engine: Engine) -> tuple[dict[str, Any], list[dict[str, Any]]]:
 
 
 def asked_again(what: str, ask: Callable[[], _T]) -> _T:
-    """The answer, asked for again where something went while the engine looked at it, which some engines fail for.
+    """The answer, asked for again where the engine could not give it now, but will be able to.
 
-    So it is where the engine answers one at a time only.
+    Some fail where something went while they looked at it, and some while they look at their disk for somebody else.
     """
     from docker.errors import APIError, NotFound
 
-    left = {True: _TRIES, False: _BUSY_TRIES}
+    gone, end = 0, time.monotonic() + _PATIENCE
     with translated(what):
         while True:
             try:
                 return ask()
-            except APIError as error:
-                is_gone = isinstance(error, NotFound)
-                left[is_gone] -= 1
-                if not left[is_gone] or not (is_gone or _BUSY in str(error)):
+            except NotFound:
+                gone += 1
+                if gone == _TRIES:
                     raise
-                time.sleep(_PAUSE)
+            except APIError as error:
+                if _BUSY not in str(error) or time.monotonic() > end:
+                    raise
+            time.sleep(_PAUSE)

@@ -438,4 +438,4 @@ def _keys(section: type[msgspec.Struct], prefix: str) -> Iterator[str]:
 def _choices(dotted: str) -> tuple[str, ...]:
     parent, _, name = dotted.rpartition(".")
     kind = next(field.type for field in msgspec.structs.fields(_section(parent)) if field.name == name)
-    return tuple(str(choice) for choice in get_args(kind))
+    return tuple(str(choice) for choice in get_args(kind) if choice)

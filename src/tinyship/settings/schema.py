@@ -28,6 +28,7 @@ from tinyship.settings.grammar import (
     check_tag,
     check_template,
 )
+from tinyship.settings.hooks import Hook
 from tinyship.settings.limits import Size
 from tinyship.settings.quantity import parse_bytes, parse_duration
 from tinyship.settings.section import Section
@@ -377,6 +378,8 @@ class Settings(Section, frozen=True):
     push: Push = Push()
     size: Size = Size()
     clean: Clean = Clean()
+    hooks: tuple[Hook, ...] = ()
+    """What is run before and after stages, in this order."""
 
     def __post_init__(self) -> None:
         with about("image"):

@@ -102,6 +102,7 @@ def _pull(scope: Scope, base: Base, force: bool) -> Done:
         return Done(present.id, "up to date")
     why = uptodate.FORCED if force else "the engine has another image of this name" if present else uptodate.ABSENT
     uptodate.say(scope, "base", base.name, why, works=True)
+    scope.works("base")
     credential = credentials.find(credentials.host_of(base.name))
     scope.forget()
     image_id = images.pull(

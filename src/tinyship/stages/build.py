@@ -137,6 +137,7 @@ def _compile(scope: Scope, build: Build, image_id: str, *, force: bool) -> None:
             outcome.word = f"{made} up to date"
             return
         uptodate.say(scope, "build", name, *reasons, works=True)
+        scope.works("build")
         moment = _moment(scope, build)
         with _container(scope, _words(build.command)) as (container, workdir):
             finished = containers.run(scope.engine, container, about(name, scope.events), source="build")

@@ -151,7 +151,7 @@ def _request(
         ulimits=settings.ulimits,
         epoch=epoch,
         credentials=credentials.find,
-        secrets={**_ca(scope, text), **dict(_secret(scope, options.secret(entry)) for entry in settings.secrets)},
+        secrets={**_ca(scope, text), **secrets(scope)},
         ssh=dict(_agent(scope, entry) for entry in settings.ssh) if "type=ssh" in text else {},
         contexts=dict(_named_context(scope, *options.context(entry)) for entry in settings.contexts),
         cache_from=tuple(_cache(scope, options.cache_from(entry)) for entry in settings.cache_from),
@@ -180,6 +180,11 @@ def _ca(scope: Scope, text: str) -> dict[str, Secret]:
     """The certificates of the setting ``ca``, for a Dockerfile that mounts them."""
     file = scope.ca if "type=secret" in text else None
     return {network.CA: Secret(file=file)} if file else {}
+
+
+def secrets(scope: Scope) -> dict[str, Secret]:
+    """Where the values of the setting ``secrets`` are, by their ids."""
+    return dict(_secret(scope, options.secret(entry)) for entry in scope.settings.secrets)
 
 
 def _secret(scope: Scope, option: options.SecretOption) -> tuple[str, Secret]:

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tinyship import named, sources
+from tinyship import named, reference, sources
 from tinyship.context import part
 from tinyship.context.fingerprint import Fingerprint
-from tinyship.errors import ContextError, TinyshipError
+from tinyship.errors import ConfigError, ContextError, TinyshipError
 from tinyship.settings import options
 from tinyship.stages.scope import Scope
 
@@ -154,6 +154,10 @@ def _bases(scope: Scope, request: BuildRequest, text: str) -> Iterator[_Base]:
             continue
         full = source.removeprefix(options.IMAGE) if source else place.name
         name, _, pin = full.partition("@")
+        try:
+            reference.parse(full)
+        except ConfigError:
+            raise Unknown(f"`{full}` is no name of an image") from None
         found = None if elsewhere else scope.image(full)
         is_plain = place.keyword != "FROM" or bool(found and not found.on_build)
         moves = not pin and (found is None or bool(found.digests))

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tinyship import credentials, reference, revision
 from tinyship.engine import images
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from tinyship.registry.client import Repository
     from tinyship.registry.transport import Network
     from tinyship.settings.schema import Settings
+    from tinyship.stages.hooks import Tasks
 
 _PATIENCE = 30.0
 """Seconds that a registry may take for an answer, at most."""
@@ -49,6 +50,8 @@ class Scope:
         owners: for which image a base image is made that several have; see ``settings.load.Loaded``.
         together: what it shares with the other images of a run.
         connect: makes the engine; called once, and only when an engine is needed.
+        stages: functions that take the place of ours, by the name of the stage.
+        tasks: runs the tasks that hooks name; None where nobody can.
     """
 
     root: Path
@@ -61,6 +64,9 @@ class Scope:
     owners: Mapping[str, str] = field(default_factory=dict)
     together: Together = field(default_factory=Together)
     connect: Callable[[], Engine] = connect
+    stages: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
+    tasks: Tasks | None = None
+    _beginnings: dict[str, Callable[[], bool]] = field(default_factory=dict, init=False, repr=False)
     _credentials: dict[str, credentials.Credential | None] = field(default_factory=dict, init=False, repr=False)
     _told: set[str] = field(default_factory=set, init=False, repr=False)
     _files: dict[tuple[Path, tuple[str, ...]], Fingerprint] = field(default_factory=dict, init=False, repr=False)
@@ -227,6 +233,27 @@ class Scope:
         """Look at files and images anew from now on, because something is made that may change them."""
         self._files.clear()
         self._images.clear()
+
+    @contextmanager
+    def beginning(self, stage: str, begin: Callable[[], bool]) -> Iterator[None]:
+        """Have something done when a stage turns out to have work, before it begins with it.
+
+        Args:
+            begin: does it; returns whether files may be others now.
+        """
+        self._beginnings[stage] = begin
+        try:
+            yield
+        finally:
+            self._beginnings.pop(stage, None)
+
+    def works(self, stage: str) -> bool:
+        """A stage has work. Returns whether files may be others now than they were when it looked at them."""
+        begin = self._beginnings.pop(stage, None)
+        if not begin or not begin():
+            return False
+        self.forget()
+        return True
 
     @contextmanager
     def stage(self, stage: str, image: str, action: str) -> Iterator[Outcome]:

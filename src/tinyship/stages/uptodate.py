@@ -76,7 +76,9 @@ def build(scope: Scope, stage: str, ask: Callable[[], BuildRequest], *, force: b
     request = ask()
 
     def look(again: bool) -> Given:
-        return given.of_request(scope, ask() if again else request, again=again)
+        nonlocal request
+        request = ask() if again else request
+        return given.of_request(scope, request, again=again)
 
     def work(of: Given | None, afresh: bool) -> Done:
         what = replace(request, no_cache=True, pull=request.pull or _pulls(scope, request, of)) if afresh else request
@@ -124,6 +126,8 @@ def make(
             return Done(image.id, "up to date")
         reasons.append(ABSENT)
     say(scope, stage, name, *reasons, works=True)
+    if scope.works(stage):
+        before = _anew(look)
     try:
         done = work(before, afresh)
     finally:
@@ -134,6 +138,14 @@ def make(
             if (after.parts, after.moment) == (before.parts, before.moment):
                 keep(scope, name, done.image_id, after, None if done.afresh else last)
     return done
+
+
+def _anew(look: Callable[[bool], Given]) -> Given | None:
+    """What something is made of now; None where that is not known."""
+    try:
+        return look(True)
+    except Unknown:
+        return None
 
 
 def present(scope: Scope, name: str, image_id: str) -> Image | None:

@@ -37,7 +37,6 @@ def make(
     its `changes` are those of last time; a pull, when the digest is there.
     """
     from tinyship import pipeline
-    from tinyship.stages import base
     from tinyship.stages.scope import Made
 
     def show(done: list[tuple[Made, ...]]) -> None:
@@ -46,7 +45,7 @@ def make(
         session.console.result({"images": made})
 
     session.explaining(explain).with_flags(no_cache=no_cache, pull=pull).selected(image).make(
-        lambda scope: pipeline.plan(scope, "base", base.plan(scope)),
+        pipeline.plan_bases,
         lambda scope: pipeline.make_bases(scope, force=force),
         show,
         jobs=jobs,

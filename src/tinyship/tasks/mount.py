@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from types import ModuleType
 from typing import Any
@@ -37,6 +37,7 @@ _COLLECTIONS: dict[str, tuple[ModuleType, ...]] = {
     "clean": (clean, withdraw),
     "size": (size, look),
 }
+_STAGES = ("base", "build", "release", "push")
 _ABOUT = "Build, release and push tiny images: base, build, release, push, clean, size."
 
 
@@ -64,22 +65,34 @@ class MountedTask(Task):  # type: ignore[type-arg]  # Invoke's own signature is 
         return twin
 
 
-def collection(name: str | None = None, *, image: str = "") -> Collection:
+def collection(
+    name: str | None = None, *, image: str = "", stages: Mapping[str, Callable[..., Any]] | None = None
+) -> Collection:
     """The tasks of tinyship, to be a project's ``ns`` or to be added to one.
 
     Args:
         name: of the collection, where it is added to another.
         image: the entry of the config's ``images`` that these tasks are for; all images where empty.
+        stages: functions that take the place of ours, by the name of the stage: ``base``, ``build``, ``release``,
+            ``push``. Each gets the ``stages.scope.Scope`` of an image, and those of the stage's options that it has
+            parameters for; it returns what the stage returns. It may call what it takes the place of:
+            ``stages.base.make``, ``stages.build.make``, ``stages.release.make``, ``stages.push.send``.
 
     Returns:
         a fresh collection; mount as many as there are images.
+
+    Raises:
+        ValueError: there is no stage of that name.
     """
+    own = dict(stages or {})
+    if unknown := own.keys() - set(_STAGES):
+        raise ValueError(f"`{min(unknown)}` is no stage; there are {', '.join(_STAGES)}")
     made = _named(name, _ABOUT)
     for part, modules in _COLLECTIONS.items():
         child = _named(part, (modules[0].__doc__ or "").partition("\n")[0])
         for module in modules:
             for spec in _specs(module):
-                child.add_task(_mounted(spec, image, made))
+                child.add_task(_mounted(spec, image, made, own))
         made.add_collection(child)
     for spec in _specs(config):
         made.add_task(_mounted(spec, image, made))
@@ -106,11 +119,13 @@ def _specs(module: ModuleType) -> list[Spec]:
     return [value for value in vars(module).values() if isinstance(value, Spec)]
 
 
-def _mounted(spec: Spec, image: str, mount: Collection) -> MountedTask:
+def _mounted(
+    spec: Spec, image: str, mount: Collection, stages: Mapping[str, Callable[..., Any]] | None = None
+) -> MountedTask:
     def body(context: Context, *words: Any, **flags: Any) -> None:
         from tinyship.tasks.session import run
 
-        run(spec, context, image, _by_name(spec, words, flags), mount.configuration())
+        run(spec, context, image, _by_name(spec, words, flags), mount.configuration(), stages)
 
     body.__wrapped__ = spec.body  # type: ignore[attr-defined]  # whose signature Invoke makes flags of, but the first
     body.__doc__ = inspect.getdoc(spec.body)

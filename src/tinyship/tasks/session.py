@@ -17,6 +17,7 @@ from tinyship.plan import Plan
 from tinyship.project import Project
 from tinyship.settings import invoke_config, load
 from tinyship.stages.scope import Scope
+from tinyship.tasks import hooks
 from tinyship.tasks.spec import Spec
 
 INTERRUPTED = 130
@@ -163,7 +164,14 @@ def _concerned(scopes: Sequence[Scope], about: Sequence[str]) -> Sequence[Scope]
     return concerned(scopes, *about)
 
 
-def run(spec: Spec, context: Context, image: str, flags: Mapping[str, Any], own: Mapping[str, Any]) -> None:
+def run(
+    spec: Spec,
+    context: Context,
+    image: str,
+    flags: Mapping[str, Any],
+    own: Mapping[str, Any],
+    stages: Mapping[str, Callable[..., Any]] | None = None,
+) -> None:
     """Run the body of a task in a session of its own.
 
     Args:
@@ -172,6 +180,7 @@ def run(spec: Spec, context: Context, image: str, flags: Mapping[str, Any], own:
         image: the entry of ``images`` that the mount is for; all where empty.
         flags: the task's arguments.
         own: what the mount was configured with.
+        stages: the mount's own functions in place of stages.
 
     Raises:
         Exit: with the error's text and code where it failed; Invoke prints the one and exits with the other.
@@ -179,7 +188,8 @@ def run(spec: Spec, context: Context, image: str, flags: Mapping[str, Any], own:
     try:
         with Console(json=bool(flags.get("json"))) as console:
             try:
-                spec.body(_bare(context, console) if spec.bare else _open(context, image, console, own), **flags)
+                session = _bare(context, console) if spec.bare else _open(context, image, console, own, stages)
+                spec.body(session, **flags)
             except TinyshipError as error:
                 console.failed()
                 console.result({"error": _as_data(error)})
@@ -192,11 +202,19 @@ def run(spec: Spec, context: Context, image: str, flags: Mapping[str, Any], own:
         raise Exit("interrupted", code=INTERRUPTED) from None
 
 
-def _open(context: Context, image: str, console: Console, own: Mapping[str, Any]) -> Session:
+def _open(
+    context: Context,
+    image: str,
+    console: Console,
+    own: Mapping[str, Any],
+    stages: Mapping[str, Callable[..., Any]] | None,
+) -> Session:
     config = invoke_config.located(context.config)
     loaded = load.load(invoke_config.layers(config, own), image=image)
     root = invoke_config.project_root(config).resolve()
-    return Session(Project(root, loaded, console.event), console, dry=bool(context.config.run.dry))
+    tasks = hooks.around(context) if any(hook.task for one in loaded for hook in one.settings.hooks) else None
+    project = Project(root, loaded, console.event, dict(stages or {}), tasks)
+    return Session(project, console, dry=bool(context.config.run.dry))
 
 
 def _bare(context: Context, console: Console) -> Bare:

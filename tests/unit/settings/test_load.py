@@ -442,6 +442,7 @@ DIGEST = "sha256:" + "0" * 64
         ({"size": {"budgets": [{"unpacked": "big"}]}}, "`tinyship.size.budgets[0].unpacked`: `big` is no size"),
         ({"size": {"budgets": [{"growth": "big"}]}}, "`tinyship.size.budgets[0].growth`: `big` is no growth"),
         ({"size": {"budgets": [{"floor": "1MB"}]}}, "it limits nothing"),
+        ({"max_age": "a week"}, "`tinyship.max_age`: `a week` is no time (like 36h or 7d)"),
         (
             {"size": {"notes_remote": "https://me:secret@host/x"}},
             "`tinyship.size.notes_remote`: it is no name of a git remote",

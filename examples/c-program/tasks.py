@@ -1,0 +1,5 @@
+"""Ship pong: `invoke --list` shows how."""
+
+import tinyship
+
+ns = tinyship.collection()

@@ -1,0 +1,5 @@
+"""Ship greeter: `invoke --list` shows how."""
+
+import tinyship
+
+ns = tinyship.collection()

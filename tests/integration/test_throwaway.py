@@ -1,0 +1,71 @@
+"""What users test with: all in a namespace goes, nothing else does, and the page about it is right."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+from pathlib import Path
+
+import pytest
+from docker.errors import NotFound
+from tests import pages
+from tests.conftest import Repository
+
+from tinyship import testing
+from tinyship.engine import images
+from tinyship.engine.connect import Engine
+from tinyship.events import ignore
+
+pytestmark = pytest.mark.engine
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "how-to" / "testing.md"
+
+
+def imported(engine: Engine, name: str) -> None:
+    """Make an image of one file, which has that name as its content."""
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as tar:
+        entry = tarfile.TarInfo("name")
+        entry.size = len(name)
+        tar.addfile(entry, io.BytesIO(name.encode()))
+    images.import_rootfs(engine, iter([packed.getvalue()]), name=name, changes=['CMD ["/name"]'], events=ignore)
+
+
+def test_all_in_a_namespace_goes(engine: Engine, namespace: str) -> None:
+    """Images by each of their names, and containers, although the block fails; others stay."""
+    made: list[str] = []
+
+    def fill_and_fail() -> None:
+        with testing.namespace(engine) as name:
+            made.extend(f"{host}{name}/{rest}" for host in ("", "registry.example.com/") for rest in ("a:1", "b/c:1"))
+            for each in made:
+                imported(engine, each)
+            made.append(engine.api.create_container(made[0], command=["/name"])["Id"])
+            assert all(images.find(engine, each) for each in made[:-1])
+            raise ZeroDivisionError
+
+    other = f"{namespace}/other:latest"
+    imported(engine, other)
+    with pytest.raises(ZeroDivisionError):
+        fill_and_fail()
+    *names, container = made
+    assert not any(images.find(engine, each) for each in names)
+    with pytest.raises(NotFound):
+        engine.api.inspect_container(container)
+    assert images.find(engine, other)
+
+
+@pytest.mark.usefixtures("engine")
+def test_the_page(repository: Repository, tmp_path: Path) -> None:
+    """Each of its commands runs, and writes what the page shows."""
+    if not testing.registry_program():
+        pytest.skip("no docker-registry on PATH")
+    environment = pages.programs(tmp_path / "programs")
+    ran = 0
+    for step in pages.steps(PAGE):
+        if step.kind == "file":
+            pages.write(repository.root, step)
+        for command, shown in step.commands() if step.kind == "sh" else ():
+            wrote = pages.run(repository.root, command, environment)
+            assert pages.agrees(shown, wrote), f"{command}\n{wrote}"
+            ran += 1
+    assert ran == 3
