@@ -210,7 +210,7 @@ def _latest(images: Iterable[Facts], keep: Mapping[str, int]) -> dict[str, int]:
 
 
 def _order(image: Facts) -> tuple[object, ...]:
-    """Later for later releases. Of two of one commit, `1.0.0` and `1.0.0-dirty`, that with `local` is later."""
+    """Later for later releases; of two of one commit (``1.0.0``, ``1.0.0-dirty``) ``local`` is the later one."""
     return (image.made, image.version, image.local, image.id)
 
 
