@@ -20,7 +20,7 @@ _VERSION = f"python{sys.version_info.major}.{sys.version_info.minor}"
 _PACKAGES = "distutils|ensurepip|idlelib|lib2to3|pydoc_data|tkinter|turtledemo|venv"
 _LEFT_OUT = re.compile(
     rf"^(?:{_PACKAGES}|config-[^/]*|(?:site|dist)-packages)/|(?:^|/)(?:__pycache__|tests?|idle_test)/"
-    r"|\.(?:pyc|a|exe|txt)$|^(?:antigravity|this|turtle)\.py$"
+    r"|\.(?:pyc|a|exe)$|^(?:antigravity|this|turtle)\.py$"
 )
 _EXTENSIONS = re.compile(
     r"/(?:_ssl|_hashlib|_tkinter|_curses\w*|_dbm|_gdbm|_sqlite3|_ctypes\w*|_test\w*|_?xx\w*|nis|ossaudiodev|readline)\."
@@ -71,7 +71,7 @@ def _interpreter() -> dict[str, bytes]:
 
 
 def _packages() -> dict[str, bytes]:
-    """What requirements.txt pins, without what installed it."""
+    """What requirements.txt pins, without what installed it, where PYTHONPATH points."""
     pins = Path(__file__).with_name("requirements.txt")
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "pip", "install", "-qq", "--disable-pip-version-check", "--no-deps"]
@@ -82,7 +82,7 @@ def _packages() -> dict[str, bytes]:
         paths = [path for path in Path(folder).rglob("*") if path.is_file()]
         names = {path.relative_to(folder).as_posix(): path for path in paths}
         return {
-            f"usr/lib/{_VERSION}/site-packages/{name}": path.read_bytes()
+            f"srv/site-packages/{name}": path.read_bytes()
             for name, path in names.items()
             if kept.search(name) and not re.search(r"^bin/|(?:^|/)tests?/", name)
         }

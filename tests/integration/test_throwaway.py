@@ -20,14 +20,15 @@ pytestmark = pytest.mark.engine
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "how-to" / "testing.md"
 
 
-def imported(engine: Engine, name: str) -> None:
-    """Make an image of one file, which has that name as its content."""
+def imported(engine: Engine, name: str, *more: str) -> str:
+    """Make an image of one file, which has that name as its content, and return its id."""
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w") as tar:
         entry = tarfile.TarInfo("name")
         entry.size = len(name)
         tar.addfile(entry, io.BytesIO(name.encode()))
-    images.import_rootfs(engine, iter([packed.getvalue()]), name=name, changes=['CMD ["/name"]'], events=ignore)
+    changes = ['CMD ["/name"]', *more]
+    return images.import_rootfs(engine, iter([packed.getvalue()]), name=name, changes=changes, events=ignore)
 
 
 def test_all_in_a_namespace_goes(engine: Engine, namespace: str) -> None:
@@ -52,6 +53,18 @@ def test_all_in_a_namespace_goes(engine: Engine, namespace: str) -> None:
     with pytest.raises(NotFound):
         engine.api.inspect_container(container)
     assert images.find(engine, other)
+
+
+def test_what_lost_its_name_goes(engine: Engine) -> None:
+    """An image that tinyship made for a project of the namespace, whose name a later one has."""
+    with testing.namespace(engine) as name:
+        label = f"LABEL tinyship.project={name}/foo"
+        first = imported(engine, f"{name}/foo:local", label)
+        second = imported(engine, f"{name}/foo:local", label, "ENV later=1")
+        assert first != second
+    for image_id in (first, second):
+        with pytest.raises(NotFound):
+            engine.api.inspect_image(image_id)
 
 
 @pytest.mark.usefixtures("engine")

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 __all__ = ["namespace", "registry", "registry_program"]
 
+_IN_USE = 409
+
 
 @contextmanager
 def namespace(engine: Engine | None = None) -> Iterator[str]:
@@ -83,7 +85,7 @@ def _closing(engine: Engine) -> Iterator[Engine]:
 
 def _remove(engine: Engine, name: str) -> None:
     """Remove what is in a namespace; what others remove meanwhile is as good as removed."""
-    from docker.errors import NotFound
+    from docker.errors import APIError, NotFound
 
     from tinyship.engine import containers, inventory
     from tinyship.engine.faults import translated
@@ -102,6 +104,9 @@ def _remove(engine: Engine, name: str) -> None:
                     engine.api.remove_image(each, force=True)
                 except NotFound:
                     continue
+                except APIError as error:  # an image without a name stays where one of another namespace stands on it
+                    if image.tags or error.response is None or error.response.status_code != _IN_USE:
+                        raise
 
 
 def _within(name: str, image: str) -> bool:
