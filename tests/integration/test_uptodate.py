@@ -161,6 +161,14 @@ def dockerfile(lean: Lean) -> None:
         file.write("RUN echo more > /more\n")
 
 
+def many(lean: Lean) -> None:
+    """More new files than anybody reads."""
+    folder = lean.root / "src" / "many"
+    folder.mkdir()
+    for name in "abcd":
+        (folder / name).write_text(name)
+
+
 CHANGES: list[tuple[Callable[[Lean], object], list[str] | None]] = [
     (write("src/main.txt", "other\n"), ["`src/main.txt` changed"]),
     (same_size_and_time, ["`src/main.txt` changed"]),
@@ -178,6 +186,7 @@ CHANGES: list[tuple[Callable[[Lean], object], list[str] | None]] = [
     (lambda lean: lean.set(labels=["team=ships"]), ["`labels` changed: team"]),
     (lambda lean: lean.set(network="none"), ["`settings` changed: network"]),
     (lambda lean: lean.set(version={"literal": "2"}), None),
+    (many, ["`src/many` is new", "`src/many/a` is new", "`src/many/b` is new", "2 more changed"]),
 ]
 
 

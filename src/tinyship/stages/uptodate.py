@@ -257,6 +257,6 @@ def _files(last: Fingerprint | None, now: Fingerprint | None) -> Iterator[str]:
     for change in found.first:
         yield _BECAME[change.kind].format(shown(change.path))
     if found.count > _SHOWN:
-        yield f"and {found.count - _SHOWN} more"
+        yield f"{found.count - _SHOWN} more changed"
     if not found.count:
         yield "files of the context changed"
