@@ -102,7 +102,7 @@ def test_graph_of_what_changed_since(several: Ship) -> None:
     assert found[ship.base]["unpacked"] > 0
     stale = {edge["image"] for edge in data["edges"] if edge["stale"]}
     assert stale == {f"{ship.image}-one:1.0.0", f"{ship.image}-one:build", f"{ship.image}-two:1.0.0"}
-    ship.invoke("clean.all")
+    ship.invoke("clean.all", "--yes")
     data, found = drawn(ship)
     assert {name for name, entry in found.items() if entry["in_engine"]} == {"tinyship-test-busybox:latest"}
     assert data["releases"]["missing"] == [f"{ship.image}-one:local", f"{ship.image}-two:local"]

@@ -188,7 +188,7 @@ def test_clean(shop: Ship, engine: Engine) -> None:
     """All that the example made goes from the engine, and nothing from the registry."""
     shop.invoke("release", "push")
     pushed = {name: entry["pushed"][0] for name, entry in released(shop).items()}
-    shop.invoke("clean.all")
+    shop.invoke("clean.all", "--yes")
     there = [tag for image in engine.api.images() for tag in image["RepoTags"] or () if f"{shop.image}-" in tag]
     assert there == []
     repository = pushed["web"]["reference"].rpartition(":")[0]
