@@ -194,9 +194,12 @@ def changes(scope: Scope, name: str, last: Made | None, now: Given) -> list[str]
 
 
 def _pulls(scope: Scope, request: BuildRequest, of: Given | None) -> bool:
-    """Whether a build afresh is to ask registries for its base images: where all of them are from there."""
+    """Whether a build afresh is to ask registries for its base images: where all of them are from there.
+
+    With the containerd store all images have digests, so that nobody knows which of them are.
+    """
     ours = building.stands_on_our_own(scope, request.context, request.context.text)
-    return bool(of and of.from_registries and not ours)
+    return bool(of and of.from_registries and not ours and not scope.engine.containerd_store)
 
 
 def _asked(request: BuildRequest) -> Iterator[str]:
