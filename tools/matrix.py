@@ -30,12 +30,15 @@ from tools.processes import INTERRUPTED, on_this_terminal
 from tools.provide import STATE
 from tools.registry import PrivateRegistry
 
-AGAIN = ("--reruns", "1", "-raR")
-"""A test that fails is run once more, and listed as such. Engines let go of what they hold when they like, on a loaded
-machine later than a test can know; what fails twice is broken. Unit tests have no such excuse.
+AGAIN = ("--reruns", "2", "-raR")
+"""A test that fails is run up to twice more, and listed as such. Engines let go of what they hold when they like, on a
+loaded machine later than a test can know; what fails three times is broken. Unit tests have no such excuse.
 """
 TOGETHER = ("-n", "2", "--dist", "loadfile")
-"""Tests share an engine and a registry, and have names of their own there; those of a file may share more."""
+"""Tests share an engine and a registry, and have names of their own there; those of a file may share more. With the
+containerd store they come one by one: when one of them removes an image, containerd may take away what a build of
+another one is about to use ("not found").
+"""
 _ROOT = Path(__file__).resolve().parent.parent
 _KEPT = "kept"  # in an engine's folder: it was asked for with `up`, and stays
 
@@ -124,7 +127,12 @@ def run_tests(kinds: Sequence[tuple[Kind, bool]], *, expression: str, state: Pat
         try:
             with used(kind, state) as (engine, registry):
                 version = engine.version()
-                counts = _pytest(_environment(engine, registry), smoke=smoke, expression=expression)
+                counts = _pytest(
+                    _environment(engine, registry),
+                    smoke=smoke,
+                    expression=expression,
+                    together=not smoke and kind.store != "containerd",
+                )
         except SystemExit as error:  # it did not start, or not stop; the others have their turn
             print(error, file=sys.stderr, flush=True)
             version, counts = "", (0, 1, 0)
@@ -185,7 +193,7 @@ def _is_installed(kind: Kind) -> bool:
     return subprocess.run(asked, capture_output=True, text=True).stdout == "installed"
 
 
-def _pytest(environment: dict[str, str], *, smoke: bool, expression: str) -> tuple[int, int, int]:
+def _pytest(environment: dict[str, str], *, smoke: bool, expression: str, together: bool) -> tuple[int, int, int]:
     """Run pytest on this terminal; returns the numbers of tests that passed, failed, and were skipped."""
     marks = "engine and smoke" if smoke else "engine and not slow"
     with tempfile.TemporaryDirectory(prefix="tinyship-") as folder:
@@ -197,7 +205,7 @@ def _pytest(environment: dict[str, str], *, smoke: bool, expression: str) -> tup
         environment = {**variables, **environment, "CI": "1"}
         # Those of the set-up make engines of their own, whatever this one is.
         words += [f"--junit-xml={report}", "--ignore=tests/integration/test_setup.py", "tests/integration"]
-        words += [*AGAIN, *(() if smoke else TOGETHER)]
+        words += [*AGAIN, *(TOGETHER if together else ())]
         code = on_this_terminal(words, cwd=_ROOT, environment=environment)
         if code == INTERRUPTED:
             raise KeyboardInterrupt
