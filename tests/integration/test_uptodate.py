@@ -347,7 +347,9 @@ def test_a_file_that_changes_while_it_is_built(lean: Lean, file: str) -> None:
     def change(event: Event) -> None:
         if isinstance(event, Step) and not changed.is_set():
             changed.set()
-            path.write_bytes(before.swapcase() if file == "src/main.txt" else before + b"\n# more\n")
+            fresh = lean.root / ".tinyship" / "fresh"  # a builder is never to find half of it, or nothing
+            fresh.write_bytes(before.swapcase() if file == "src/main.txt" else before + b"\n# more\n")
+            fresh.replace(path)
 
     lean.listener = change
     lean.release()
