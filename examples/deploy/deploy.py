@@ -49,7 +49,7 @@ def run(context, release=True):
                 say(f"would {plan.task} {plan.image}:{plan.version}")
             image = "what is released" if release else pushed(project, settings.app)
             for host in hosts:
-                say(f"{host.address}: {host.seen()}; would start {image} beside it")
+                say(f"{host.address}: {seen(host)}; would start {image} beside it")
             return
         if release:
             say("releasing")
@@ -73,12 +73,12 @@ def rollback(context):
         targets = {one["previous"] for one in found} - {""}
         targets = {each for each in targets if all(each in (one["live"], one["previous"]) for one in found)}
         if len(targets) != 1:
-            rows = [f"{host.address}: {host.seen()}" for host in hosts]
+            rows = [f"{host.address}: {seen(host)}" for host in hosts]
             raise NotDeployed(NOTHING, "\n".join(["there is no one version that all engines can go back to", *rows]))
         (target,) = targets
         if context.config.run.dry:
             for host in hosts:
-                say(f"{host.address}: {host.seen()}; would go back to {name_in(target)}")
+                say(f"{host.address}: {seen(host)}; would go back to {name_in(target)}")
             return
         roll_out(hosts, lambda host: host.again(target), say)
 
@@ -92,7 +92,7 @@ def status(context, json=False):
             try:
                 host = Host(address, context.config.deploy)
                 found = host.status()
-                say(dumps({"engine": address, **found}) if json else f"{address}: {host.seen()}")
+                say(dumps({"engine": address, **found}) if json else f"{address}: {seen(host)}")
             except NotDeployed as error:
                 failed.append(error)
         if failed:
@@ -147,6 +147,28 @@ def undone(before: dict[Host, dict[str, Any]], error: BaseException, say: Callab
             code = MIXED
             lines.append(f"{lost}\n{host.address}: what is live is not known; before, it was {live}")
     return NotDeployed(code, "\n".join(lines))
+
+
+def seen(host: Host) -> str:
+    """What runs on an engine, in a line."""
+    try:
+        status = host.status()
+    except NotDeployed as error:
+        if error.code != NOTHING:
+            raise
+        return "nothing is deployed"
+    known = {container.name: container for container in host.containers()}
+
+    def one(address: str) -> str:
+        container = known.get(name_in(address))
+        version = container.labels.get("org.opencontainers.image.version", "?") if container else "?"
+        return f"{name_in(address)} ({version}, {container.status if container else 'gone'})"
+
+    parts = [f"{one(status['live'])} is live" if status["live"] else "nothing is live"]
+    parts += [f"{one(status['previous'])} was before"] if status["previous"] else []
+    parts += [f"{sum(status['busy'].values())} requests under way"]
+    parts += ["{owner} deploys".format(**status["lock"])] if status["lock"] else []
+    return ", ".join(parts)
 
 
 def pushed(project: Project, image: str) -> str:

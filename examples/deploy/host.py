@@ -252,27 +252,6 @@ class Host:
                 container.remove(force=True)
 
     @says_where
-    def seen(self) -> str:
-        """What runs here, in a line."""
-        try:
-            status = self.status()
-        except NotDeployed as error:
-            if error.code != NOTHING:
-                raise
-            return "nothing is deployed"
-        known = {container.name: container for container in self.containers()}
-
-        def one(address: str) -> str:
-            name, container = name_in(address), known.get(name_in(address))
-            version = container.labels.get("org.opencontainers.image.version", "?") if container else "?"
-            return f"{name} ({version}, {container.status if container else 'gone'})"
-
-        parts = [f"{one(status['live'])} is live" if status["live"] else "nothing is live"]
-        parts += [f"{one(status['previous'])} was before"] if status["previous"] else []
-        parts += [f"{sum(status['busy'].values())} requests under way"]
-        parts += ["{owner} deploys".format(**status["lock"])] if status["lock"] else []
-        return ", ".join(parts)
-
     def containers(self) -> list[Any]:
         """Those of the service, without the front."""
         label, front = f"deploy={self.settings.name}", f"{self.settings.name}-front"

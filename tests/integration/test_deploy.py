@@ -20,7 +20,7 @@ import sshd
 from ships import Ship
 from shops import Load, Shelf, begun, cleared, containers, front, loads
 from sshd import Server
-from tools import matrix
+from tools import matrix, packages
 from tools.kinds import choose
 
 from conftest import named, unavailable
@@ -69,6 +69,10 @@ def second(second_engine: str, shelf: Shelf, namespace: str) -> Iterator[docker.
 @pytest.fixture
 def server(engine: Engine, tmp_path: Path) -> Iterator[Server]:
     """An SSH server in front of the engine."""
+    try:
+        packages.ensure("sshd")
+    except SystemExit as error:
+        unavailable(str(error))
     if lacking := sshd.missing():
         unavailable(f"no {lacking}")
     with sshd.serving(tmp_path / "sshd", engine.address) as found:
