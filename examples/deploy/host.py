@@ -179,7 +179,10 @@ class Host:
                     restart_policy={"Name": "unless-stopped"},
                 )
         deadline = time.monotonic() + self.settings.healthy_within
-        while self.tell("status")[0]:
+        while True:
+            with suppress(APIError):  # another deployment may just be starting it
+                if self.tell("status")[0] == 0:
+                    return
             if time.monotonic() > deadline:
                 raise NotDeployed(LATE, f"{self.address}: the front does not answer")
             time.sleep(0.1)
