@@ -7,9 +7,10 @@ from collections.abc import Callable, Collection, Sequence
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, TypeVar
 
-from tinyship import graph, parallel
+from tinyship import cancelling, graph, parallel
 from tinyship.errors import (
     BuildFailed,
+    Cancelled,
     CommandFailed,
     ConfigError,
     EngineError,
@@ -124,16 +125,23 @@ def each(
     sharing.check(scopes)
     by_name = {scope.name: scope for scope in scopes}
     below = needs.of(scopes)
+    cancellation = scopes[0].together.cancellation
 
     def is_end(error: Exception) -> bool:
-        return fail_fast or not isinstance(error, TinyshipError) or _is_engine_gone(scopes[0], error)
+        return (
+            fail_fast
+            or isinstance(error, Cancelled)
+            or not isinstance(error, TinyshipError)
+            or _is_engine_gone(scopes[0], error)
+        )
 
     def told(name: str) -> _T:
         try:
-            return act(by_name[name])
+            with cancelling.under(cancellation), cancellation.telling():
+                return act(by_name[name])
         except TinyshipError as error:
-            scope = by_name[name]
-            scope.events(StageFailed(error.stage, error.image, _ENDED if scope.together.is_ended else error.message))
+            why = _ENDED if isinstance(error, Cancelled) else error.message
+            by_name[name].events(StageFailed(error.stage, error.image, why))
             raise
 
     report = parallel.run(
@@ -142,7 +150,7 @@ def each(
         after=needs.after(scopes),
         jobs=jobs or scopes[0].settings.jobs,
         is_end=is_end,
-        end=lambda: _end(scopes[0]),
+        end=cancellation.cancel,
     )
     for error in report.failed.values():
         if not isinstance(error, TinyshipError):
@@ -153,14 +161,6 @@ def each(
         failed = {name: error for name, error in report.failed.items() if isinstance(error, TinyshipError)}
         raise ImagesFailed(failed, stopped=report.stopped, cancelled=report.cancelled, done=report.done)
     return tuple(report.done.values())
-
-
-def _end(scope: Scope) -> None:
-    """Let no image begin anything any more, and cut off what the engine does for those that run."""
-    scope.together.end()
-    engine = scope.together.known("engine")
-    if engine:
-        engine.interrupt()
 
 
 def _is_engine_gone(scope: Scope, error: TinyshipError) -> bool:

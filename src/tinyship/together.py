@@ -7,18 +7,21 @@ from collections.abc import Callable, Hashable
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
-from tinyship.errors import Cancelled
+from tinyship.cancelling import Cancellation
 
 _T = TypeVar("_T")
 
 
 class Together:
-    """Shared by the scopes of a run; all of it may be used from several threads."""
+    """Shared by the scopes of a run; all of it may be used from several threads.
+
+    ``cancellation`` ends the run: by whoever called for it, by Ctrl-C, or because an image failed.
+    """
 
     def __init__(self) -> None:
         self._made: dict[Hashable, Future[Any]] = {}
         self._lock = threading.Lock()
-        self._ended = threading.Event()
+        self.cancellation = Cancellation()
 
     def once(self, key: Hashable, make: Callable[[], _T]) -> _T:
         """What ``make`` returned for whoever asked first for this key; the others wait for it.
@@ -42,17 +45,3 @@ class Together:
         """What was made for a key; None where that is not so, or not yet."""
         found = self._made.get(key)
         return found.result() if found and found.done() and not found.exception() else None
-
-    def end(self) -> None:
-        """Let nothing begin any more."""
-        self._ended.set()
-
-    def check(self) -> None:
-        """Raise Cancelled where nothing is to begin any more."""
-        if self._ended.is_set():
-            raise Cancelled("it was ended before it came to an end")
-
-    @property
-    def is_ended(self) -> bool:
-        """Whether nothing is to begin any more."""
-        return self._ended.is_set()

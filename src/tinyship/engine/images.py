@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from tinyship import cancelling
 from tinyship.credentials import Credential, header, host_of
 from tinyship.engine import inventory, quick
 from tinyship.engine.connect import Engine
@@ -130,7 +131,7 @@ def import_rootfs(engine: Engine, chunks: Iterable[bytes], *, name: str, changes
             raise EngineError(f"{what}: the engine said that it worked, but has no such image")
         tag(engine, image.id, name)
     finally:
-        with suppress(EngineError):  # where that fails, the import failed first, for the same reason
+        with suppress(EngineError), cancelling.shielded():  # where that fails, the import failed first
             untag(engine, incoming)
     return image.id
 
@@ -160,7 +161,7 @@ def saved(engine: Engine, reference: str) -> Iterator[bytes]:
         response = api._get(api._url("/images/{0}/get", reference), stream=True, timeout=None)
         api._raise_for_status(response)
     try:
-        with closing(response), engine.waited_for(response):
+        with closing(response):
             yield from response.iter_content(_PIECE)
     except (requests.RequestException, urllib3.exceptions.HTTPError, OSError):
         with translated(what):

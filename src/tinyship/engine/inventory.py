@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
+from tinyship import cancelling
 from tinyship.engine.connect import Engine
 from tinyship.engine.faults import translated
 from tinyship.reference import familiar
@@ -154,7 +155,11 @@ def layers(engine: Engine, ids: Collection[str]) -> dict[str, tuple[str, ...]]:
         return tuple((found.get("RootFS") or {}).get("Layers") or ())
 
     with ThreadPoolExecutor(_THREADS) as pool:
-        return {image_id: found for image_id, found in zip(ids, pool.map(ask, ids), strict=True) if found is not None}
+        return {
+            image_id: found
+            for image_id, found in zip(ids, pool.map(cancelling.carried(ask), ids), strict=True)
+            if found is not None
+        }
 
 
 def _df(engine: Engine) -> tuple[dict[str, Any], list[dict[str, Any]]]:
@@ -190,4 +195,4 @@ def asked_again(what: str, ask: Callable[[], _T]) -> _T:
             except APIError as error:
                 if _BUSY not in str(error) or time.monotonic() > end:
                     raise
-            time.sleep(_PAUSE)
+            cancelling.sleep(_PAUSE)

@@ -11,9 +11,12 @@ import os
 import socket
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
+
+from tinyship import cancelling
 
 _UNIX = "unix://"
 _DEFAULT = "unix:///var/run/docker.sock"
@@ -69,7 +72,7 @@ class Client:
     def _ask(self, path: str) -> tuple[int, bytes]:
         """Status and body. HTTP/1.0 has no more to it than that the answer ends with the connection."""
         try:
-            with socket.socket(socket.AF_UNIX) as connection:
+            with socket.socket(socket.AF_UNIX) as connection, cancelling.cutting(partial(cancelling.shut, connection)):
                 connection.settimeout(self._timeout)
                 connection.connect(self._path)
                 connection.sendall(f"GET {path} HTTP/1.0\r\nHost: docker\r\nUser-Agent: tinyship\r\n\r\n".encode())

@@ -13,6 +13,7 @@ from functools import partial
 from threading import Event
 from typing import Any, TypeVar
 
+from tinyship import cancelling
 from tinyship.errors import RegistryError
 from tinyship.reference import DIGEST, TAG
 from tinyship.registry.client import Repository
@@ -121,7 +122,7 @@ def each(act: Callable[[T], R], things: Iterable[T]) -> list[R]:
 
     pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="registry")
     try:
-        futures = [pool.submit(one, thing) for thing in things]
+        futures = [pool.submit(cancelling.carried(one), thing) for thing in things]
         wait(futures, return_when=FIRST_EXCEPTION)
     finally:
         failed.set()  # where it is interrupted, too

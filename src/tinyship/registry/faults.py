@@ -14,6 +14,7 @@ from http.client import BadStatusLine, RemoteDisconnected
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from tinyship import cancelling
 from tinyship.codes import without_codes
 from tinyship.credentials import Credential
 from tinyship.errors import RegistryError
@@ -49,7 +50,8 @@ def translated(host: str, what: str, timeout: float) -> Iterator[None]:
     import urllib3.exceptions as urllib
 
     try:
-        yield
+        with cancelling.current().telling():
+            yield
     except (requests.Timeout, urllib.TimeoutError, TimeoutError) as error:
         where = _where(host, error)
         raise RegistryError(

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TypeVar
 
+from tinyship import cancelling
 from tinyship.errors import RegistryError
 from tinyship.events import Events, Notice
 
@@ -45,7 +46,7 @@ def trying(
     events: Events,
     patience: Patience,
     long: bool = False,
-    sleep: Callable[[float], None] = time.sleep,
+    sleep: Callable[[float], None] = cancelling.sleep,
     clock: Callable[[], float] = time.monotonic,
 ) -> T:
     """What ``act`` returns, at one of several tries.

@@ -12,7 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-from tinyship import labels, reach, repository, retention
+from tinyship import cancelling, labels, reach, repository, retention
 from tinyship.engine import inventory
 from tinyship.engine.connect import Engine
 from tinyship.engine.containers import OWN
@@ -81,7 +81,7 @@ def judge(scopes: Sequence[Scope], what: What) -> Judgement:
     """
     engine = scopes[0].engine
     with ThreadPoolExecutor(1) as pool:  # one engine, two answers that it takes time for
-        asked = pool.submit(inventory.containers, engine)
+        asked = pool.submit(cancelling.carried(inventory.containers), engine)
         listed, usage = inventory.images_and_usage(engine)
         there = _There(engine, usage, listed, asked.result())
     projects = {scope.settings.image for scope in scopes}
