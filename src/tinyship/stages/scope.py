@@ -196,7 +196,10 @@ class Scope:
         try:
             # What tinyship keeps changes with every release, and must not change the next image.
             return Context.open(
-                (self.root / context).resolve(), self.root / file, without=self.root.resolve() / ".tinyship"
+                (self.root / context).resolve(),
+                self.root / file,
+                without=self.root.resolve() / ".tinyship",
+                project=self.root,
             )
         except TinyshipError as error:
             raise error.at(stage, self.settings.image) from None
