@@ -22,7 +22,7 @@ class StageStarted:
 
 @dataclass(frozen=True, slots=True)
 class StageEnded:
-    """Work on one image ended well. ``outcome`` is one word or two: "built", "up to date", "pushed"."""
+    """Work on one image ended well. ``outcome`` is a few words: "built", "up to date", "pushed"."""
 
     stage: str
     image: str
