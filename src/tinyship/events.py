@@ -22,7 +22,7 @@ class StageStarted:
 
 @dataclass(frozen=True, slots=True)
 class StageEnded:
-    """Work on one image ended well. ``outcome`` is one word or two: "built", "up to date", "pushed"."""
+    """Work on one image ended well. ``outcome`` is a few words: "built", "up to date", "pushed"."""
 
     stage: str
     image: str
@@ -34,7 +34,8 @@ class StageEnded:
 class StageFailed:
     """Work on one of several images ended badly, and others go on. ``why`` is one line; more comes with the error.
 
-    ``stage`` and ``image`` are empty where it was none of a stage.
+    Where it was none of a stage, ``stage`` is empty, and ``image`` is what people call the image of the project. What
+    several images fail for is told once, and then for each of them that it was that.
     """
 
     stage: str

@@ -132,6 +132,9 @@ def test_force_works_anyway(ship: Ship) -> None:
     ran = ship.invoke("release", "--force", "--explain")
     assert ran.err.count("because `--force` asks for it") == 4
     assert "made bin/foo" in ran.err
+    for image in (f"base {ship.base}", f"build {ship.image}:build", f"release {ship.image}:local"):
+        assert f"{image}: made again, all steps from the builder's cache (" in ran.err
+    assert "up to date" not in ran.err
     assert ship.invoke("release", "--explain").err.count("because nothing changed") == 4
 
 

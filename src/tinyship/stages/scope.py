@@ -196,7 +196,10 @@ class Scope:
         try:
             # What tinyship keeps changes with every release, and must not change the next image.
             return Context.open(
-                (self.root / context).resolve(), self.root / file, without=self.root.resolve() / ".tinyship"
+                (self.root / context).resolve(),
+                self.root / file,
+                without=self.root.resolve() / ".tinyship",
+                project=self.root,
             )
         except TinyshipError as error:
             raise error.at(stage, self.settings.image) from None
@@ -255,9 +258,13 @@ class Scope:
         self.forget()
         return True
 
+    def placed(self, error: TinyshipError, stage: str, image: str) -> TinyshipError:
+        """An error with its stage and image, where it is not one that several images share."""
+        return error if self.together.is_common(error) else error.at(stage, image)
+
     @contextmanager
     def stage(self, stage: str, image: str, action: str) -> Iterator[Outcome]:
-        """Tell what begins and how it ended, and give every error on the way its stage and image."""
+        """Tell what begins and how it ended, and give every error on the way its stage and image; see ``placed``."""
         self.together.check()
         self.events(StageStarted(stage, image, action))
         begun = time.monotonic()
@@ -265,7 +272,7 @@ class Scope:
         try:
             yield outcome
         except TinyshipError as error:
-            raise error.at(stage, image) from error.__cause__
+            raise self.placed(error, stage, image) from error.__cause__
         outcome.seconds = time.monotonic() - begun
         self.events(StageEnded(stage, image, outcome.word, outcome.seconds))
 

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 FIRST = "it is made here for the first time"
 ABSENT = "no image in this engine"
 FORCED = "`--force` asks for it"
+_AGAIN = "made again, all steps from the builder's cache"
 _SHOWN = 3
 _BECAME = {
     "new": "`{}` is new",
@@ -83,7 +84,7 @@ def build(scope: Scope, stage: str, ask: Callable[[], BuildRequest], *, force: b
     def work(of: Given | None, afresh: bool) -> Done:
         what = replace(request, no_cache=True, pull=request.pull or _pulls(scope, request, of)) if afresh else request
         result = building.build(scope, what)
-        word = "up to date" if result.cached else "built"
+        word = (_AGAIN if force else "up to date") if result.cached else "built"
         return Done(result.image_id, word, is_certain=result.is_certain, afresh=what.no_cache)
 
     asked = ((FORCED,) if force else ()) + tuple(_asked(request))
