@@ -78,7 +78,8 @@ class Step:
 def all_pages() -> Iterator[Path]:
     """The README, the documents, and what stands beside the examples."""
     yield ROOT / "README.md"
-    yield from sorted((ROOT / "docs").rglob("*.md"))
+    made = {ROOT / "docs" / "_build", ROOT / "docs" / "examples"}  # by `./dev docs`
+    yield from (page for page in sorted((ROOT / "docs").rglob("*.md")) if not made & {*page.parents})
     yield from sorted((ROOT / "examples").glob("*/README.md"))
 
 
