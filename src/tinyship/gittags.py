@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from tinyship import versions
 from tinyship.errors import GitError
@@ -21,8 +22,7 @@ _DESCRIBED = re.compile(r"(.+)-(\d+)-g([0-9a-f]+)")
 _OTHER = "`--version` or `version.literal` names another"
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(Struct, frozen=True):
     """The version of a commit, the tag on it that it is (empty where there is none), and what should be said of it."""
 
     version: str

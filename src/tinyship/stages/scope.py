@@ -11,6 +11,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from msgspec import Struct
+
 from tinyship import credentials, reference, revision
 from tinyship.engine import images
 from tinyship.engine.connect import Engine, connect
@@ -270,16 +272,14 @@ class Scope:
         self.events(StageEnded(stage, image, outcome.word, outcome.seconds))
 
 
-@dataclass(slots=True)
-class Outcome:
+class Outcome(Struct):
     """How a stage ended: a word, and the seconds that it took."""
 
     word: str = "done"
     seconds: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class Made:
+class Made(Struct, frozen=True):
     """An image that a stage made, or found to be up to date.
 
     ``made_from`` says what of: "Dockerfile docker/base/Dockerfile", "command `python rootfs.py`", "pull sha256:...".
