@@ -51,15 +51,19 @@ def ordered(tags: Iterable[str], version: Version) -> tuple[str, ...]:
     return tuple(sorted(names, key=lambda tag: versions.order(tag.removeprefix(prefix), version.scheme), reverse=True))
 
 
-def every(repository: Any, version: Version) -> tuple[str, ...]:
+def listing(version: Version) -> tuple[str, ...]:
+    """What git is asked for the tags that are versions."""
+    return ("tag", "--list", pattern(version)[0])
+
+
+def every(said: str, version: Version) -> tuple[str, ...]:
     """The versions that the tags of a repository name, the highest first, without what stands before them.
 
-    Raises:
-        GitError: git refuses.
+    Args:
+        said: what git says to ``listing``.
     """
-    glob, prefix = pattern(version)
-    names = run(repository, "tag", "--list", glob).split("\n")
-    return tuple(name.removeprefix(prefix) for name in ordered(filter(None, names), version))
+    prefix = pattern(version)[1]
+    return tuple(name.removeprefix(prefix) for name in ordered(filter(None, said.split("\n")), version))
 
 
 def given(name: str, tags: tuple[str, ...], version: Version) -> Found:

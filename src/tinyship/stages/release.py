@@ -107,6 +107,7 @@ def make(scope: Scope, *, force: bool = False) -> Released:
     release = _still_pushed(last, _entry(scope, result.image_id, tree, rows, before))
     record.update(scope.root, release)
     history.released(scope, release, last)
+    scope.keep_revision()
     return Released(release, rows)
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
-from tinyship import credentials, reference, revision
+from tinyship import credentials, reference, unmoved
 from tinyship.engine import images
 from tinyship.engine.connect import Engine, connect
 from tinyship.engine.images import Image
@@ -82,8 +82,17 @@ class Scope:
     @cached_property
     def revision(self) -> Revision:
         """What git said when it was first asked."""
+        return self._said.revision
+
+    def keep_revision(self) -> None:
+        """Keep what git said for later runs, where it was not kept already."""
+        if not self._said.is_kept:
+            unmoved.keep(self.root, self.settings.version)
+
+    @cached_property
+    def _said(self) -> unmoved.Known:
         version = self.settings.version
-        return self.together.once(("revision", self.root, version), lambda: revision.read(self.root, version))
+        return self.together.once(("revision", self.root, version), lambda: unmoved.read(self.root, version))
 
     def credential(self, reference: str) -> credentials.Credential | None:
         """The credentials for the registry of a reference; whoever keeps them is asked once.
