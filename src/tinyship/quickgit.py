@@ -13,8 +13,8 @@ from contextlib import ExitStack
 from pathlib import Path
 
 _HARMLESS = (
-    *("GIT_ASKPASS", "GIT_AUTHOR_", "GIT_COMMITTER_", "GIT_EDITOR", "GIT_HTTP_", "GIT_OPTIONAL_LOCKS", "GIT_PAGER"),
-    *("GIT_PYTHON_", "GIT_SSH", "GIT_SSL_", "GIT_TERMINAL_PROMPT"),
+    *("GIT_ASKPASS", "GIT_AUTHOR_", "GIT_COMMITTER_", "GIT_CONFIG_", "GIT_EDITOR", "GIT_HTTP_"),
+    *("GIT_OPTIONAL_LOCKS", "GIT_PAGER", "GIT_PYTHON_", "GIT_SSH", "GIT_SSL_", "GIT_TERMINAL_PROMPT"),
 )
 """Variables that change nothing of what git says of a repository; others may."""
 
