@@ -9,10 +9,12 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeAlias
+
+from msgspec import Struct
+from msgspec.structs import asdict
 
 from tinyship import state
 from tinyship.context import fingerprint
@@ -26,8 +28,7 @@ Parts: TypeAlias = Mapping[str, Mapping[str, str]]
 """What something was made of, by kind and name; each a digest, or what says as much."""
 
 
-@dataclass(frozen=True, slots=True)
-class Made:
+class Made(Struct, frozen=True):
     """Something that was made.
 
     Args:

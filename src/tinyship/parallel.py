@@ -6,8 +6,9 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import Generic, TypeVar
+
+from msgspec import Struct, field
 
 _T = TypeVar("_T")
 _FEWEST, _MOST = 4, 8
@@ -20,8 +21,7 @@ def default_jobs() -> int:
     return min(_MOST, max(_FEWEST, 2 * (os.cpu_count() or 1)))
 
 
-@dataclass(slots=True)
-class Report(Generic[_T]):
+class Report(Struct, Generic[_T]):
     """What came of each.
 
     Args:

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
+from msgspec import structs
+
 from tinyship import record, turns
 from tinyship.errors import EngineError, TinyshipError
 from tinyship.plan import Action, Check, Plan
@@ -219,7 +221,7 @@ def _check(scope: Scope, stage: str, ours: Callable[[Scope], None]) -> None:
 
 def _made(done: Iterable[Made]) -> dict[str, Any]:
     """What hooks after base and build get to know."""
-    return {"images": [asdict(one) for one in done]}
+    return {"images": [structs.asdict(one) for one in done]}
 
 
 def _recorded(scope: Scope) -> dict[str, Any]:

@@ -6,7 +6,8 @@ Source: the reference grammar of the CNCF distribution (``reference/regexp.go``,
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from tinyship.errors import ConfigError
 
@@ -25,8 +26,7 @@ _ID = re.compile(r"(?:sha256:)?[0-9a-f]{64}")
 _PART_OF_ID = re.compile(r"sha256:[0-9a-f]{0,63}")
 
 
-@dataclass(frozen=True, slots=True)
-class Reference:
+class Reference(Struct, frozen=True):
     """An image in a registry.
 
     Args:

@@ -454,8 +454,9 @@ def test_max_age(lean: Lean) -> None:
 
 def age(lean: Lean, *, days: int) -> None:
     """Let what is kept of the release be older."""
-    from dataclasses import replace
     from datetime import datetime, timedelta
+
+    from msgspec.structs import replace
 
     made = memory.find(lean.root, lean.engine.address, lean.local)
     assert made

@@ -12,6 +12,8 @@ from datetime import datetime
 from types import TracebackType
 from typing import IO, TYPE_CHECKING, Any, Protocol
 
+from msgspec import Struct, to_builtins
+
 from tinyship.console import tables
 from tinyship.console.plain import PlainDisplay
 from tinyship.console.stream import Stream
@@ -158,6 +160,8 @@ def _is_terminal(*streams: Stream) -> bool:
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, Struct):
+        return to_builtins(value, enc_hook=_plain)
     if is_dataclass(value) and not isinstance(value, type):
         return asdict(value)
     if isinstance(value, datetime):

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
+
+from msgspec import Struct
 
 from tinyship.credentials import Credential, header, host_of
 from tinyship.engine import inventory, quick
@@ -20,8 +21,7 @@ from tinyship.reference import familiar
 _PIECE = 1 << 20
 
 
-@dataclass(frozen=True, slots=True)
-class Image:
+class Image(Struct, frozen=True):
     """An image as the engine inspects it.
 
     Args:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, TypeVar
+
+from msgspec import Struct
 
 from tinyship.engine.connect import Engine
 from tinyship.engine.faults import translated
@@ -24,8 +25,7 @@ _TYPES_SINCE = (1, 42)
 _VERBOSE_SINCE = (1, 52)
 
 
-@dataclass(frozen=True, slots=True)
-class Listed:
+class Listed(Struct, frozen=True):
     """An image as an engine lists it.
 
     Args:
@@ -45,8 +45,7 @@ class Listed:
     size: int
 
 
-@dataclass(frozen=True, slots=True)
-class Container:
+class Container(Struct, frozen=True):
     """A container as an engine lists it.
 
     Args:
@@ -66,8 +65,7 @@ class Container:
     running: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
+class Usage(Struct, frozen=True):
     """What images hold in an engine.
 
     Args:

@@ -6,9 +6,10 @@ import os
 import re
 import stat
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from tinyship import credentials, dockerfile, labels
 from tinyship.context.source import Context

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC
+
+from msgspec import Struct
 
 from tinyship import record, revision
 from tinyship.engine import images
@@ -20,8 +22,7 @@ from tinyship.stages.scope import Scope
 from tinyship.tags import sanitise
 
 
-@dataclass(frozen=True, slots=True)
-class Released:
+class Released(Struct, frozen=True):
     """What a release made: its entry in the record, and the rows of its size table."""
 
     release: Release
@@ -106,6 +107,7 @@ def make(scope: Scope, *, force: bool = False) -> Released:
     release = _still_pushed(last, _entry(scope, result.image_id, tree, rows, before))
     record.update(scope.root, release)
     history.released(scope, release, last)
+    scope.keep_revision()
     return Released(release, rows)
 
 

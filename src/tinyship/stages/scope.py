@@ -11,7 +11,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tinyship import credentials, reference, revision
+from msgspec import Struct
+
+from tinyship import credentials, reference, unmoved
 from tinyship.engine import images
 from tinyship.engine.connect import Engine, connect
 from tinyship.engine.images import Image
@@ -80,8 +82,17 @@ class Scope:
     @cached_property
     def revision(self) -> Revision:
         """What git said when it was first asked."""
+        return self._said.revision
+
+    def keep_revision(self) -> None:
+        """Keep what git said for later runs, where it was not kept already."""
+        if not self._said.is_kept:
+            unmoved.keep(self.root, self.settings.version)
+
+    @cached_property
+    def _said(self) -> unmoved.Known:
         version = self.settings.version
-        return self.together.once(("revision", self.root, version), lambda: revision.read(self.root, version))
+        return self.together.once(("revision", self.root, version), lambda: unmoved.read(self.root, version))
 
     def credential(self, reference: str) -> credentials.Credential | None:
         """The credentials for the registry of a reference; whoever keeps them is asked once.
@@ -277,16 +288,14 @@ class Scope:
         self.events(StageEnded(stage, image, outcome.word, outcome.seconds))
 
 
-@dataclass(slots=True)
-class Outcome:
+class Outcome(Struct):
     """How a stage ended: a word, and the seconds that it took."""
 
     word: str = "done"
     seconds: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class Made:
+class Made(Struct, frozen=True):
     """An image that a stage made, or found to be up to date.
 
     ``made_from`` says what of: "Dockerfile docker/base/Dockerfile", "command `python rootfs.py`", "pull sha256:...".

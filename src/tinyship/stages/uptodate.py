@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeAlias
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from tinyship import memory
 from tinyship.context.fingerprint import Changes, Fingerprint
@@ -46,8 +48,7 @@ _BECAME = {
 Work: TypeAlias = Callable[["Given | None", bool], "Done"]
 
 
-@dataclass(frozen=True, slots=True)
-class Done:
+class Done(Struct, frozen=True):
     """What came of it.
 
     Args:
