@@ -80,8 +80,9 @@ def judge(scopes: Sequence[Scope], what: What) -> Judgement:
         GitError: git does not say what it reaches.
     """
     engine = scopes[0].engine
-    with ThreadPoolExecutor(1) as pool:  # one engine, two answers that it takes time for
+    with ThreadPoolExecutor(2) as pool:  # an engine takes its time for its answers
         asked = pool.submit(inventory.containers, engine)
+        pool.submit(repository.load)
         listed, usage = inventory.images_and_usage(engine)
         there = _There(engine, usage, listed, asked.result())
     projects = {scope.settings.image for scope in scopes}
