@@ -67,9 +67,12 @@ class Judgement:
         """The images that go, in groups: nothing in a group stands on anything in it or in a later one."""
         left = {image.id: image for image, verdict in self.images if not verdict.stays}
         while left:
-            top = tuple(image for image in left.values() if not left.keys() & image.carries.keys())
-            yield top or tuple(left.values())
-            left = {key: image for key, image in left.items() if image not in top} if top else {}
+            top = tuple(image for image in left.values() if not left.keys() & image.carries.keys()) or tuple(
+                left.values()
+            )
+            yield top
+            for image in top:
+                del left[image.id]
 
 
 def judge(scopes: Sequence[Scope], what: What) -> Judgement:
