@@ -58,10 +58,11 @@ class Clock:
     """Says whether a file is old enough for its look to tell more than its content.
 
     Args:
-        root: the project's folder; what its file system takes for the time counts too.
+        root: the project's folder; what its file system takes for the time counts too. None where nothing may be
+            written there.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path | None) -> None:
         self._root = root
         self._now: int | None = None
         self._device = -1
@@ -71,6 +72,8 @@ class Clock:
         if self._now is not None:
             return
         self._now = time.time_ns()
+        if self._root is None:
+            return
         try:
             probe = state.folder(self._root) / f"clock.{os.getpid()}.{threading.get_ident()}"
             try:
