@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 _MARK = "…"
 _JOINTS = "/:@,-"
@@ -44,18 +44,19 @@ def words(text: str, width: int, *, whole: bool = False) -> list[str]:
     return lines
 
 
-def widths(natural: Sequence[int], flexible: Sequence[int], prose: Sequence[int], most: int) -> list[int]:
+def widths(natural: Sequence[int], names: Sequence[int], prose: Mapping[int, int], most: int) -> list[int]:
     """How wide columns are that have so much room together: prose becomes narrower first, then names do.
 
     Args:
-        natural: what each needs, with the space behind it.
-        flexible: the numbers of those that may be narrower.
-        prose: those of them that have words in them.
+        natural: what each needs.
+        names: the numbers of those that may be narrower.
+        prose: the numbers of those that have words in them, and the longest word that should be left whole.
         most: the room for all; no column is narrower than can be read, whatever this is.
     """
     found = list(natural)
-    for some, least in ((prose, _PROSE), (flexible, _NAME)):
-        while sum(found) > most and (wide := [number for number in some if found[number] > least]):
+    least = {number: min(max(_PROSE, longest), most // 2) for number, longest in prose.items()}
+    for some in (least, dict.fromkeys((*names, *prose), _NAME)):
+        while sum(found) > most and (wide := [number for number in some if found[number] > some[number]]):
             found[max(wide, key=lambda number: found[number])] -= 1
     return found
 

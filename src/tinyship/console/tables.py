@@ -41,11 +41,16 @@ def blocks(
     if width <= 0 or sum(natural) + 2 * last <= width:
         return [(_line(columns, line, natural, right),) for line in lines]
     left = [number for number, column in enumerate(columns) if column not in right]
-    prose = [number for number in left if any(" " in line[number].strip() for line in rows)]
-    found = fold.widths(natural, left, prose, width - 2 * last)
-    for number in (number for number in left if number not in prose and prose):  # what they leave is for the words
+    prose = {
+        number: max(len(word) for line in rows for word in line[number].split()) if number == last else 0
+        for number in left
+        if any(" " in line[number].strip() for line in rows)
+    }
+    names = [number for number in left if number not in prose]
+    found = fold.widths(natural, names, prose, width - 2 * last)
+    for number in names if prose else ():  # what they leave is for the words
         used = max(len(piece) for line in lines for piece in fold.words(line[number], found[number]))
-        found[prose[-1]] += found[number] - used
+        found[max(prose)] += found[number] - used
         found[number] = used
     return [_folded(columns, line, found, right) for line in lines]
 
