@@ -1,4 +1,4 @@
-"""What can go wrong, written for the person who reads it.
+"""What can go wrong, written for the person who reads it::
 
     TinyshipError               exit code 1
     ├── ConfigError             exit code 2: a setting or a flag is wrong

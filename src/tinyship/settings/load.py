@@ -17,7 +17,8 @@ import msgspec
 from tinyship import reference
 from tinyship.errors import ConfigError
 from tinyship.settings import environment, options
-from tinyship.settings.schema import Base, Settings
+from tinyship.settings.schema import Settings
+from tinyship.settings.stages import Base
 
 SECTION = "tinyship"
 _AT = re.compile(r"(?P<problem>.*?)(?: - at `(?P<path>[^`]*)`)?", re.S)

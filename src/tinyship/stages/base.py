@@ -15,7 +15,7 @@ from tinyship.stages.scope import Made, Scope
 from tinyship.stages.uptodate import Done
 
 if TYPE_CHECKING:
-    from tinyship.settings.schema import Base
+    from tinyship.settings.stages import Base
 
 _THERE = "the engine has this digest"
 

@@ -24,7 +24,7 @@ from tinyship.stages.given import Given
 from tinyship.stages.scope import Made, Scope
 
 if TYPE_CHECKING:
-    from tinyship.settings.schema import Build
+    from tinyship.settings.stages import Build
 
 
 def reference(scope: Scope) -> str:
@@ -131,7 +131,7 @@ def _settings(scope: Scope) -> Build:
 
 
 def _words(command: str | tuple[str, ...]) -> tuple[str, ...]:
-    from tinyship.settings.schema import words
+    from tinyship.settings.stages import words
 
     return words(command)
 

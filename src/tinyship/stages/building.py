@@ -24,7 +24,7 @@ from tinyship.stages import network, pins
 from tinyship.stages.scope import Scope
 
 if TYPE_CHECKING:
-    from tinyship.settings.schema import Base, Build, Release
+    from tinyship.settings.stages import Base, Build, Release
 
 _ELSEWHERE = "build with a `builder` elsewhere (`tcp://host:port`)"
 _STORE = "Turn on the engine's containerd image store"
