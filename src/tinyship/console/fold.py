@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Mapping, Sequence
 
 _MARK = "…"
 _JOINTS = "/:@,-"
+_WORD = re.compile(r"(?:`[^`]*`|\S)+")
+"""A command stays on its line, to be copied from there."""
 _PROSE, _NAME = 24, 12
 """Columns that text with words in it, and a name, are never narrower than."""
 
@@ -32,7 +35,7 @@ def words(text: str, width: int, *, whole: bool = False) -> list[str]:
     after = " " * len(indent)
     lines = [indent]
     empty = True
-    for word in text[len(indent) :].split():
+    for word in _WORD.findall(text[len(indent) :]):
         pieces = [word] if whole else _pieces(word, max(2, width - len(indent)))
         for number, piece in enumerate(pieces):
             space = "" if empty else " "
