@@ -103,6 +103,8 @@ def of_folder(
     look.walk(filters)
     moment = look.moment.hexdigest()
     if not look.is_news():
+        if remember:
+            state.of_use(state_root, file)
         return _fingerprint(tuple(rules), cache.rows, moment)
     rows = b"".join(look.rows)
     if remember:
@@ -140,7 +142,12 @@ def keep(root: Path, key: str, fingerprint: Fingerprint) -> None:
     """
     rules = json.dumps(fingerprint.rules).encode()
     content = b"".join((len(rules).to_bytes(4, "little"), rules, fingerprint.rows))
-    state.write(root, f"print-{_safe(key)}", b"".join((_MAGIC, statcache.check(content), content)))
+    state.keep(root, f"print-{_safe(key)}", b"".join((_MAGIC, statcache.check(content), content)))
+
+
+def of_use(root: Path, key: str) -> None:
+    """Note that the fingerprint that is kept under a key is of use."""
+    state.of_use(root, f"print-{_safe(key)}")
 
 
 def kept(root: Path, key: str) -> Fingerprint | None:

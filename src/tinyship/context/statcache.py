@@ -180,7 +180,7 @@ def save(root: Path, name: str, rows: bytes, looks: bytes) -> None:
     """Remember it; where that cannot be written, the next time only takes longer."""
     content = b"".join((_LENGTH.pack(len(rows)), rows, looks))
     with suppress(TinyshipError):
-        state.write(root, name, b"".join((_MAGIC, check(content), content)))
+        state.keep(root, name, b"".join((_MAGIC, check(content), content)))
 
 
 def check(content: bytes | memoryview) -> bytes:

@@ -151,6 +151,7 @@ def _compile(scope: Scope, build: Build, image_id: str, *, force: bool) -> None:
         reasons = [uptodate.FORCED] if force else _why(scope, build, image_id, last)
         if last and not reasons:
             uptodate.say(scope, "build", name, f"nothing changed since it was run, {last.at}", works=False)
+            memory.of_use(scope.root, scope.engine.address, kept)
             outcome.word = f"{made} up to date"
             return
         uptodate.say(scope, "build", name, *reasons, works=True)

@@ -126,6 +126,7 @@ def make(
     if not reasons and last:
         if image := present(scope, name, last.image):
             say(scope, stage, name, f"nothing changed since it was made, {last.at}", works=False)
+            memory.of_use(scope.root, scope.engine.address, name)
             return Done(image.id, "up to date")
         reasons.append(ABSENT)
     say(scope, stage, name, *reasons, works=True)
