@@ -102,6 +102,11 @@ def familiar(text: str) -> str:
     return rest.removeprefix("library/") if host == HUB else text
 
 
+def tagged(name: str) -> str:
+    """A name with its tag: ``latest`` where it has none."""
+    return name if ":" in name.rpartition("/")[2] else f"{name}:latest"
+
+
 def _no(text: str, why: str, hint: str) -> ConfigError:
     shown = text if len(text) <= 100 else f"{text[:100]}..."
     return ConfigError(f"`{shown}` names no image in a registry: {why}", hint=hint)

@@ -18,7 +18,12 @@ class Together:
     several = False
     """Several images are worked on, so that what fails here fails for none of them alone."""
 
+    remembers = True
+    """What is seen of files may be written down; not so where only a plan is made."""
+
     def __init__(self) -> None:
+        self.planned: set[str] = set()
+        """Names, with their tags, of images that a plan says will be made."""
         self._failed: set[int] = set()
         self._made: dict[Hashable, Future[Any]] = {}
         self._lock = threading.Lock()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC
 
@@ -56,6 +57,19 @@ def plan(scope: Scope) -> tuple[Action, ...]:
 def check(scope: Scope) -> None:
     """Raise what ``make`` would raise for files that are missing, or for settings, before anything is made."""
     building.check(scope, building.of_release(scope, f"{scope.settings.image}:{local_tags(scope)[0]}"), "release")
+
+
+def foresee(scope: Scope, artifacts: Sequence[str] = (), *, force: bool = False) -> None:
+    """Say why ``make`` would build the image, or why not; nothing is built or changed.
+
+    Args:
+        artifacts: that would be made before.
+    """
+    names = [f"{scope.settings.image}:{tag}" for tag in local_tags(scope)]
+    more = [f"`{artifact}` is made before it" for artifact in artifacts]
+    request = building.of_release(scope, names[0])
+    if uptodate.foresee_build(scope, "release", request, force=force, more=more):
+        scope.together.planned.update(names)
 
 
 def check_artifacts(scope: Scope) -> None:

@@ -233,7 +233,12 @@ class Scope:
         if again or key not in self._files:
             name = hashlib.sha256(repr(key).encode("utf-8", "surrogateescape")).hexdigest()[:20]
             self._files[key] = fingerprint.of_folder(
-                root, Matcher(patterns), rules=patterns, state_root=self.root, name=name
+                root,
+                Matcher(patterns),
+                rules=patterns,
+                state_root=self.root,
+                name=name,
+                remember=self.together.remembers,
             )
         return self._files[key]
 
