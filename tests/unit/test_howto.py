@@ -17,21 +17,8 @@ if TYPE_CHECKING:
 
 PLAYED = ("docs/how-to/compose.md", "docs/how-to/hooks.md")
 NOT_YET = {
-    "README.md",
-    "docs/benchmarks.md",
-    "docs/clean-registry.md",
-    "docs/clean.md",
-    "docs/company.md",
-    "docs/from-make.md",
     "docs/how-to/ci.md",
     "docs/how-to/deploy.md",
-    "docs/releases.md",
-    "docs/several-images.md",
-    "docs/sizes.md",
-    "docs/up-to-date.md",
-    "examples/c-program/README.md",
-    "examples/monorepo/README.md",
-    "examples/python-service/README.md",
 }
 """Pages whose commands nothing runs yet."""
 
