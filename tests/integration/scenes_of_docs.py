@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import io
 import random
+import tarfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from tests import playing
+from tests import pages, playing
 from tests.conftest import Repository
 from tests.playing import Player
 from tools import peers
 from uploads import Uploads
+
+from tinyship.engine import images
+from tinyship.events import ignore
 
 if TYPE_CHECKING:
     from scenes import Scene
@@ -102,8 +107,9 @@ def releases(scene: Scene) -> Player:
 
 def sizes(scene: Scene) -> Player:
     """In a project that is released and pushed, on a branch of its own."""
-    player = scene.reader(_server(scene), _names(scene))
-    player.type("git tag v1.0.0 && invoke release push && git checkout -q -b topic")
+    config = f"tinyship:\n  image: {scene.word}/foo\n  build: {{}}\n  push: {{to: ['{_registry(scene)}']}}\n"
+    player = scene.reader(_server(scene, config=config), _names(scene))
+    player.type("git tag v1.0.0 && invoke release push")
     return player
 
 
@@ -119,10 +125,11 @@ def up_to_date(scene: Scene) -> Player:
 def several_images(scene: Scene) -> Player:
     """In a shallow clone of examples/monorepo, released, with two commits, of which the second changes a page of web."""
     root = _example(scene, "monorepo")
-    player = scene.reader(scene.place, _names(scene))
+    player = scene.reader(root, _names(scene))
+    player.write(pages.steps(pages.ROOT / "docs/several-images.md")[0])
     page = "web/index.html"
     for command in (
-        f"cd {root} && mv {root}/../.git . && git add -A && git commit -q -m Shop && git tag v0.9.0",
+        f"mv ../.git . && git add -A && git commit -q -m Shop && git tag v0.9.0",
         f"echo '<p>Tea.</p>' >> {page} && git commit -q -a -m Tea && git tag v1.0.0 && git tag api/v2.0.0",
         f"git clone -q --depth 2 --no-single-branch file://{root} {scene.place}/shop && cd {scene.place}/shop",
         "git fetch -q --depth 2 origin tag v0.9.0 && git remote remove origin && invoke release",
@@ -157,22 +164,45 @@ def clean_registry(scene: Scene) -> Player:
 
 
 def clean(scene: Scene) -> Player:
-    """In a project with eight releases, one of which a container uses."""
-    config = f"tinyship:\n  image: {scene.word}/foo\n"
-    root = _server(scene, config=config)
-    names = {**_names(scene), "container web": f"container {scene.word}-web"}
-    player = scene.reader(root, names, TINYSHIP_CLEAN_CACHE_AGE="1s")
+    """In a project with eight releases in the engine, one of which a container uses."""
+    image = f"{scene.word}/foo"
+    root = _server(scene, config=f"tinyship:\n  image: {image}\n")
+    repository = Repository(root)
     dice = random.Random(1)
-    (root / "Dockerfile").write_text('FROM scratch\nCOPY data /data\nCMD ["/none"]\n')
-    day = 0
-    for tag in ("v1.1.0", "", "v1.3.0", "", "", "", "v1.7.0", ""):
-        day += 1
-        (root / "data").write_bytes(dice.randbytes(604_000))
-        player.type(f"git add -A && GIT_COMMITTER_DATE='2026-01-0{day} 12:00:00 +0000' git commit -q -m 'Day {day}'")
-        player.type(f"{f'git tag {tag} &&' if tag else ''} invoke release")
+    for day, tag in enumerate(("1.1.0", "", "1.3.0", "", "", "", "1.7.0", ""), 1):
+        commit = repository.commit(f"Day {day}")
+        if tag:
+            repository.git("tag", f"v{tag}")
+        version = repository.git("describe", "--tags").removeprefix("v")
+        labels = {"tinyship.project": image, "tinyship.stage": "release", **_labels(version, commit, day)}
+        image_id = images.import_rootfs(
+            scene.engine,
+            iter([_packed(dice.randbytes(604_000))]),
+            name=f"{image}:{version}",
+            changes=[f"LABEL {key}={value}" for key, value in labels.items()],
+            events=ignore,
+        )
+        for name in (commit, "local"):
+            images.tag(scene.engine, image_id, f"{image}:{name}")
         if day == 2:
-            scene.engine.api.create_container(f"{scene.word}/foo:local", name=f"{scene.word}-web")
-    return player
+            scene.engine.api.create_container(image_id, ["/none"], name=f"{scene.word}-web")
+    names = {**_names(scene), "container web": f"container {scene.word}-web"}
+    return scene.reader(root, names, TINYSHIP_CLEAN_CACHE_AGE="1s")
+
+
+def _labels(version: str, commit: str, day: int) -> dict[str, str]:
+    label = "org.opencontainers.image"
+    return {f"{label}.version": version, f"{label}.revision": commit, f"{label}.created": f"2026-01-0{day}T00:00:00Z"}
+
+
+def _packed(content: bytes) -> bytes:
+    """A root filesystem of one file."""
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as tar:
+        entry = tarfile.TarInfo("data")
+        entry.size = len(content)
+        tar.addfile(entry, io.BytesIO(content))
+    return packed.getvalue()
 
 
 def benchmarks(scene: Scene) -> Player:
