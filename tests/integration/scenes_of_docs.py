@@ -130,7 +130,7 @@ def several_images(scene: Scene) -> Player:
     page = "web/index.html"
     for command in (
         f"mv ../.git . && git add -A && git commit -q -m Shop && git tag v0.9.0",
-        f"echo '<p>Tea.</p>' >> {page} && git commit -q -a -m Tea && git tag v1.0.0 && git tag api/v2.0.0",
+        f"sed -i 's/The shop/The deli/' {page} && git commit -q -a -m Tea && git tag v1.0.0 && git tag api/v2.0.0",
         f"git clone -q --depth 2 --no-single-branch file://{root} {scene.place}/shop && cd {scene.place}/shop",
         "git fetch -q --depth 2 origin tag v0.9.0 && git remote remove origin && invoke release",
     ):
