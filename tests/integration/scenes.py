@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import scenes_of_docs
 from tests.conftest import Repository
 from tests.pages import ROOT
 from tests.playing import Player
@@ -110,5 +111,6 @@ def testing(scene: Scene) -> Player:
 SCENES: dict[str, Callable[[Scene], Player]] = {
     "docs/how-to/init.md": init,
     "docs/how-to/testing.md": testing,
+    **scenes_of_docs.SCENES,
 }
 """By the page."""

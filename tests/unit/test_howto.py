@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
@@ -17,21 +18,8 @@ if TYPE_CHECKING:
 
 PLAYED = ("docs/how-to/compose.md", "docs/how-to/hooks.md")
 NOT_YET = {
-    "README.md",
-    "docs/benchmarks.md",
-    "docs/clean-registry.md",
-    "docs/clean.md",
-    "docs/company.md",
-    "docs/from-make.md",
     "docs/how-to/ci.md",
     "docs/how-to/deploy.md",
-    "docs/releases.md",
-    "docs/several-images.md",
-    "docs/sizes.md",
-    "docs/up-to-date.md",
-    "examples/c-program/README.md",
-    "examples/monorepo/README.md",
-    "examples/python-service/README.md",
 }
 """Pages whose commands nothing runs yet."""
 
@@ -53,6 +41,23 @@ def test_each_command_is_played() -> None:
         if page.relative_to(ROOT).as_posix() in NOT_YET or any(step.kind == "console" for step in pages.steps(page))
     ]
     assert sorted(played) == sorted(with_commands)
+
+
+@pytest.mark.parametrize(
+    ("words", "is_one"),
+    [
+        ("test", True),
+        ("bench --only pull", True),
+        ("bench --only nothing", False),
+        ("sail", False),
+        ("bench --wind", False),
+    ],
+)
+def test_stand_in_for_dev(words: str, is_one: bool, tmp_path: Path) -> None:
+    """It takes what `./dev` takes, and nothing else."""
+    playing.stand_in_for_dev(tmp_path)
+    done = subprocess.run(["./dev", *words.split()], cwd=tmp_path, capture_output=True, check=False)
+    assert (done.returncode == 0) == is_one
 
 
 @pytest.mark.parametrize(
