@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Collection, Sequence
+import threading
+from collections.abc import Callable, Collection, Iterator, Sequence
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, TypeVar
 
@@ -24,6 +25,7 @@ from tinyship.stages.scope import Scope
 
 if TYPE_CHECKING:
     from tinyship.stages.changed import Changed
+    from tinyship.together import Together
 
 _T = TypeVar("_T")
 _ENDED = "it was ended"
@@ -123,6 +125,9 @@ def each(
     if len(scopes) < 2:
         return tuple(act(scope) for scope in scopes)
     sharing.check(scopes)
+    together = scopes[0].together
+    together.several = True
+    failures = _Failures(together)
     by_name = {scope.name: scope for scope in scopes}
     below = needs.of(scopes)
     cancellation = scopes[0].together.cancellation
@@ -140,8 +145,8 @@ def each(
             with cancelling.under(cancellation), cancellation.telling():
                 return act(by_name[name])
         except TinyshipError as error:
-            why = _ENDED if isinstance(error, Cancelled) else error.message
-            by_name[name].events(StageFailed(error.stage, error.image, why))
+            for event in failures.told(called(by_name[name]), error):
+                by_name[name].events(event)
             raise
 
     report = parallel.run(
@@ -161,6 +166,27 @@ def each(
         failed = {name: error for name, error in report.failed.items() if isinstance(error, TinyshipError)}
         raise ImagesFailed(failed, stopped=report.stopped, cancelled=report.cancelled, done=report.done)
     return tuple(report.done.values())
+
+
+class _Failures:
+    """Tells of each failure once, and of each image that fails for it."""
+
+    def __init__(self, together: Together) -> None:
+        self._together = together
+        self._first: dict[int, str] = {}
+        self._lock = threading.Lock()
+
+    def told(self, name: str, error: TinyshipError) -> Iterator[StageFailed]:
+        """What there is to be said when an image, of this name, fails."""
+        with self._lock:
+            first = self._first.setdefault(id(error), name)
+        common = self._together.is_common(error)
+        if first == name:
+            why = _ENDED if isinstance(error, Cancelled) and not common else error.message
+            yield StageFailed(error.stage, error.image or name, why)
+        if first != name or (common and error.image):
+            where = f"{error.stage} {error.image}".strip()
+            yield StageFailed("", name, f"{where} failed" if where else f"for the same reason as {first}")
 
 
 def _is_engine_gone(scope: Scope, error: TinyshipError) -> bool:

@@ -18,7 +18,16 @@ class Together:
     ``cancellation`` ends the run: by whoever called for it, by Ctrl-C, or because an image failed.
     """
 
+    several = False
+    """Several images are worked on, so that what fails here fails for none of them alone."""
+
+    remembers = True
+    """What is seen of files may be written down; not so where only a plan is made."""
+
     def __init__(self) -> None:
+        self.planned: set[str] = set()
+        """Names, with their tags, of images that a plan says will be made."""
+        self._failed: set[int] = set()
         self._made: dict[Hashable, Future[Any]] = {}
         self._lock = threading.Lock()
         self.cancellation = Cancellation()
@@ -36,6 +45,7 @@ class Together:
             try:
                 mine.set_result(make())
             except BaseException as error:
+                self._failed.add(id(error))  # which is kept by the future, so that no other one has its id
                 mine.set_exception(error)
                 raise
         result: _T = mine.result()
@@ -45,3 +55,7 @@ class Together:
         """What was made for a key; None where that is not so, or not yet."""
         found = self._made.get(key)
         return found.result() if found and found.done() and not found.exception() else None
+
+    def is_common(self, error: BaseException) -> bool:
+        """Whether it came of what is done once for several images, and is told of for all of them."""
+        return self.several and id(error) in self._failed

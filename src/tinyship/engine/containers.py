@@ -8,9 +8,10 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
 from threading import Event
 from typing import Any
+
+from msgspec import Struct, field
 
 from tinyship import cancelling
 from tinyship.engine.connect import Engine
@@ -24,8 +25,7 @@ OWN = re.compile("tinyship-[0-9a-f]{16}")
 _TAIL = 20
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ContainerRequest:
+class ContainerRequest(Struct, frozen=True, kw_only=True):
     """What a container is made of.
 
     Args:
@@ -49,8 +49,7 @@ class ContainerRequest:
     tty: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Finished:
+class Finished(Struct, frozen=True):
     """How a command ended.
 
     Args:
