@@ -169,7 +169,7 @@ def _mounted(
 def _flag(name: str, default: Any, spec: Spec) -> Flag:
     kind = list if name in spec.iterable else str if default is None else type(default)
     return Flag(
-        names=(name.replace("_", "-"),),
+        names=(name.strip("_").replace("_", "-"),),
         attr_name=name if "_" in name else None,
         kind=kind,
         default=[] if kind is list else default,
