@@ -52,7 +52,18 @@ def stress(c: Context) -> None:
     c.run(f"{_PYTHON} -m pytest -q -m slow", echo=True)
 
 
-_BENCHMARKS = ("startup", "context_memory", "noop_release", "buildkit", "sizes", "push")
+_BENCHMARKS = (
+    "startup",
+    "context_memory",
+    "noop_release",
+    "buildkit",
+    "uptodate",
+    "many",
+    "clean",
+    "sizes",
+    "push",
+    "pull",
+)
 
 
 @task(

@@ -72,8 +72,8 @@ class Fake:
     def _url(self, path: str) -> str:
         return path
 
-    def _get(self, url: str, params: dict[str, Any]) -> dict[str, Any]:
-        self.asked.append((url, params))
+    def get(self, path: str, params: dict[str, Any]) -> dict[str, Any]:
+        self.asked.append((path, params))
         return {"BuildCache": list(self.records.values())}
 
     def _post(self, url: str, params: dict[str, Any], timeout: float | None) -> dict[str, Any]:
