@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from tinyship import cancelling
 from tinyship.errors import TinyshipError
 
 _DAY = 86_400.0
@@ -110,7 +111,7 @@ def locked(root: Path, name: str, *, doing: str = "") -> Iterator[None]:
         while not _lock(handle):
             if time.monotonic() > given_up:
                 raise _busy(file, doing)
-            time.sleep(_PAUSE)
+            cancelling.sleep(_PAUSE)
         yield
     finally:
         os.close(handle)

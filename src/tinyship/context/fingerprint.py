@@ -16,7 +16,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tinyship import state
+from tinyship import cancelling, state
 from tinyship.context import statcache, table
 from tinyship.context.ignore import Matcher
 from tinyship.context.source import Context
@@ -235,6 +235,7 @@ class _Look:
         todo = [_Folder("", 0, filters, ignored=False)]
         held: list[_Folder] = []  # ignored folders that nothing was found in yet
         while todo:
+            cancelling.check()
             folder = todo.pop()
             names, looks, below = self._list(folder)
             todo += reversed(below)
@@ -364,6 +365,7 @@ def _digest(entry: Entry) -> bytes | None:
     with file:
         try:
             while data := file.read(_BLOCK if entry.stat.st_size >= _BLOCK else entry.stat.st_size + 1):
+                cancelling.check()
                 digest.update(data)
         except OSError as error:
             raise unreadable(entry.path, error) from error

@@ -15,6 +15,11 @@ def show(session: Session, all: bool = False, json: bool = False) -> None:
     """Show the settings in force, and where each is from.
 
     A source is a file, a `TINYSHIP_...` variable, `tasks.py`, or the default.
+
+    Examples:
+      invoke config
+      invoke config --all
+      invoke config --json
     """
     from tinyship.settings import describe
 
