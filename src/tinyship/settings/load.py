@@ -114,7 +114,7 @@ def _entries(whole: Merged, image: str) -> dict[str, Layer | None]:
     """
     images = whole.values.get("images")
     source = whole.source_of("images")
-    if not images:
+    if images is None or images == []:
         if image:
             raise ConfigError(f"there are no `{SECTION}.images`, so none is named `{image}`")
         return {"": None}
@@ -125,6 +125,8 @@ def _entries(whole: Merged, image: str) -> dict[str, Layer | None]:
         name = entry.get("name") if isinstance(entry, Mapping) else None
         if not isinstance(entry, Mapping) or not isinstance(name, str) or not name:
             raise ConfigError(f"{source}: `{SECTION}.images[{number}]` needs a `name`")
+        if "images" in entry:
+            raise ConfigError(f"{source}: `{SECTION}.images[{number}].images`: an entry has none of its own")
         if name in entries:
             raise ConfigError(f"{source}: two entries of `{SECTION}.images` are named `{name}`")
         values = {key: value for key, value in dict(entry).items() if key != "name"}
@@ -193,6 +195,8 @@ def _owners(merged: Mapping[str, Merged]) -> dict[str, str]:
     for name, one in merged.items():
         for base in _bases(one.values.get("base")):
             before, known = first.setdefault(_canonical(base.name), (name, base))
+            if (before, known.name) == (name, base.name):
+                continue  # two of one name in one image are told of with the other settings
             if known.name != base.name:
                 raise ConfigError(
                     f"{one.source_of('base')}: the base image {base.name} of `{name}` is {known.name} of `{before}` in "
