@@ -76,8 +76,8 @@ class Step:
 
 
 def all_pages() -> Iterator[Path]:
-    """The README, the documents, and what stands beside the examples."""
-    yield ROOT / "README.md"
+    """The README and its fellows, the documents, and what stands beside the examples."""
+    yield from sorted(ROOT.glob("*.md"))
     yield from sorted((ROOT / "docs").rglob("*.md"))
     yield from sorted((ROOT / "examples").glob("*/README.md"))
 
