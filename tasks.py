@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 from invoke.collection import Collection
 from invoke.context import Context
@@ -85,6 +86,13 @@ def protos(c: Context) -> None:
 
 
 @task
+def docs(c: Context) -> None:
+    """Make the documentation site in docs/_build; whatever Sphinx warns of is an error."""
+    c.run(f"{_PYTHON} -m sphinx -q -W --keep-going -b html docs docs/_build")
+    print(Path("docs/_build/index.html").resolve().as_uri())
+
+
+@task
 def release(c: Context) -> None:
     """Show the main job: release and push examples/foo."""
     _same_terminal("tools.demo")
@@ -154,6 +162,6 @@ def _same_terminal(module: str, *words: str) -> None:
         raise SystemExit(code)
 
 
-ns = Collection(lint, types, run_tests, stress, bench, protos, release, picture)
+ns = Collection(lint, types, run_tests, stress, bench, protos, docs, release, picture)
 ns.add_collection(Collection("engine", up=up, down=down, status=status))
 ns.add_collection(Collection("engines", run_on_engines, engine_up, engines_down, engines_list))

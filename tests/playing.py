@@ -52,7 +52,7 @@ class Player:
         self.environment = {
             **kept,
             "HOME": str(home),
-            "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
+            "PATH": os.pathsep.join([str(programs), *_path()]),
             "PAGER": "cat",
             "TERM": "xterm-256color",
             "PYTHONUTF8": "1",
@@ -107,6 +107,12 @@ class Player:
     def _folder(self) -> Path:
         last = self._state.read_text().splitlines()[-1:]
         return Path(shlex.split(last[0])[1]) if last else self._root
+
+
+def _path() -> list[str]:
+    """The folders of programs that a reader has as well: not what is installed for the tests of tinyship."""
+    ours = Path(sys.executable).parent
+    return [folder for folder in os.environ["PATH"].split(os.pathsep) if Path(folder) != ours]
 
 
 def copied(example: str, target: Path, names: Mapping[str, str] | None = None) -> Path:

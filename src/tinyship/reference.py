@@ -6,7 +6,8 @@ Source: the reference grammar of the CNCF distribution (``reference/regexp.go``,
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from tinyship.errors import ConfigError
 
@@ -25,8 +26,7 @@ _ID = re.compile(r"(?:sha256:)?[0-9a-f]{64}")
 _PART_OF_ID = re.compile(r"sha256:[0-9a-f]{0,63}")
 
 
-@dataclass(frozen=True, slots=True)
-class Reference:
+class Reference(Struct, frozen=True):
     """An image in a registry.
 
     Args:
@@ -100,6 +100,11 @@ def familiar(text: str) -> str:
     """A reference as Docker writes it: without the host and the folder of Docker Hub, which others write before it."""
     host, _, rest = text.partition("/")
     return rest.removeprefix("library/") if host == HUB else text
+
+
+def tagged(name: str) -> str:
+    """A name with its tag: ``latest`` where it has none."""
+    return name if ":" in name.rpartition("/")[2] else f"{name}:latest"
 
 
 def _no(text: str, why: str, hint: str) -> ConfigError:

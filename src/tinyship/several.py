@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Collection, Sequence
+import threading
+from collections.abc import Callable, Collection, Iterator, Sequence
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, TypeVar
 
@@ -23,6 +24,7 @@ from tinyship.stages.scope import Scope
 
 if TYPE_CHECKING:
     from tinyship.stages.changed import Changed
+    from tinyship.together import Together
 
 _T = TypeVar("_T")
 _ENDED = "it was ended"
@@ -122,6 +124,9 @@ def each(
     if len(scopes) < 2:
         return tuple(act(scope) for scope in scopes)
     sharing.check(scopes)
+    together = scopes[0].together
+    together.several = True
+    failures = _Failures(together)
     by_name = {scope.name: scope for scope in scopes}
     below = needs.of(scopes)
 
@@ -132,8 +137,8 @@ def each(
         try:
             return act(by_name[name])
         except TinyshipError as error:
-            scope = by_name[name]
-            scope.events(StageFailed(error.stage, error.image, _ENDED if scope.together.is_ended else error.message))
+            for event in failures.told(called(by_name[name]), error):
+                by_name[name].events(event)
             raise
 
     report = parallel.run(
@@ -153,6 +158,27 @@ def each(
         failed = {name: error for name, error in report.failed.items() if isinstance(error, TinyshipError)}
         raise ImagesFailed(failed, stopped=report.stopped, cancelled=report.cancelled, done=report.done)
     return tuple(report.done.values())
+
+
+class _Failures:
+    """Tells of each failure once, and of each image that fails for it."""
+
+    def __init__(self, together: Together) -> None:
+        self._together = together
+        self._first: dict[int, str] = {}
+        self._lock = threading.Lock()
+
+    def told(self, name: str, error: TinyshipError) -> Iterator[StageFailed]:
+        """What there is to be said when an image, of this name, fails."""
+        with self._lock:
+            first = self._first.setdefault(id(error), name)
+        common = self._together.is_common(error)
+        if first == name:
+            why = _ENDED if self._together.is_ended and not common else error.message
+            yield StageFailed(error.stage, error.image or name, why)
+        if first != name or (common and error.image):
+            where = f"{error.stage} {error.image}".strip()
+            yield StageFailed("", name, f"{where} failed" if where else f"for the same reason as {first}")
 
 
 def _end(scope: Scope) -> None:

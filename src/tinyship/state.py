@@ -13,6 +13,10 @@ from pathlib import Path
 
 from tinyship.errors import TinyshipError
 
+_DAY = 86_400.0
+_PASSING = ("looks-", "print-", "made-", "told-")
+"""Of the names of files that cost no more than work when they are lost."""
+_LONG = 30 * _DAY
 _PATIENCE = 30.0
 _PAUSE = 0.01
 
@@ -41,6 +45,31 @@ def write(root: Path, name: str, text: str | bytes) -> None:
         TinyshipError: it cannot be written; the old file is as it was.
     """
     replace_file(folder(root) / name, text)
+
+
+def keep(root: Path, name: str, text: str | bytes) -> None:
+    """As ``write``, for what costs no more than work when it is lost: it goes after a month of no use.
+
+    It goes when something of another name comes: such names come and go with contexts, ignore files and engines.
+
+    Raises:
+        TinyshipError: see ``write``.
+    """
+    path = folder(root)
+    if not (path / name).exists():
+        for old in (entry for prefix in _PASSING for entry in path.glob(f"{prefix}*")):
+            with suppress(OSError):
+                if time.time() - old.stat().st_mtime > _LONG:
+                    old.unlink()
+    replace_file(path / name, text)
+
+
+def of_use(root: Path, name: str) -> None:
+    """Note that a file that is kept is of use, where that was not noted for a day."""
+    file = root / ".tinyship" / name
+    with suppress(OSError):
+        if time.time() - file.stat().st_mtime > _DAY:
+            os.utime(file)
 
 
 def replace_file(file: Path, text: str | bytes) -> None:

@@ -15,7 +15,16 @@ _T = TypeVar("_T")
 class Together:
     """Shared by the scopes of a run; all of it may be used from several threads."""
 
+    several = False
+    """Several images are worked on, so that what fails here fails for none of them alone."""
+
+    remembers = True
+    """What is seen of files may be written down; not so where only a plan is made."""
+
     def __init__(self) -> None:
+        self.planned: set[str] = set()
+        """Names, with their tags, of images that a plan says will be made."""
+        self._failed: set[int] = set()
         self._made: dict[Hashable, Future[Any]] = {}
         self._lock = threading.Lock()
         self._ended = threading.Event()
@@ -33,6 +42,7 @@ class Together:
             try:
                 mine.set_result(make())
             except BaseException as error:
+                self._failed.add(id(error))  # which is kept by the future, so that no other one has its id
                 mine.set_exception(error)
                 raise
         result: _T = mine.result()
@@ -42,6 +52,10 @@ class Together:
         """What was made for a key; None where that is not so, or not yet."""
         found = self._made.get(key)
         return found.result() if found and found.done() and not found.exception() else None
+
+    def is_common(self, error: BaseException) -> bool:
+        """Whether it came of what is done once for several images, and is told of for all of them."""
+        return self.several and id(error) in self._failed
 
     def end(self) -> None:
         """Let nothing begin any more."""

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import base64
 import io
+import random
 import shutil
 import subprocess
 import sys
 import tarfile
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import scenes_of_docs
 from tests.conftest import Repository
@@ -23,6 +26,9 @@ from tinyship.events import ignore
 
 _APPLETS = ("sh", "cat", "cp", "dirname", "echo", "env", "ls", "mkdir", "mv", "rm", "test", "true", "wget")
 _GO = "tinyship-test-go:latest"
+_OF_GO = ["ENV PATH=/usr/local/go/bin:/bin HOME=/root GOPATH=/go GOTOOLCHAIN=local GOPROXY=off", 'CMD ["sh"]']
+_COMPILED = f"FROM {_GO}-cold\nRUN CGO_ENABLED=0 go build -trimpath net/http embed encoding/json\n"
+_PYTHON = "tinyship-test-python:latest"
 
 
 @dataclass(frozen=True)
@@ -65,36 +71,55 @@ class Scene:
 
     def go(self) -> str:
         """An image that stands in for Go's own: the real toolchain, and a shell."""
-        return _GO if images.find(self.engine, _GO) else _import_go(self.engine)
+        if not images.find(self.engine, _GO):
+            with tempfile.TemporaryFile() as file:
+                script = ROOT / "examples" / "foo" / "docker" / "gobuild.py"
+                subprocess.run([sys.executable, str(script)], stdout=file, check=True)
+                _add(file, {"etc/ssl/certs/ca-certificates.crt": _certificates(), **_shell()})
+                _import(self.engine, file, f"{_GO}-cold", _OF_GO)
+            compiled = io.BytesIO(_COMPILED.encode())
+            self.engine.client.images.build(fileobj=compiled, tag=_GO, rm=True)
+        return _GO
+
+    def python(self) -> str:
+        """An image that stands in for Python's own: the interpreter that runs the tests, and a shell."""
+        if not images.find(self.engine, _PYTHON):
+            with tempfile.TemporaryFile() as file:
+                script = ROOT / "examples" / "python-service" / "rootfs.py"
+                subprocess.run([sys.executable, str(script)], stdout=file, check=True)
+                _add(file, _shell())
+                _import(self.engine, file, _PYTHON, ["ENV PATH=/usr/bin:/bin LD_LIBRARY_PATH=/lib"])
+        return _PYTHON
 
 
-def _import_go(engine: Engine) -> str:
+def _certificates() -> bytes:
+    """As many bytes as the real ones are, that compress as they do."""
+    return base64.encodebytes(random.Random(1).randbytes(145_000))
+
+
+def _shell() -> dict[str, bytes | str]:
     program = shutil.which("busybox")
     assert program
-    with tempfile.TemporaryFile() as file:
-        toolchain = [sys.executable, str(ROOT / "examples" / "foo" / "docker" / "gobuild.py")]
-        subprocess.run(toolchain, stdout=file, check=True)
-        file.seek(0)
-        with tarfile.open(fileobj=file, mode="a") as tar:
-            certificates = b"certificates\n" * 15_000
-            for name, content in {
-                "bin/busybox": Path(program).read_bytes(),
-                "etc/ssl/certs/ca-certificates.crt": certificates,
-            }.items():
-                entry = tarfile.TarInfo(name)
+    return {"bin/busybox": Path(program).read_bytes(), **{f"bin/{applet}": "busybox" for applet in _APPLETS}}
+
+
+def _add(file: IO[bytes], contents: Mapping[str, bytes | str]) -> None:
+    """Add files to a tar, and links, whose contents are words."""
+    file.seek(0)
+    with tarfile.open(fileobj=file, mode="a") as tar:
+        for name, content in contents.items():
+            entry = tarfile.TarInfo(name)
+            if isinstance(content, str):
+                entry.type, entry.linkname = tarfile.SYMTYPE, content
+                tar.addfile(entry)
+            else:
                 entry.size, entry.mode = len(content), 0o755
                 tar.addfile(entry, io.BytesIO(content))
-            for applet in _APPLETS:
-                entry = tarfile.TarInfo(f"bin/{applet}")
-                entry.type, entry.linkname = tarfile.SYMTYPE, "busybox"
-                tar.addfile(entry)
-        file.seek(0)
-        changes = [
-            "ENV PATH=/usr/local/go/bin:/bin HOME=/root GOPATH=/go GOTOOLCHAIN=local GOFLAGS=-mod=mod GOPROXY=off",
-            'CMD ["sh"]',
-        ]
-        images.import_rootfs(engine, iter(lambda: file.read(1 << 20), b""), name=_GO, changes=changes, events=ignore)
-    return _GO
+
+
+def _import(engine: Engine, file: IO[bytes], name: str, changes: Sequence[str]) -> None:
+    file.seek(0)
+    images.import_rootfs(engine, iter(lambda: file.read(1 << 20), b""), name=name, changes=changes, events=ignore)
 
 
 def init(scene: Scene) -> Player:

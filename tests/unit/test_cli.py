@@ -151,7 +151,10 @@ def test_version_help_and_listing(project: Path, ship: Run) -> None:
         assert code == 0
     (listed,) = map(json.loads, ship("--list", "--list-format", "json")[0].splitlines())
     assert {"base", "build", "release", "push", "clean", "size"} == {part["name"] for part in listed["collections"]}
-    assert "Usage: tinyship [--core-opts] release [--options]" in ship("--help", "release")[0]
+    manual = " ".join(ship("--help", "release")[0].split())
+    assert "Usage: tinyship [--core-opts] release [--options]" in manual
+    assert "is pushed as `tinyship push` does it." in manual
+    assert "As `tinyship release --version` would" in " ".join(ship("--help", "release.plan")[0].split())
 
 
 def test_dry(project: Path, ship: Run) -> None:

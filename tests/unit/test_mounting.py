@@ -189,6 +189,14 @@ def test_exit_codes(way: tuple[str, str], inv: Run, project: Path) -> None:
     assert (err.count("\n"), code) == (1, 2)
 
 
+def test_hints_are_commands(way: tuple[str, str], inv: Run) -> None:
+    """What one is told to type has this program's name, and the task's in this mount; as text and as data."""
+    prefix, tasks = way
+    assert f"\n  `inv {prefix}release` comes first.\n" in inv(tasks, f"{prefix}release.show")[1]
+    (said,) = data(inv(tasks, f"{prefix}release.show", "--json")[0])
+    assert said["error"]["hint"] == f"`inv {prefix}release` comes first."
+
+
 def test_interrupt(way: tuple[str, str], inv: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """Ctrl-C inside a task is 130."""
 

@@ -76,7 +76,14 @@ def take(context: Context, *more: Filter, state_root: Path, name: str) -> Finger
     return of_folder(context.root, ignored, *more, rules=context.patterns, state_root=state_root, name=name)
 
 
-def of_folder(root: Path, *filters: Filter, rules: Sequence[str] = (), state_root: Path, name: str) -> Fingerprint:
+def of_folder(
+    root: Path,
+    *filters: Filter,
+    rules: Sequence[str] = (),
+    state_root: Path,
+    name: str,
+    remember: bool = True,
+) -> Fingerprint:
     """The fingerprint of a folder.
 
     Args:
@@ -85,23 +92,27 @@ def of_folder(root: Path, *filters: Filter, rules: Sequence[str] = (), state_roo
         rules: what the filters go by, as text.
         state_root: as for ``take``.
         name: as for ``take``.
+        remember: what was seen, for the next time; else nothing is written.
 
     Raises:
         ContextError: a file or folder cannot be read; names it.
     """
     file = f"looks-{_safe(name)}"
     cache = statcache.load(state_root, file)
-    look = _Look(root, cache, Clock(state_root))
+    look = _Look(root, cache, Clock(state_root if remember else None))
     look.walk(filters)
     moment = look.moment.hexdigest()
     if not look.is_news():
+        if remember:
+            state.of_use(state_root, file)
         return _fingerprint(tuple(rules), cache.rows, moment)
     rows = b"".join(look.rows)
-    statcache.save(state_root, file, rows, b"".join(look.looks))
+    if remember:
+        statcache.save(state_root, file, rows, b"".join(look.looks))
     return _fingerprint(tuple(rules), rows, moment)
 
 
-def of_paths(root: Path, paths: Iterable[str], *, state_root: Path, name: str) -> Fingerprint:
+def of_paths(root: Path, paths: Iterable[str], *, state_root: Path, name: str, remember: bool = True) -> Fingerprint:
     """The fingerprint of some files and folders below a folder, as far as they are there, and of the folders above.
 
     Args:
@@ -109,12 +120,13 @@ def of_paths(root: Path, paths: Iterable[str], *, state_root: Path, name: str) -
         paths: relative to it, with ``/``.
         state_root: as for ``take``.
         name: as for ``take``.
+        remember: as for ``of_folder``.
 
     Raises:
         ContextError: a file or folder cannot be read; names it.
     """
     wanted = sorted({path.strip("/") for path in paths})
-    return of_folder(root, _Only(wanted), rules=wanted, state_root=state_root, name=name)
+    return of_folder(root, _Only(wanted), rules=wanted, state_root=state_root, name=name, remember=remember)
 
 
 def keep(root: Path, key: str, fingerprint: Fingerprint) -> None:
@@ -130,7 +142,12 @@ def keep(root: Path, key: str, fingerprint: Fingerprint) -> None:
     """
     rules = json.dumps(fingerprint.rules).encode()
     content = b"".join((len(rules).to_bytes(4, "little"), rules, fingerprint.rows))
-    state.write(root, f"print-{_safe(key)}", b"".join((_MAGIC, statcache.check(content), content)))
+    state.keep(root, f"print-{_safe(key)}", b"".join((_MAGIC, statcache.check(content), content)))
+
+
+def of_use(root: Path, key: str) -> None:
+    """Note that the fingerprint that is kept under a key is of use."""
+    state.of_use(root, f"print-{_safe(key)}")
 
 
 def kept(root: Path, key: str) -> Fingerprint | None:

@@ -58,10 +58,11 @@ class Clock:
     """Says whether a file is old enough for its look to tell more than its content.
 
     Args:
-        root: the project's folder; what its file system takes for the time counts too.
+        root: the project's folder; what its file system takes for the time counts too. None where nothing may be
+            written there.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path | None) -> None:
         self._root = root
         self._now: int | None = None
         self._device = -1
@@ -71,6 +72,8 @@ class Clock:
         if self._now is not None:
             return
         self._now = time.time_ns()
+        if self._root is None:
+            return
         try:
             probe = state.folder(self._root) / f"clock.{os.getpid()}.{threading.get_ident()}"
             try:
@@ -177,7 +180,7 @@ def save(root: Path, name: str, rows: bytes, looks: bytes) -> None:
     """Remember it; where that cannot be written, the next time only takes longer."""
     content = b"".join((_LENGTH.pack(len(rows)), rows, looks))
     with suppress(TinyshipError):
-        state.write(root, name, b"".join((_MAGIC, check(content), content)))
+        state.keep(root, name, b"".join((_MAGIC, check(content), content)))
 
 
 def check(content: bytes | memoryview) -> bytes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -55,7 +55,7 @@ class Engine:
         from tinyship.engine.faults import translated
 
         with translated("asking the engine for its image store"):
-            status = self.client.info().get("DriverStatus") or []
+            status = self.get("/info").get("DriverStatus") or []
         return _SNAPSHOTTER in [value for _, value in status]
 
     @cached_property
@@ -63,6 +63,9 @@ class Engine:
         """What comes with the answer to ``GET /_ping``, names in lower case; much cheaper than ``GET /version``."""
         from tinyship.engine.faults import translated
 
+        if isinstance(self.client, quick.Client):
+            with suppress(quick.Unanswered):
+                return self.client.headers()
         with translated("asking the engine what it is"):
             response = self.api._get(self.api._url("/_ping", versioned_api=False))
         return {name.lower(): value for name, value in response.headers.items()}
@@ -93,6 +96,13 @@ class Engine:
     def has_buildkit(self) -> bool:
         """Whether it has BuildKit inside: Docker's engines for Linux do, Podman does not."""
         return not self.is_podman and self._headers.get("ostype") == "linux"
+
+    def get(self, path: str, params: Mapping[str, str] | None = None) -> Any:
+        """What the engine answers to a question of its API, like ``/info``; raises what docker-py raises."""
+        if isinstance(self.client, quick.Client):
+            with suppress(quick.Unanswered):
+                return self.client.get(path, params)
+        return self.api._result(self.api._get(self.api._url(path), params=dict(params or {})), True)
 
     def close(self) -> None:
         """Close the client's connections."""

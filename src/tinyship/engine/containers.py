@@ -8,9 +8,10 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
 from threading import Event
 from typing import Any
+
+from msgspec import Struct, field
 
 from tinyship.engine.connect import Engine
 from tinyship.engine.faults import translated
@@ -23,8 +24,7 @@ OWN = re.compile("tinyship-[0-9a-f]{16}")
 _TAIL = 20
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ContainerRequest:
+class ContainerRequest(Struct, frozen=True, kw_only=True):
     """What a container is made of.
 
     Args:
@@ -48,8 +48,7 @@ class ContainerRequest:
     tty: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Finished:
+class Finished(Struct, frozen=True):
     """How a command ended.
 
     Args:

@@ -41,6 +41,12 @@ def _known(error: Exception, what: str) -> EngineError | None:
     return None
 
 
+def status(error: Exception) -> int | None:
+    """The status of the engine's answer, where docker-py raised that; else None."""
+    found: int | None = getattr(getattr(error, "response", None), "status_code", None)
+    return found
+
+
 def said(error: Exception) -> str:
     """What the engine said of an error, without the HTTP around it.
 

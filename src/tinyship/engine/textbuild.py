@@ -9,8 +9,10 @@ import re
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from msgspec.structs import replace
 
 from tinyship import dockerfile
 from tinyship.credentials import as_mapping, host_of
@@ -223,8 +225,8 @@ class TextLog:
         return error
 
     def _file(self) -> tuple[str, str]:
-        """The name of the Dockerfile, and its text."""
-        return self.context.dockerfile_name, self.context.dockerfile.read_text(errors="replace")
+        """The path of the Dockerfile, as it is shown, and its text."""
+        return self.context.shown_name, self.context.dockerfile.read_text(errors="replace")
 
     def _source(self, step: Step) -> Excerpt | None:
         """The lines that a step is; where every stage counts its own steps, only those that are there once."""

@@ -25,6 +25,9 @@ T = TypeVar("T")
 SMALL_LIMIT = 4 << 20
 """Bytes of a manifest, and of whatever else is no blob, at most: what the specification asks registries to take."""
 
+_CONNECTING = 10.0
+"""Seconds that TCP may take to connect; in these it asks four times."""
+
 _LEFT = 64 << 10
 """Bytes that are read for nothing rather than that a new connection is made."""
 
@@ -205,7 +208,12 @@ class Connection:
     ) -> Response:
         def once() -> Response:
             response: Response = self._session.request(
-                method, url, headers=headers, data=body() if body else None, stream=True, timeout=timeout
+                method,
+                url,
+                headers=headers,
+                data=body() if body else None,
+                stream=True,
+                timeout=(min(timeout, _CONNECTING), timeout),
             )
             return response
 

@@ -8,16 +8,18 @@ import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any, get_args
 
 import msgspec
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from tinyship import reference
 from tinyship.errors import ConfigError
 from tinyship.settings import environment, options
-from tinyship.settings.schema import Base, Settings
+from tinyship.settings.schema import Settings
+from tinyship.settings.stages import Base
 
 SECTION = "tinyship"
 _AT = re.compile(r"(?P<problem>.*?)(?: - at `(?P<path>[^`]*)`)?", re.S)
@@ -38,8 +40,7 @@ _WORDS = {
 _PRIVATE = ("args", "labels", "env", "secrets", "cache_from", "cache_to", "proxy")
 
 
-@dataclass(frozen=True, slots=True)
-class Layer:
+class Layer(Struct, frozen=True):
     """One source of config: its name, as people know it, and what stands in its section ``tinyship``.
 
     ``is_explicit`` marks what was set at run time, which wins over variables.
@@ -50,8 +51,7 @@ class Layer:
     is_explicit: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Loaded:
+class Loaded(Struct, frozen=True):
     """The settings of one image, and the source of each dotted key that is not at its default.
 
     ``name`` is that of its entry in ``images``, empty where the section itself is the image. ``repositories`` and
@@ -106,8 +106,7 @@ def load(layers: Sequence[Layer], *, image: str = "", environ: Mapping[str, str]
     )
 
 
-@dataclass(slots=True)
-class _Merged:
+class _Merged(Struct):
     """Sources laid over each other, and where each leaf is from."""
 
     values: dict[str, Any] = field(default_factory=dict)
@@ -176,7 +175,7 @@ def overlaid(loaded: Loaded, values: Mapping[str, Any], source: str) -> Loaded:
 
     The value of a key that is a section is a whole one; only what differs in it is from the source.
     """
-    settings = msgspec.structs.replace(loaded.settings, **values)
+    settings = replace(loaded.settings, **values)
     keys: list[str] = []
     for key, value in values.items():
         before = getattr(loaded.settings, key)
@@ -254,7 +253,7 @@ def _loaded(merged: _Merged, name: str, repositories: Mapping[str, str]) -> Load
         contexts = tuple(_context(entry, name, repositories) for entry in settings.contexts)
     except ValueError as error:
         raise ConfigError(f"{merged.source_of('contexts')}: `{SECTION}.contexts`: {error}") from None
-    return Loaded(msgspec.structs.replace(settings, contexts=contexts), merged.origins)
+    return Loaded(replace(settings, contexts=contexts), merged.origins)
 
 
 def _made(bases: object) -> Iterator[str]:

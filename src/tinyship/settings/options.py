@@ -8,9 +8,10 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import urlsplit
+
+from msgspec import Struct
 
 from tinyship.settings import fields
 from tinyship.settings.grammar import check_artifact, check_reference, check_registry
@@ -30,8 +31,7 @@ _DIGEST = re.compile(r"@sha256:[0-9a-f]{64}$")
 _WITH_DEST = ("local", "tar", "oci", "docker")
 
 
-@dataclass(frozen=True, slots=True)
-class SecretOption:
+class SecretOption(Struct, frozen=True):
     """A secret: its id, and the variable or the file that holds it; neither where only the id is given."""
 
     id: str
@@ -39,16 +39,14 @@ class SecretOption:
     file: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class CacheOption:
+class CacheOption(Struct, frozen=True):
     """Somewhere for a cache: ``registry``, ``local`` or ``inline``, and its attributes without the type."""
 
     kind: str
     attributes: Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class OutputOption:
+class OutputOption(Struct, frozen=True):
     """An output: its type, where it goes below the project's root (empty for ``image``), its other attributes."""
 
     kind: Literal["local", "tar", "oci", "docker", "image"]

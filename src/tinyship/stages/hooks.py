@@ -12,9 +12,10 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from contextvars import ContextVar
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
+
+from msgspec import Struct
 
 from tinyship.errors import CommandFailed, ConfigError, Refused, TinyshipError
 from tinyship.events import Log
@@ -52,8 +53,7 @@ class Tasks(Protocol):
         """
 
 
-@dataclass(frozen=True, slots=True)
-class Told:
+class Told(Struct, frozen=True):
     """What a hook gets to know: the plan before a stage, the record after it, as plain data."""
 
     when: str

@@ -16,7 +16,7 @@ from tinyship.events import Events, Log
 from tinyship.stages.given import Given, combined, stamp
 
 if TYPE_CHECKING:
-    from tinyship.settings.schema import Base, Rootfs
+    from tinyship.settings.stages import Base, Rootfs
 
 _CHUNK = 1 << 18
 _TAIL = 20
@@ -88,7 +88,7 @@ def _content(file: Path) -> str:
 
 
 def _argv(rootfs: Rootfs) -> tuple[str, ...]:
-    from tinyship.settings.schema import words
+    from tinyship.settings.stages import words
 
     return words(rootfs.command)
 

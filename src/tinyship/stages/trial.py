@@ -18,7 +18,7 @@ from tinyship.record import Release
 from tinyship.stages.scope import Scope
 
 if TYPE_CHECKING:
-    from tinyship.settings.schema import Words
+    from tinyship.settings.stages import Words
 
 _PAUSE = 0.25
 
@@ -147,6 +147,6 @@ def _started(scope: Scope, release: Release) -> Iterator[str]:
 
 
 def _words(command: Words) -> tuple[str, ...]:
-    from tinyship.settings.schema import words
+    from tinyship.settings.stages import words
 
     return words(command)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from tinyship.engine import images
 from tinyship.engine import push as engine_push
@@ -21,8 +22,7 @@ _WATCH = 1.0
 """Seconds between two looks at a tag while the engine is on its way to it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Upload:
+class Upload(Struct, frozen=True):
     """What one repository got of an image.
 
     Args:

@@ -18,7 +18,8 @@ from tinyship.stages import clean, goals, tally
 from tinyship.stages import history as kept
 from tinyship.stages.scope import Scope
 from tinyship.stages.tally import Tally
-from tinyship.withdrawal import Going, Judgement, Known, Rules
+from tinyship.stock import Known, Rules
+from tinyship.withdrawal import Going, Judgement
 
 if TYPE_CHECKING:
     from tinyship.registry.client import Repository

@@ -45,7 +45,7 @@ def make(
         session.console.result({"images": made})
 
     session.explaining(explain).with_flags(no_cache=no_cache, pull=pull).selected(image).make(
-        pipeline.plan_bases,
+        lambda scope: pipeline.plan_bases(scope, explain=explain, force=force),
         lambda scope: pipeline.make_bases(scope, force=force),
         show,
         jobs=jobs,

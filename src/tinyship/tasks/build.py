@@ -59,7 +59,7 @@ def make(
                 session.console.say(artifact)
 
     chosen.make(
-        pipeline.plan_build,
+        lambda scope: pipeline.plan_build(scope, explain=explain, force=force),
         lambda scope: pipeline.make_build(scope, only_image=only_image, force=force),
         show,
         jobs=jobs,

@@ -101,11 +101,15 @@ def collection(
 
 def program() -> Collection:
     """The tasks of the program ``tinyship``: those of a project, and what makes one."""
-    from tinyship.tasks import init
+    from tinyship.tasks import commands, init
 
     made = collection()
     for spec in _specs(init):
         made.add_task(_mounted(spec, "", made))
+    for name in made.task_names:
+        task = made[name]
+        task.__doc__ = commands.of_program(task.__doc__ or "", "tinyship")
+        task.help = {flag: commands.of_program(line, "tinyship") for flag, line in task.help.items()}
     return made
 
 
@@ -125,7 +129,7 @@ def _mounted(
     def body(context: Context, *words: Any, **flags: Any) -> None:
         from tinyship.tasks.session import run
 
-        run(spec, context, image, _by_name(spec, words, flags), mount.configuration(), stages)
+        run(spec, context, image, _by_name(spec, words, flags), mount, stages)
 
     body.__wrapped__ = spec.body  # type: ignore[attr-defined]  # whose signature Invoke makes flags of, but the first
     body.__doc__ = inspect.getdoc(spec.body)

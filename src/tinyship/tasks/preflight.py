@@ -49,12 +49,21 @@ def plan(session: Session, version: str | None = None, json: bool = False) -> No
     both(session.with_version(version))
 
 
-def both(session: Session, *, only: bool = False, pushed: Collection[str] | None = None) -> None:
+def both(
+    session: Session,
+    *,
+    only: bool = False,
+    pushed: Collection[str] | None = None,
+    explain: bool = False,
+    force: bool = False,
+) -> None:
     """Show the plan of the release of each image, and then that of each push.
 
     Args:
         only: leave base and build as they are.
         pushed: the images that are pushed, by their names; all where None.
+        explain: see ``pipeline.plan_release``.
+        force: see ``pipeline.plan_release``.
     """
     from tinyship import pipeline
     from tinyship.plan import Plan
@@ -63,7 +72,8 @@ def both(session: Session, *, only: bool = False, pushed: Collection[str] | None
     def plans(scope: Scope) -> tuple[Plan, ...]:
         is_pushed = pushed is None or scope.name in pushed
         pushing = (pipeline.plan_push(scope, after_release=True),) if is_pushed else ()
-        return pipeline.plan_release(scope, only=only, checked=True), *pushing
+        released = pipeline.plan_release(scope, only=only, checked=True, explain=explain, force=force)
+        return released, *pushing
 
     def show(done: list[tuple[Plan, ...]]) -> None:
         session.plans((*(some[0] for some in done), *(each for some in done for each in some[1:])))

@@ -103,13 +103,14 @@ def make(
     if session.dry:
         session.plans_release(version)
     if push and session.dry:
-        both(chosen, only=only, pushed=[loaded.name for loaded in pushed.project.images])
+        names = [loaded.name for loaded in pushed.project.images]
+        both(chosen, only=only, pushed=names, explain=explain, force=force)
         return
     if push:
         ready(pushed, allow_dirty=allow_dirty)
     try:
         chosen.make(
-            lambda scope: pipeline.plan_release(scope, only=only, checked=True),
+            lambda scope: pipeline.plan_release(scope, only=only, checked=True, explain=explain, force=force),
             lambda scope: pipeline.make_release(scope, only=only, force=force),
             show,
             jobs=jobs,

@@ -115,6 +115,7 @@ class Told:
         """
         with self._lock:
             if not self._fresh:
+                state.of_use(self._root, self._name)
                 return
             self._fresh = False
             with state.locked(self._root, "told.lock"):
@@ -122,7 +123,7 @@ class Told:
                 if (other.key if other else "") not in {self._found, self._memory.key}:
                     return  # another process began anew; what was told here is of a copy that nobody will ask for again
                 kept = self._memory.merged(other) if other and other.key == self._memory.key else self._memory
-                state.write(self._root, self._name, kept.packed())
+                state.keep(self._root, self._name, kept.packed())
                 self._found = kept.key
 
 
