@@ -22,7 +22,7 @@ _TOKEN = re.compile(
     | (?P<share>\d+(?:\.\d+)?\ ?%)
     | (?P<date>\d{4}-\d\d-\d\d)
     | (?P<clock>\b\d\d:\d\d(?::\d\d)?\b)
-    | (?P<hex>\b(?=[a-f]*\d)[0-9a-f]{7,64}\b)
+    | (?P<hex>\bg?(?=[a-f]*\d)[0-9a-f]{7,64}\b)
     | (?P<space>\ +)
     """,
     re.X,
@@ -34,7 +34,7 @@ _LIKE = {
     "share": r"(\d+(?:\.\d+)? ?%)",
     "date": r"\d{4}-\d\d-\d\d",
     "clock": r"\d\d:\d\d(?::\d\d)?",
-    "hex": r"[0-9a-f]{7,64}",
+    "hex": r"g?[0-9a-f]{7,64}",
     "space": r" +",
 }
 _UNITS = {"%": 1, "B": 1, "Byte": 1, "Bytes": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9}
