@@ -191,6 +191,7 @@ def _monorepo(scene: Scene) -> Path:
 
 PLAYED_BY = {
     "README.md": "test_examples.py",
+    "docs/index.md": "test_examples.py",
     "docs/up-to-date.md": "test_examples.py",
     "docs/why-tiny.md": "test_examples.py",
     "examples/c-program/README.md": "test_ships.py",

@@ -192,6 +192,13 @@ def test_page_of_the_readme(reader: Player) -> None:
 
 @pytest.mark.needs("buildkit")
 @pytest.mark.parametrize("reader", ["foo"], indirect=True)
+def test_page_of_the_site(reader: Player) -> None:
+    """docs/index.md, the first page of the site."""
+    reader.play(ROOT / "docs/index.md")
+
+
+@pytest.mark.needs("buildkit")
+@pytest.mark.parametrize("reader", ["foo"], indirect=True)
 def test_page_on_up_to_date(reader: Player) -> None:
     """docs/up-to-date.md, after a change of the program."""
     reader.type("echo '// changed' >> main.go && git commit -q -a -m Change")
