@@ -138,10 +138,13 @@ def _import(engine: Engine, file: IO[bytes], name: str, changes: Sequence[str]) 
 
 
 def ci(scene: Scene) -> Player:
-    """In a project with a commit, which is the remote's main branch too, beside the example."""
+    """In a project with a commit and a remote, beside the example."""
     copied("ci", scene.place / "ci")
-    root = scene.repository("foo", {"Dockerfile": "FROM scratch\nCOPY tasks.py /\n"})
-    subprocess.run(["git", "update-ref", "refs/remotes/origin/main", "HEAD"], cwd=root, check=True)
+    files = {"Dockerfile": "FROM scratch\nCOPY tasks.py /\n", ".gitignore": _TASKS[".gitignore"]}
+    root = scene.repository("foo", files)
+    remote = Repository(scene.folder("remote"))
+    remote.git("config", "core.bare", "true")
+    subprocess.run(["git", "remote", "add", "origin", str(remote.root)], cwd=root, check=True)
     return scene.reader(root, scene.names(("shop/",)))
 
 
