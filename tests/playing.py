@@ -146,3 +146,28 @@ def _programs(folder: Path) -> Path:
         script.write_text(f"#!/bin/sh\n{text}\n")
         script.chmod(script.stat().st_mode | stat.S_IXUSR)
     return folder / "bin"
+
+
+def stand_in_for_dev(folder: Path) -> None:
+    """Put a `./dev` there that runs nothing, and fails where a task or a flag is none of this project's.
+
+    Its tasks run the tests that pages are played in, benchmarks of minutes, and what `tests/integration/test_setup.py`
+    runs itself.
+    """
+    script = folder / "dev"
+    script.write_text(_DEV.format(python=sys.executable, root=str(pages.ROOT)))
+    script.chmod(script.stat().st_mode | stat.S_IXUSR)
+
+
+_DEV = """\
+#!{python}
+import sys
+from pathlib import Path
+root = Path({root!r})
+sys.path.insert(0, str(root))
+from invoke.parser import Parser
+import tasks
+(context,) = Parser(contexts=tasks.ns.to_contexts()).parse_argv(sys.argv[1:])
+if context.name == "bench" and (only := context.args["only"].value):
+    assert (root / "benchmarks" / (only + ".py")).exists(), only
+"""

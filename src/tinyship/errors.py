@@ -1,4 +1,4 @@
-"""What can go wrong, written for the person who reads it.
+"""What can go wrong, written for the person who reads it::
 
     TinyshipError               exit code 1
     ├── ConfigError             exit code 2: a setting or a flag is wrong
@@ -25,8 +25,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from tinyship.codes import without_codes
 
@@ -36,8 +37,7 @@ if TYPE_CHECKING:
     from tinyship.sizes.table import Row
 
 
-@dataclass(frozen=True, slots=True)
-class Excerpt:
+class Excerpt(Struct, frozen=True):
     """Lines of a file, and which of them an error is about.
 
     Args:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import IO
 
 import guarded
+import scenes_of_docs
 from tests.conftest import Repository
 from tests.pages import ROOT
 from tests.playing import Player, copied
@@ -204,6 +205,7 @@ SCENES: dict[str, Callable[[Scene], Player]] = {
     "docs/how-to/remote-engine.md": remote_engine,
     "docs/how-to/secrets.md": secrets,
     "docs/how-to/testing.md": testing,
+    **scenes_of_docs.SCENES,
     "docs/tutorial.md": tutorial,
 }
 """By the page."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
 import scenes
+import scenes_of_docs
 from tests import pages, playing
 from tests.pages import ROOT
 
@@ -15,23 +17,8 @@ if TYPE_CHECKING:
     from tests.conftest import Repository
 
 
-PLAYED = ("docs/how-to/compose.md", "docs/how-to/hooks.md")
-NOT_YET = {
-    "README.md",
-    "docs/benchmarks.md",
-    "docs/clean-registry.md",
-    "docs/clean.md",
-    "docs/company.md",
-    "docs/from-make.md",
-    "docs/how-to/deploy.md",
-    "docs/releases.md",
-    "docs/several-images.md",
-    "docs/sizes.md",
-    "docs/up-to-date.md",
-    "examples/c-program/README.md",
-    "examples/monorepo/README.md",
-    "examples/python-service/README.md",
-}
+PLAYED = ("docs/how-to/compose.md", "docs/how-to/hooks.md", "docs/settings.md")
+NOT_YET = {"docs/how-to/deploy.md"}
 """Pages whose commands nothing runs yet."""
 
 
@@ -39,19 +26,41 @@ NOT_YET = {
 def test_page(page: str, repository: Repository, tmp_path: Path) -> None:
     """In a project that has a commit."""
     (repository.root / "Dockerfile").write_text("FROM scratch\n")
+    (repository.root / "tasks.py").write_text('"""Ship it."""\nimport tinyship\nns = tinyship.collection()\n')
+    (repository.root / "invoke.yaml").write_text("tinyship: {image: shop/web}\n")
     repository.commit()
     playing.Player(repository.root, tmp_path / "reader").play(ROOT / page)
 
 
 def test_each_command_is_played() -> None:
     """Each page with commands is played here or in `integration/scenes.py`, once."""
-    played = [*PLAYED, *scenes.SCENES, *NOT_YET]
+    played = [*PLAYED, *scenes.SCENES, *scenes_of_docs.PLAYED_BY, *NOT_YET]
+    for page, test in scenes_of_docs.PLAYED_BY.items():
+        named = page.removeprefix("examples/").removesuffix("/README.md")
+        assert named in (ROOT / "tests" / "integration" / test).read_text()
     with_commands = [
         page.relative_to(ROOT).as_posix()
         for page in pages.all_pages()
         if page.relative_to(ROOT).as_posix() in NOT_YET or any(step.kind == "console" for step in pages.steps(page))
     ]
     assert sorted(played) == sorted(with_commands)
+
+
+@pytest.mark.parametrize(
+    ("words", "is_one"),
+    [
+        ("test", True),
+        ("bench --only pull", True),
+        ("bench --only nothing", False),
+        ("sail", False),
+        ("bench --wind", False),
+    ],
+)
+def test_stand_in_for_dev(words: str, is_one: bool, tmp_path: Path) -> None:
+    """It takes what `./dev` takes, and nothing else."""
+    playing.stand_in_for_dev(tmp_path)
+    done = subprocess.run(["./dev", *words.split()], cwd=tmp_path, capture_output=True, check=False)
+    assert (done.returncode == 0) == is_one
 
 
 @pytest.mark.parametrize(
