@@ -93,7 +93,7 @@ class Player:
             kept=_KEPT,
             patience=_PATIENCE,
         )
-        wrote = terminal.text(screen)
+        wrote = terminal.text(screen).replace(self.environment["HOME"], "~")
         for name, here in sorted(self._names.items(), key=lambda pair: -len(pair[1])):
             wrote = wrote.replace(here, name)
         assert bool(self._code) == pages.must_fail(shown), f"$ {command}\n{wrote}\nexit code {self._code}"
