@@ -40,6 +40,7 @@ class Player:
     """
 
     def __init__(self, root: Path, place: Path, names: Mapping[str, str] | None = None, **variables: str) -> None:
+        self.columns = COLUMNS
         self._root = root
         self._names = dict(names or {})
         self._state = place / "state"
@@ -88,7 +89,7 @@ class Player:
             ["bash", "-c", _SHELL.format(**words)],
             self._root,
             self.environment,
-            columns=COLUMNS,
+            columns=self.columns,
             lines=_LINES,
             kept=_KEPT,
             patience=_PATIENCE,
