@@ -203,6 +203,7 @@ def test_page_on_up_to_date(reader: Player) -> None:
     reader.play(ROOT / "docs/up-to-date.md")
 
 
+@pytest.mark.slow
 @pytest.mark.needs("buildkit")
 @pytest.mark.parametrize("reader", ["multistage"], indirect=True)
 def test_page_on_why_tiny(reader: Player) -> None:
