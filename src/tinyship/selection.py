@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +13,7 @@ from tinyship.events import Events, ignore
 if TYPE_CHECKING:
     from typing import Self
 
+    from tinyship.cancelling import Cancellation
     from tinyship.settings.load import Loaded
     from tinyship.stages.changed import Changed
     from tinyship.stages.hooks import Tasks
@@ -29,6 +30,7 @@ class Selection:
         events: gets what happens while stages run; see ``tinyship.events``.
         stages: functions that take the place of ours, by the name of the stage; see ``tinyship.collection``.
         tasks: runs the tasks that hooks name; where it is None, a stage with such a hook is an error.
+        cancellation: ends what is done, from another thread; nothing but Ctrl-C does where it is None.
     """
 
     root: Path
@@ -36,6 +38,7 @@ class Selection:
     events: Events = ignore
     stages: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
     tasks: Tasks | None = None
+    cancellation: Cancellation | None = None
 
     @classmethod
     def load(
@@ -47,6 +50,7 @@ class Selection:
         events: Events = ignore,
         stages: Mapping[str, Callable[..., Any]] | None = None,
         tasks: Tasks | None = None,
+        cancellation: Cancellation | None = None,
     ) -> Self:
         """The project whose folder is ``path`` or the nearest one above it that has a config.
 
@@ -57,6 +61,7 @@ class Selection:
             events: gets what happens while stages run.
             stages: functions that take the place of ours, by the name of the stage.
             tasks: runs the tasks that hooks name.
+            cancellation: whatever is done raises ``Cancelled`` when another thread calls its ``cancel``.
 
         Raises:
             ConfigError: there is no config, or something in it is wrong.
@@ -64,7 +69,8 @@ class Selection:
         from tinyship.settings import invoke_config, load
 
         root = invoke_config.find_root(Path(path))
-        found = cls(root, load.load(invoke_config.of_project(root), image=image), events, dict(stages or {}), tasks)
+        loaded = load.load(invoke_config.of_project(root), image=image)
+        found = cls(root, loaded, events, dict(stages or {}), tasks, cancellation)
         return found.selected(images) if images else found
 
     def selected(
@@ -130,6 +136,7 @@ class Selection:
     @contextmanager
     def scopes(self) -> Iterator[tuple[Scope, ...]]:
         """What the stages of each image work with; one engine serves all, and is closed at the end."""
+        from tinyship import cancelling
         from tinyship.stages.scope import Scope
         from tinyship.together import Together
 
@@ -150,8 +157,12 @@ class Selection:
             )
             for loaded in self.images
         )
-        try:
-            yield made
-        finally:
+        with ExitStack() as stack:
+            if given := self.cancellation:
+                given.check()
+                stack.callback(given.hold(together.cancellation.cancel))
+                stack.enter_context(given.telling())
+            stack.enter_context(cancelling.under(together.cancellation))
             for scope in made:
-                scope.close()
+                stack.callback(scope.close)
+            yield made

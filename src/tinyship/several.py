@@ -8,9 +8,10 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, TypeVar
 
-from tinyship import graph, parallel
+from tinyship import cancelling, graph, parallel
 from tinyship.errors import (
     BuildFailed,
+    Cancelled,
     CommandFailed,
     ConfigError,
     EngineError,
@@ -129,13 +130,20 @@ def each(
     failures = _Failures(together)
     by_name = {scope.name: scope for scope in scopes}
     below = needs.of(scopes)
+    cancellation = scopes[0].together.cancellation
 
     def is_end(error: Exception) -> bool:
-        return fail_fast or not isinstance(error, TinyshipError) or _is_engine_gone(scopes[0], error)
+        return (
+            fail_fast
+            or isinstance(error, Cancelled)
+            or not isinstance(error, TinyshipError)
+            or _is_engine_gone(scopes[0], error)
+        )
 
     def told(name: str) -> _T:
         try:
-            return act(by_name[name])
+            with cancelling.under(cancellation), cancellation.telling():
+                return act(by_name[name])
         except TinyshipError as error:
             for event in failures.told(called(by_name[name]), error):
                 by_name[name].events(event)
@@ -147,7 +155,7 @@ def each(
         after=needs.after(scopes),
         jobs=jobs or scopes[0].settings.jobs,
         is_end=is_end,
-        end=lambda: _end(scopes[0]),
+        end=cancellation.cancel,
     )
     for error in report.failed.values():
         if not isinstance(error, TinyshipError):
@@ -174,19 +182,11 @@ class _Failures:
             first = self._first.setdefault(id(error), name)
         common = self._together.is_common(error)
         if first == name:
-            why = _ENDED if self._together.is_ended and not common else error.message
+            why = _ENDED if isinstance(error, Cancelled) and not common else error.message
             yield StageFailed(error.stage, error.image or name, why)
         if first != name or (common and error.image):
             where = f"{error.stage} {error.image}".strip()
             yield StageFailed("", name, f"{where} failed" if where else f"for the same reason as {first}")
-
-
-def _end(scope: Scope) -> None:
-    """Let no image begin anything any more, and cut off what the engine does for those that run."""
-    scope.together.end()
-    engine = scope.together.known("engine")
-    if engine:
-        engine.interrupt()
 
 
 def _is_engine_gone(scope: Scope, error: TinyshipError) -> bool:

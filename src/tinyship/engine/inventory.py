@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from msgspec import Struct
 
+from tinyship import cancelling
 from tinyship.engine.connect import Engine
 from tinyship.engine.faults import translated
 from tinyship.reference import familiar
@@ -155,7 +156,11 @@ def layers(engine: Engine, ids: Collection[str]) -> dict[str, tuple[str, ...]]:
         return tuple((found.get("RootFS") or {}).get("Layers") or ())
 
     with ThreadPoolExecutor(_THREADS) as pool:
-        return {image_id: found for image_id, found in zip(ids, pool.map(ask, ids), strict=True) if found is not None}
+        return {
+            image_id: found
+            for image_id, found in zip(ids, pool.map(cancelling.carried(ask), ids), strict=True)
+            if found is not None
+        }
 
 
 def _df(engine: Engine) -> tuple[dict[str, Any], list[dict[str, Any]]]:
@@ -190,4 +195,4 @@ def asked_again(what: str, ask: Callable[[], _T]) -> _T:
                         raise
                 elif _BUSY not in str(error) or time.monotonic() > end:
                     raise
-            time.sleep(_PAUSE)
+            cancelling.sleep(_PAUSE)

@@ -98,9 +98,8 @@ def build(
         )
     log = TextLog(events, dialect, request.context)
     try:
-        with engine.waited_for(response):
-            for frame in frames(response, what=what):
-                log.read(frame)
+        for frame in frames(response, what=what):
+            log.read(frame)
     except StreamError as error:
         raise log.failure(error) from error
     except EngineError as error:

@@ -281,12 +281,13 @@ class Scope:
     @contextmanager
     def stage(self, stage: str, image: str, action: str) -> Iterator[Outcome]:
         """Tell what begins and how it ended, and give every error on the way its stage and image; see ``placed``."""
-        self.together.check()
+        self.together.cancellation.check()
         self.events(StageStarted(stage, image, action))
         begun = time.monotonic()
         outcome = Outcome()
         try:
-            yield outcome
+            with self.together.cancellation.telling():
+                yield outcome
         except TinyshipError as error:
             raise self.placed(error, stage, image) from error.__cause__
         outcome.seconds = time.monotonic() - begun

@@ -26,6 +26,10 @@ def check(session: Session, version: str | None = None, json: bool = False) -> N
     each registry of `push.to` whether we may push there (it is asked, by
     beginning an upload that is taken back), and what the tags of this release
     name there now. Exit code 1 where something failed.
+
+    Examples:
+      invoke release.check
+      invoke release.check --version 2.0.1 --json
     """
     from invoke.exceptions import Exit
 
@@ -45,6 +49,10 @@ def plan(session: Session, version: str | None = None, json: bool = False) -> No
     What would be built, tagged and pushed, and what `release.check` says; only
     whether we may push is not asked, as nothing may change. It is what
     `invoke --dry release push` prints.
+
+    Examples:
+      invoke release.plan
+      invoke release.plan --version 2.0.1
     """
     both(session.with_version(version))
 

@@ -74,6 +74,13 @@ def make(
     committed or not, and so do its Dockerfiles, ignore files, settings and
     pins, and an image that it stands on. Where none is, nothing is released,
     and the exit code is 0.
+
+    Examples:
+      invoke release
+      invoke release --push
+      invoke --dry release push  # the plan of both
+      invoke release --version 2.0.1 --image api --explain
+      invoke release --changed-since origin/main --jobs 4 --fail-fast
     """
     from tinyship import pipeline, record
     from tinyship.errors import ConfigError, TinyshipError
@@ -157,6 +164,9 @@ def run(session: Session) -> None:
     `release.run.ports`, as `docker run -p` takes them, or else every port that
     the image exposes, each on a free port of the loopback address. The
     container's exit code is this task's.
+
+    Examples:
+      invoke release.run
     """
     from invoke.exceptions import Exit
 
@@ -188,6 +198,9 @@ def smoke(session: Session, json: bool = False) -> None:
     `release.smoke.command`, run in the container until it exits with 0, or else
     the image's HEALTHCHECK; within `release.smoke.timeout` seconds.
     `push.smoke: true` makes every push depend on it.
+
+    Examples:
+      invoke release release.smoke
     """
     from tinyship import pipeline, record
     from tinyship.stages import trial
