@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tests.conftest import Repository
 
 
-PLAYED = ("docs/how-to/compose.md", "docs/how-to/hooks.md")
+PLAYED = ("docs/how-to/compose.md", "docs/how-to/hooks.md", "docs/settings.md")
 NOT_YET = {
     "docs/how-to/ci.md",
     "docs/how-to/deploy.md",
@@ -29,6 +29,8 @@ NOT_YET = {
 def test_page(page: str, repository: Repository, tmp_path: Path) -> None:
     """In a project that has a commit."""
     (repository.root / "Dockerfile").write_text("FROM scratch\n")
+    (repository.root / "invoke.yaml").write_text("tinyship: {image: shop/web}\n")
+    (repository.root / "tasks.py").write_text('"""Ship it."""\nimport tinyship\nns = tinyship.collection()\n')
     repository.commit()
     playing.Player(repository.root, tmp_path / "reader").play(ROOT / page)
 
