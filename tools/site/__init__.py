@@ -1,7 +1,7 @@
 """What is not written by hand of the site, as an extension of Sphinx: tasks, record, examples, links out of `docs/`.
 
-A page says where a generated part goes with a comment, which GitHub does not show: `<!-- site: tasks -->`. What comes after
-the part's name is for the part: `<!-- site: api tinyship.plan.Plan -->`.
+A page says where a generated part goes with a comment, which GitHub does not show: `<!-- site: tasks -->`. What
+comes after the part's name is for the part: `<!-- site: api tinyship.plan.Plan -->`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from pygments.lexers.special import TextLexer
 
-from tools.site import api, changelog, contents, examples, links, names, readme, record, tasks
+from tools.site import api, changelog, contents, examples, links, names, record, tasks
 
 if TYPE_CHECKING:
     from sphinx.application import Sphinx
@@ -22,9 +22,7 @@ if TYPE_CHECKING:
 PARTS: dict[str, Callable[..., str]] = {
     "api": api.page,
     "changelog": changelog.page,
-    "look": readme.look,
     "record": record.page,
-    "start": readme.start,
     "tasks": tasks.page,
 }
 _PLACE = re.compile(r"<!-- site: (\w+)((?: [\w.]+)*) -->")
