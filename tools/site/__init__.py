@@ -1,6 +1,7 @@
 """What is not written by hand of the site, as an extension of Sphinx: tasks, record, examples, links out of `docs/`.
 
-A page says where a generated part goes with a comment, which GitHub does not show: `<!-- site: tasks -->`.
+A page says where a generated part goes with a comment, which GitHub does not show: `<!-- site: tasks -->`. What
+comes after the part's name is for the part: `<!-- site: api tinyship.plan.Plan -->`.
 """
 
 from __future__ import annotations
@@ -12,18 +13,19 @@ from typing import TYPE_CHECKING
 
 from pygments.lexers.special import TextLexer
 
-from tools.site import changelog, contents, examples, links, names, record, tasks
+from tools.site import api, changelog, contents, examples, links, names, record, tasks
 
 if TYPE_CHECKING:
     from sphinx.application import Sphinx
     from sphinx.environment import BuildEnvironment
 
-PARTS: dict[str, Callable[[], str]] = {
+PARTS: dict[str, Callable[..., str]] = {
+    "api": api.page,
     "changelog": changelog.page,
     "record": record.page,
     "tasks": tasks.page,
 }
-_PLACE = re.compile(r"<!-- site: (\w+) -->")
+_PLACE = re.compile(r"<!-- site: (\w+)((?: [\w.]+)*) -->")
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
@@ -49,5 +51,5 @@ def _made_anew(app: Sphinx, env: BuildEnvironment, *pages: set[str]) -> list[str
 
 def _fill(app: Sphinx, page: str, source: list[str]) -> None:
     """Put generated parts where a page wants them, and let its links lead to pages of the site."""
-    text = _PLACE.sub(lambda place: PARTS[place[1]](), source[0])
+    text = _PLACE.sub(lambda place: PARTS[place[1]](*place[2].split()), source[0])
     source[0] = links.within(contents.present(text, Path(app.srcdir)), Path(page).parent)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-_TREE = re.compile(r"```\{toctree\}\n.*?```", re.S)
+_TREE = re.compile(r"```\{toctree\}\n.*?^```$", re.S | re.M)
 _ENTRY = re.compile(r"^[a-z*][a-z*/-]*$", re.M)
 
 

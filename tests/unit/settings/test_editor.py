@@ -341,11 +341,3 @@ def test_is_in_the_wheel(tmp_path: Path) -> None:
     (wheel,) = WheelBuilder(str(ROOT)).build(directory=str(tmp_path), versions=["standard"])
     with zipfile.ZipFile(wheel) as archive:
         assert archive.read("tinyship/schemas/settings.schema.json").decode() == editor.schema()
-
-
-def test_page_says_what_the_task_says(tmp_path: Path) -> None:
-    """The line for editors on the page is the task's, of the command that stands above it."""
-    shown = re.search(r"\$ invoke config.schema --to (\S+)\nwrote (\S+)\n.*: (# .*)\n", page.PAGE.read_text())
-    assert shown
-    assert shown[1] == shown[2]
-    assert shown[3] == editor.line(tmp_path / shown[1], tmp_path)
