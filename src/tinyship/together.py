@@ -19,6 +19,7 @@ class Together:
         self._made: dict[Hashable, Future[Any]] = {}
         self._lock = threading.Lock()
         self._ended = threading.Event()
+        self._works = 0
 
     def once(self, key: Hashable, make: Callable[[], _T]) -> _T:
         """What ``make`` returned for whoever asked first for this key; the others wait for it.
@@ -42,6 +43,16 @@ class Together:
         """What was made for a key; None where that is not so, or not yet."""
         found = self._made.get(key)
         return found.result() if found and found.done() and not found.exception() else None
+
+    def worked(self) -> None:
+        """Something was made: what an image has seen of the engine may be another by now."""
+        with self._lock:
+            self._works += 1
+
+    @property
+    def works(self) -> int:
+        """How often something was made."""
+        return self._works
 
     def end(self) -> None:
         """Let nothing begin any more."""
