@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 _DIRECTIVE = re.compile(r"#\s*([a-zA-Z]+)\s*=\s*(.+?)\s*$")
 FROM = re.compile(r"(?:--\S+\s+)*(\S+)(?:\s+as\s+(\S+))?", re.I)
@@ -25,8 +26,7 @@ _BEYOND_CLASSIC = {
 _TAKE_HEREDOCS = {"RUN", "COPY", "ADD"}
 
 
-@dataclass(frozen=True, slots=True)
-class Joined:
+class Joined(Struct, frozen=True):
     """An instruction as one line, and where its parts stand.
 
     Args:
@@ -45,8 +45,7 @@ class Joined:
     pieces: tuple[tuple[int, int], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Stage:
+class Stage(Struct, frozen=True):
     """A stage: its name (empty where it has none), what it is FROM, and the line of its FROM."""
 
     name: str
@@ -54,8 +53,7 @@ class Stage:
     line: int
 
 
-@dataclass(frozen=True, slots=True)
-class Dockerfile:
+class Dockerfile(Struct, frozen=True):
     """What a Dockerfile declares.
 
     Args:

@@ -7,12 +7,13 @@ from several threads at once when images are built in parallel.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
+from msgspec import Struct
+from msgspec.structs import replace
 
-@dataclass(frozen=True, slots=True)
-class StageStarted:
+
+class StageStarted(Struct, frozen=True):
     """Work on one image began. ``action`` is a verb phrase: "building from Dockerfile.build"."""
 
     stage: str
@@ -20,9 +21,8 @@ class StageStarted:
     action: str
 
 
-@dataclass(frozen=True, slots=True)
-class StageEnded:
-    """Work on one image ended well. ``outcome`` is one word or two: "built", "up to date", "pushed"."""
+class StageEnded(Struct, frozen=True):
+    """Work on one image ended well. ``outcome`` is a few words: "built", "up to date", "pushed"."""
 
     stage: str
     image: str
@@ -30,11 +30,11 @@ class StageEnded:
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class StageFailed:
+class StageFailed(Struct, frozen=True):
     """Work on one of several images ended badly, and others go on. ``why`` is one line; more comes with the error.
 
-    ``stage`` and ``image`` are empty where it was none of a stage.
+    Where it was none of a stage, ``stage`` is empty, and ``image`` is what people call the image of the project. What
+    several images fail for is told once, and then for each of them that it was that.
     """
 
     stage: str
@@ -42,8 +42,7 @@ class StageFailed:
     why: str
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(Struct, frozen=True):
     """A step of a build changed its state.
 
     A step that was done may run again: a base image is pulled only when something needs its files.
@@ -73,8 +72,7 @@ class Step:
     image: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Log:
+class Log(Struct, frozen=True):
     """One line that a step or a container wrote, without its line end.
 
     Args:
@@ -92,8 +90,7 @@ class Log:
     image: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Transfer:
+class Transfer(Struct, frozen=True):
     """Bytes moved, or a part of a step went on.
 
     Args:
@@ -117,16 +114,14 @@ class Transfer:
     image: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Notice:
+class Notice(Struct, frozen=True):
     """Something the user should know that is no error."""
 
     text: str
     level: Literal["info", "warning"] = "info"
 
 
-@dataclass(frozen=True, slots=True)
-class Reason:
+class Reason(Struct, frozen=True):
     """Why something is worked on, or why it is not.
 
     Args:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from tinyship import versions
 from tinyship.errors import GitError
@@ -21,8 +22,7 @@ _DESCRIBED = re.compile(r"(.+)-(\d+)-g([0-9a-f]+)")
 _OTHER = "`--version` or `version.literal` names another"
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(Struct, frozen=True):
     """The version of a commit, the tag on it that it is (empty where there is none), and what should be said of it."""
 
     version: str
@@ -51,15 +51,19 @@ def ordered(tags: Iterable[str], version: Version) -> tuple[str, ...]:
     return tuple(sorted(names, key=lambda tag: versions.order(tag.removeprefix(prefix), version.scheme), reverse=True))
 
 
-def every(repository: Any, version: Version) -> tuple[str, ...]:
+def listing(version: Version) -> tuple[str, ...]:
+    """What git is asked for the tags that are versions."""
+    return ("tag", "--list", pattern(version)[0])
+
+
+def every(said: str, version: Version) -> tuple[str, ...]:
     """The versions that the tags of a repository name, the highest first, without what stands before them.
 
-    Raises:
-        GitError: git refuses.
+    Args:
+        said: what git says to ``listing``.
     """
-    glob, prefix = pattern(version)
-    names = run(repository, "tag", "--list", glob).split("\n")
-    return tuple(name.removeprefix(prefix) for name in ordered(filter(None, names), version))
+    prefix = pattern(version)[1]
+    return tuple(name.removeprefix(prefix) for name in ordered(filter(None, said.split("\n")), version))
 
 
 def given(name: str, tags: tuple[str, ...], version: Version) -> Found:

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct, field
+from msgspec.structs import asdict
 
 from tinyship import state
 from tinyship.errors import ConfigError
@@ -21,8 +23,7 @@ VERSION = 1
 _HINT = "Take it back from git, or remove it: `invoke base.update` writes it anew."
 
 
-@dataclass(frozen=True, slots=True)
-class Pin:
+class Pin(Struct, frozen=True):
     """What a base image is pinned to.
 
     Args:
@@ -36,8 +37,7 @@ class Pin:
     pull: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Lock:
+class Lock(Struct, frozen=True):
     """All pins of a project, by the names of the images."""
 
     pins: Mapping[str, Pin] = field(default_factory=dict)

@@ -9,10 +9,12 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeAlias
+
+from msgspec import Struct
+from msgspec.structs import asdict
 
 from tinyship import state
 from tinyship.context import fingerprint
@@ -26,8 +28,7 @@ Parts: TypeAlias = Mapping[str, Mapping[str, str]]
 """What something was made of, by kind and name; each a digest, or what says as much."""
 
 
-@dataclass(frozen=True, slots=True)
-class Made:
+class Made(Struct, frozen=True):
     """Something that was made.
 
     Args:
@@ -87,7 +88,14 @@ def keep(root: Path, engine: str, name: str, made: Made, files: Fingerprint | No
     if files:
         fingerprint.keep(root, key, files)
     data = {"scheme": SCHEME, "name": name, "engine": engine, "made": asdict(made)}
-    state.write(root, f"{key}.json", json.dumps(data, indent=1) + "\n")
+    state.keep(root, f"{key}.json", json.dumps(data, indent=1) + "\n")
+
+
+def of_use(root: Path, engine: str, name: str) -> None:
+    """Note that what is kept of something was of use; arguments as for ``find``."""
+    key = _key(engine, name)
+    state.of_use(root, f"{key}.json")
+    fingerprint.of_use(root, key)
 
 
 def files(root: Path, engine: str, name: str) -> Fingerprint | None:

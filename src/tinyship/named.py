@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from tinyship.dockerfile import FROM, Joined, arg_words, declare, filled_in, joined, parse
 
@@ -17,8 +18,7 @@ _FLAG = re.compile(r"--(\w[\w-]*)(?:=(\S*))?(?:\s+|$)")
 _MOUNT_FROM = re.compile(r"(?:^|,)\"?from=([^,\"]+)", re.I)
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(Struct, frozen=True):
     """Where a Dockerfile names an image.
 
     Args:

@@ -19,7 +19,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from tinyship import history
+from tinyship import cancelling, history, quickgit
 from tinyship.errors import GitError
 from tinyship.history import Entry, Found
 from tinyship.repository import around, run, run_bytes
@@ -41,6 +41,8 @@ def read(root: Path) -> Found:
     Raises:
         GitError: git is missing or refuses.
     """
+    if quickgit.ask(root, *_tip_of(REF)) == "":
+        return Found()
     with _opened(root) as repository:
         tip = _tip(repository, REF) if repository else ""
         if not tip:
@@ -198,7 +200,11 @@ def _drop(repository: Any, ref: str) -> None:
 
 def _tip(repository: Any, ref: str) -> str:
     """The commit that a ref names; empty where there is no such ref."""
-    return run(repository, "for-each-ref", "--format=%(objectname)", ref).strip()
+    return run(repository, *_tip_of(ref)).strip()
+
+
+def _tip_of(ref: str) -> tuple[str, ...]:
+    return ("for-each-ref", "--format=%(objectname)", ref)
 
 
 def _note(repository: Any, ref: str, commit: str) -> bytes:
@@ -279,4 +285,4 @@ def _configured(repository: Any, key: str) -> str:
 
 
 def _pause(attempt: int) -> None:
-    time.sleep(random.uniform(0, min(0.02 * 2 ** min(attempt, 6), 1.0)))  # noqa: S311  nothing secret about it
+    cancelling.sleep(random.uniform(0, min(0.02 * 2 ** min(attempt, 6), 1.0)))  # noqa: S311  nothing secret about it

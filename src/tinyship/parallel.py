@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import Generic, TypeVar
+
+from msgspec import Struct, field
 
 _T = TypeVar("_T")
 _R = TypeVar("_R")
@@ -20,8 +21,7 @@ def default_jobs() -> int:
     return min(_MOST, max(_FEWEST, 2 * (os.cpu_count() or 1)))
 
 
-@dataclass(slots=True)
-class Report(Generic[_T]):
+class Report(Struct, Generic[_T]):
     """What came of each.
 
     Args:

@@ -6,9 +6,11 @@ import re
 import tempfile
 from collections.abc import Mapping
 from contextlib import nullcontext, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from tinyship import cancelling
 from tinyship.errors import GitError
 
 _CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+@")
@@ -81,16 +83,16 @@ def run_bytes(
             given.write(stdin)
             given.seek(0)
         try:
-            return bytes(
-                repository.git.execute(
-                    ["git", *words],
-                    istream=given,
-                    stdout_as_string=False,
-                    strip_newline_in_stdout=False,
-                    env=environment,
-                    kill_after_timeout=timeout,
-                )
+            execute = partial(
+                repository.git.execute,
+                ["git", *words],
+                istream=given,
+                stdout_as_string=False,
+                strip_newline_in_stdout=False,
+                env=environment,
+                kill_after_timeout=timeout,
             )
+            return bytes(cancelling.abandonable(execute) if timeout else execute())
         except git.GitCommandNotFound as error:
             raise GitError("there is no git on PATH", hint="Install git.") from error
         except git.GitCommandError as error:

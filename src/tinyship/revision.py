@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from tinyship import gittags, versions
+from msgspec import Struct
+
+from tinyship import gittags, quickgit, versions
 from tinyship.errors import ConfigError, GitError
 from tinyship.repository import around, run
 from tinyship.versions import Scheme
@@ -21,6 +23,9 @@ if TYPE_CHECKING:
     from tinyship.settings.schema import Version
 
 SHORT = gittags.SHORT
+STATUS = ("status", "--porcelain=v2", "--branch", "-z", "--untracked-files=normal")
+"""What git is asked for ``parse_status``."""
+_EVERY_FILE = (*STATUS[:-1], "--untracked-files=all")
 _NEAR = 200
 _SCP = re.compile(r"(?:[^@/]+@)?([^:/]+):(?!//)/?(.+)")
 
@@ -85,7 +90,7 @@ def read(root: Path, version: Version) -> Revision:
         GitError: git is missing or refuses; or there is no repository or no commit, and ``version`` names none either.
         ConfigError: the version that the settings name cannot be read.
     """
-    given = _given(root, version)
+    given = named(root, version)
     repository = around(root)
     if repository is None:
         if not given:
@@ -96,7 +101,7 @@ def read(root: Path, version: Version) -> Revision:
         notices = ("there is no git repository: no commit, no source",)
         return Revision(version=given, is_given=True, scheme=version.scheme, notices=notices)
     with repository:
-        status = _status(repository)
+        status = parse_status(run(repository, *STATUS))
         if not status.commit and not given:
             raise GitError(
                 "the repository has no commit yet, so there is no version",
@@ -113,20 +118,25 @@ def state(root: Path) -> tuple[str, str]:
     Raises:
         GitError: git is missing or refuses.
     """
+    if said := quickgit.answers(root, _EVERY_FILE, ("rev-parse", "--show-toplevel")):
+        return _state(parse_status(said[0]), Path(said[1].removesuffix("\n")))
     repository = around(root)
     if repository is None:
         return "", ""
     with repository:
-        status = _status(repository, untracked="all")
-        digest = hashlib.sha256()
-        for entry, path in status.entries:
-            digest.update(entry.encode("utf-8", "surrogateescape") + b"\0")
-            try:
-                found = os.lstat(Path(repository.working_tree_dir) / path)
-                digest.update(f"{found.st_size} {found.st_mtime_ns}\0".encode())
-            except OSError:
-                digest.update(b"-\0")
-        return status.commit, digest.hexdigest()
+        return _state(parse_status(run(repository, *_EVERY_FILE)), Path(repository.working_tree_dir))
+
+
+def _state(status: Status, folder: Path) -> tuple[str, str]:
+    digest = hashlib.sha256()
+    for entry, path in status.entries:
+        digest.update(entry.encode("utf-8", "surrogateescape") + b"\0")
+        try:
+            found = os.lstat(folder / path)
+            digest.update(f"{found.st_size} {found.st_mtime_ns}\0".encode())
+        except OSError:
+            digest.update(b"-\0")
+    return status.commit, digest.hexdigest()
 
 
 def resolve(root: Path, name: str) -> str:
@@ -156,11 +166,14 @@ def known_versions(root: Path, version: Version) -> tuple[str, ...]:
     Raises:
         GitError: git is missing or refuses.
     """
+    listing = gittags.listing(version)
+    if (said := quickgit.ask(root, *listing)) is not None:
+        return gittags.every(said, version)
     repository = around(root)
     if repository is None:
         return ()
     with repository:
-        return gittags.every(repository, version)
+        return gittags.every(run(repository, *listing), version)
 
 
 def tag_of(version: Version, name: str) -> str:
@@ -236,8 +249,7 @@ def ancestors(root: Path, commit: str, limit: int = 10_000) -> Iterator[str]:
                 return
 
 
-@dataclass(frozen=True, slots=True)
-class _Status:
+class Status(Struct, frozen=True):
     """What ``git status --porcelain=v2`` says; ``entries`` are its lines, each with the path that it is about."""
 
     commit: str
@@ -245,13 +257,14 @@ class _Status:
     entries: tuple[tuple[str, str], ...]
 
     def changes(self) -> tuple[str, ...]:
+        """The entries as ``git status --short`` has them."""
         kinds = {"?": "??", "u": "UU"}
         return tuple(
             f"{kinds.get(line[0]) or line[2:4].replace('.', ' ')} {path}" for line, path in sorted(self.entries)
         )
 
 
-def _revision(repository: Any, status: _Status, version: Version, given: str) -> Revision:
+def _revision(repository: Any, status: Status, version: Version, given: str) -> Revision:
     tags, date = _head(repository) if status.commit else ((), None)
     tags = gittags.ordered(tags, version)
     shallow = (Path(repository.common_dir) / "shallow").exists()
@@ -277,8 +290,12 @@ def _revision(repository: Any, status: _Status, version: Version, given: str) ->
     )
 
 
-def _given(root: Path, version: Version) -> str:
-    """The version that the settings name; empty where it comes from git."""
+def named(root: Path, version: Version) -> str:
+    """The version that the settings name; empty where it comes from git.
+
+    Raises:
+        ConfigError: it cannot be read.
+    """
     if not version.file:
         return version.literal
     try:
@@ -298,8 +315,8 @@ def _given(root: Path, version: Version) -> str:
     return text.strip()
 
 
-def _status(repository: Any, untracked: str = "normal") -> _Status:
-    text = run(repository, "status", "--porcelain=v2", "--branch", "-z", f"--untracked-files={untracked}")
+def parse_status(text: str) -> Status:
+    """What ``git`` says to ``STATUS``."""
     commit = branch = ""
     entries = []
     lines = iter(text.split("\0"))
@@ -313,7 +330,7 @@ def _status(repository: Any, untracked: str = "normal") -> _Status:
             entries.append((line, line.split(" ", fields)[fields]))
             if line[0] == "2":
                 next(lines, "")  # what it was renamed from
-    return _Status("" if commit == "(initial)" else commit, "" if branch == "(detached)" else branch, tuple(entries))
+    return Status("" if commit == "(initial)" else commit, "" if branch == "(detached)" else branch, tuple(entries))
 
 
 def _head(repository: Any) -> tuple[tuple[str, ...], datetime]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Any, Literal
+
+from msgspec import Struct
 
 Scheme = Literal["auto", "semver", "pep440"]
 SCHEMES: tuple[Scheme, ...] = ("auto", "semver", "pep440")
@@ -16,8 +17,7 @@ _PHASES = {"a": "alpha", "b": "beta", "rc": "rc"}
 _RELEASED = (2, ())
 
 
-@dataclass(frozen=True, slots=True)
-class Version:
+class Version(Struct, frozen=True):
     """A version that was understood.
 
     Args:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from tinyship.codes import without_codes
 from tinyship.console.stream import Stream
@@ -17,8 +18,7 @@ _LONG = 3.0
 _SMALL = 1_000_000
 
 
-@dataclass(slots=True)
-class _Seen:
+class _Seen(Struct):
     """A step, and what of it is in the log already."""
 
     step: Step

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from tinyship import cancelling
 from tinyship.errors import EngineError
 
 
@@ -16,7 +17,8 @@ def translated(what: str) -> Iterator[None]:
         what: what was being done, as a phrase that "failed" or "cannot" can follow: "tagging lacion/foo:local".
     """
     try:
-        yield
+        with cancelling.current().telling():
+            yield
     except Exception as error:
         known = _known(error, what)
         if known is None:

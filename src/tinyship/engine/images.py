@@ -5,10 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from msgspec import Struct
+
+from tinyship import cancelling
 from tinyship.credentials import Credential, header, host_of
 from tinyship.engine import inventory, quick
 from tinyship.engine.connect import Engine
@@ -23,8 +25,7 @@ _PAUSES = (0.1, 0.2, 0.4, 0.8)
 """Seconds before a name is given again: containerd's store fails whoever gives one while somebody else does."""
 
 
-@dataclass(frozen=True, slots=True)
-class Image:
+class Image(Struct, frozen=True):
     """An image as the engine inspects it.
 
     Args:
@@ -161,7 +162,7 @@ def import_rootfs(engine: Engine, chunks: Iterable[bytes], *, name: str, changes
             raise EngineError(f"{what}: the engine said that it worked, but has no such image")
         tag(engine, image.id, name)
     finally:
-        with suppress(EngineError):  # where that fails, the import failed first, for the same reason
+        with suppress(EngineError), cancelling.shielded():  # where that fails, the import failed first
             untag(engine, incoming)
     return image.id
 
@@ -191,7 +192,7 @@ def saved(engine: Engine, reference: str) -> Iterator[bytes]:
         response = api._get(api._url("/images/{0}/get", reference), stream=True, timeout=None)
         api._raise_for_status(response)
     try:
-        with closing(response), engine.waited_for(response):
+        with closing(response):
             yield from response.iter_content(_PIECE)
     except (requests.RequestException, urllib3.exceptions.HTTPError, OSError):
         with translated(what):

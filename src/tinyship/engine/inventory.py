@@ -5,10 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
+from msgspec import Struct
+
+from tinyship import cancelling
 from tinyship.engine.connect import Engine
 from tinyship.engine.faults import translated
 from tinyship.reference import familiar
@@ -24,8 +26,7 @@ _TYPES_SINCE = (1, 42)
 _VERBOSE_SINCE = (1, 52)
 
 
-@dataclass(frozen=True, slots=True)
-class Listed:
+class Listed(Struct, frozen=True):
     """An image as an engine lists it.
 
     Args:
@@ -45,8 +46,7 @@ class Listed:
     size: int
 
 
-@dataclass(frozen=True, slots=True)
-class Container:
+class Container(Struct, frozen=True):
     """A container as an engine lists it.
 
     Args:
@@ -66,8 +66,7 @@ class Container:
     running: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
+class Usage(Struct, frozen=True):
     """What images hold in an engine.
 
     Args:
@@ -157,7 +156,11 @@ def layers(engine: Engine, ids: Collection[str]) -> dict[str, tuple[str, ...]]:
         return tuple((found.get("RootFS") or {}).get("Layers") or ())
 
     with ThreadPoolExecutor(_THREADS) as pool:
-        return {image_id: found for image_id, found in zip(ids, pool.map(ask, ids), strict=True) if found is not None}
+        return {
+            image_id: found
+            for image_id, found in zip(ids, pool.map(cancelling.carried(ask), ids), strict=True)
+            if found is not None
+        }
 
 
 def _df(engine: Engine) -> tuple[dict[str, Any], list[dict[str, Any]]]:
@@ -192,4 +195,4 @@ def asked_again(what: str, ask: Callable[[], _T]) -> _T:
                         raise
                 elif _BUSY not in str(error) or time.monotonic() > end:
                     raise
-            time.sleep(_PAUSE)
+            cancelling.sleep(_PAUSE)

@@ -11,9 +11,12 @@ import os
 import socket
 import threading
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
+
+from tinyship import cancelling
 
 _UNIX = "unix://"
 _DEFAULT = "unix:///var/run/docker.sock"
@@ -114,7 +117,7 @@ class Client:
         """Status, head and body. HTTP/1.0 has no more to it than that the answer ends with the connection."""
         sent = False
         try:
-            with socket.socket(socket.AF_UNIX) as connection:
+            with socket.socket(socket.AF_UNIX) as connection, cancelling.cutting(partial(cancelling.shut, connection)):
                 connection.settimeout(self._timeout)
                 connection.connect(self._path)
                 sent = True

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
+
+from msgspec import Struct, field
 
 from tinyship.credentials import Credential
 
@@ -17,8 +18,7 @@ def no_credentials(host: str) -> None:
     """Know no credentials for any host."""
 
 
-@dataclass(frozen=True, slots=True)
-class Secret:
+class Secret(Struct, frozen=True):
     """A value that only ``RUN --mount=type=secret`` sees; it is read when the build asks for it.
 
     Exactly one of the two is set.
@@ -32,8 +32,7 @@ class Secret:
     file: Path | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class CacheEntry:
+class CacheEntry(Struct, frozen=True):
     """Somewhere that a build's cache is taken from, or put to.
 
     Args:
@@ -45,8 +44,7 @@ class CacheEntry:
     attributes: Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class Output:
+class Output(Struct, frozen=True):
     """Something that a build makes beside the image in the engine.
 
     Args:
@@ -61,8 +59,7 @@ class Output:
     dest: Path | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Tls:
+class Tls(Struct, frozen=True):
     """Certificates for a ``buildkitd`` behind TLS; paths absolute.
 
     Args:
@@ -78,8 +75,7 @@ class Tls:
     server_name: str = ""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class BuildRequest:
+class BuildRequest(Struct, frozen=True, kw_only=True):
     """What is to be built.
 
     Args:
@@ -134,8 +130,7 @@ class BuildRequest:
     state: Path | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class BuildResult:
+class BuildResult(Struct, frozen=True):
     """What was built.
 
     Args:

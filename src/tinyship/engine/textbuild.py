@@ -9,8 +9,10 @@ import re
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from msgspec.structs import replace
 
 from tinyship import dockerfile
 from tinyship.credentials import as_mapping, host_of
@@ -96,9 +98,8 @@ def build(
         )
     log = TextLog(events, dialect, request.context)
     try:
-        with engine.waited_for(response):
-            for frame in frames(response, what=what):
-                log.read(frame)
+        for frame in frames(response, what=what):
+            log.read(frame)
     except StreamError as error:
         raise log.failure(error) from error
     except EngineError as error:
@@ -223,8 +224,8 @@ class TextLog:
         return error
 
     def _file(self) -> tuple[str, str]:
-        """The name of the Dockerfile, and its text."""
-        return self.context.dockerfile_name, self.context.dockerfile.read_text(errors="replace")
+        """The path of the Dockerfile, as it is shown, and its text."""
+        return self.context.shown_name, self.context.dockerfile.read_text(errors="replace")
 
     def _source(self, step: Step) -> Excerpt | None:
         """The lines that a step is; where every stage counts its own steps, only those that are there once."""

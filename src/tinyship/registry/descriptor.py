@@ -5,8 +5,9 @@ Source: the OCI image specification, ``descriptor.md`` and ``image-index.md``.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from tinyship.errors import RegistryError
 from tinyship.reference import DIGEST
@@ -16,8 +17,7 @@ _ARCHITECTURES = {"x86_64": "amd64", "x86-64": "amd64", "aarch64": "arm64", "arm
 _PLAIN = {("amd64", "v1"): "", ("arm64", "v8"): "", ("arm64", "8"): "", ("arm", ""): "v7"}
 
 
-@dataclass(frozen=True, slots=True)
-class Descriptor:
+class Descriptor(Struct, frozen=True):
     """One entry of a manifest or of an index.
 
     Args:

@@ -15,6 +15,7 @@ from http.client import BadStatusLine, RemoteDisconnected
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from tinyship import cancelling
 from tinyship.codes import without_codes
 from tinyship.credentials import Credential
 from tinyship.errors import RegistryError
@@ -50,7 +51,8 @@ def translated(host: str, what: str, timeout: float) -> Iterator[None]:
     import urllib3.exceptions as urllib
 
     try:
-        yield
+        with cancelling.current().telling():
+            yield
     except requests.ConnectTimeout as error:
         # TCP has tried again for as long by itself.
         raise RegistryError(

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from tinyship.errors import RegistryError
 from tinyship.registry.client import Repository
@@ -22,8 +23,7 @@ _DEEPEST = 4
 _MOST = 64
 
 
-@dataclass(frozen=True, slots=True)
-class RemoteLayer:
+class RemoteLayer(Struct, frozen=True):
     """A layer in a registry.
 
     Args:
@@ -39,8 +39,7 @@ class RemoteLayer:
     foreign: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class RemoteImage:
+class RemoteImage(Struct, frozen=True):
     """An image in a registry, of one platform.
 
     Args:
@@ -71,8 +70,7 @@ class RemoteImage:
         return {key: value for key, value in said.items() if isinstance(value, str)} if isinstance(said, dict) else {}
 
 
-@dataclass(frozen=True, slots=True)
-class PlatformImage:
+class PlatformImage(Struct, frozen=True):
     """One of the images that a tag names.
 
     Args:

@@ -6,8 +6,9 @@ Source: the OCI image specification, and Docker's image manifest version 2, sche
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from tinyship.errors import RegistryError
 
@@ -19,8 +20,7 @@ INDEXES = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Manifest:
+class Manifest(Struct, frozen=True):
     """A manifest or an index.
 
     Args:

@@ -8,11 +8,13 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TypeVar
 
+from msgspec import Struct
+
+from tinyship import cancelling
 from tinyship.errors import RegistryError
 from tinyship.events import Events, Notice
 
@@ -22,8 +24,7 @@ TEMPORARY = frozenset({408, 429, 500, 502, 503, 504})
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class Patience:
+class Patience(Struct, frozen=True):
     """How often and for how long something is tried.
 
     Args:
@@ -45,7 +46,7 @@ def trying(
     events: Events,
     patience: Patience,
     long: bool = False,
-    sleep: Callable[[float], None] = time.sleep,
+    sleep: Callable[[float], None] = cancelling.sleep,
     clock: Callable[[], float] = time.monotonic,
 ) -> T:
     """What ``act`` returns, at one of several tries.

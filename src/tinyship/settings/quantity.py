@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 _UNITS = {
     "": 1,
@@ -27,8 +28,7 @@ _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*([smhd])")
 _PERCENT = re.compile(r"\+?\s*(\d+(?:\.\d+)?)\s*%")
 
 
-@dataclass(frozen=True, slots=True)
-class Growth:
+class Growth(Struct, frozen=True):
     """A limit on growth: a share of what was there before, or a number of bytes. One of the two is None."""
 
     share: float | None

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
+
+from msgspec import Struct
 
 from tinyship.engine import images
 from tinyship.errors import Refused, RegistryError, TinyshipError
@@ -21,8 +23,7 @@ from tinyship.stages.upload import Upload, upload, weighed
 from tinyship.tags import Tag, Tags
 
 
-@dataclass(frozen=True, slots=True)
-class Arrival:
+class Arrival(Struct, frozen=True):
     """What a push did in one repository.
 
     Args:

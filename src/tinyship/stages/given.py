@@ -10,9 +10,10 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from tinyship import named, reference, sources
 from tinyship.context import part
@@ -29,8 +30,7 @@ NOWHERE = ""
 """The id of an image that an engine does not have."""
 
 
-@dataclass(frozen=True, slots=True)
-class Given:
+class Given(Struct, frozen=True):
     """What something is made of, as it was at one moment.
 
     Args:
@@ -127,8 +127,7 @@ def _text(value: object) -> str:
     return json.dumps(value) if value else ""
 
 
-@dataclass(frozen=True, slots=True)
-class _Base:
+class _Base(Struct, frozen=True):
     """An image that a Dockerfile names.
 
     Args:
@@ -166,7 +165,7 @@ def _bases(scope: Scope, request: BuildRequest, text: str) -> Iterator[_Base]:
 
 def _context(request: BuildRequest, name: str) -> Path | str | None:
     """The named context that an image's name leads to, as BuildKit looks for it."""
-    full = name if ":" in name.rpartition("/")[2] else f"{name}:latest"
+    full = reference.tagged(name)
     return next((source for key, source in request.contexts.items() if key in {name, full, full[:-7]}), None)
 
 

@@ -12,7 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-from tinyship import labels, reach, repository, retention
+from tinyship import cancelling, labels, reach, repository, retention
 from tinyship.engine import inventory
 from tinyship.engine.connect import Engine
 from tinyship.engine.containers import OWN
@@ -87,7 +87,7 @@ def judge(scopes: Sequence[Scope], what: What) -> Judgement:
     """
     engine = scopes[0].engine
     with ThreadPoolExecutor(2) as pool:  # an engine takes its time for its answers
-        asked = pool.submit(inventory.containers, engine)
+        asked = pool.submit(cancelling.carried(inventory.containers), engine)
         pool.submit(repository.load)
         listed, usage = inventory.images_and_usage(engine)
         there = _There(engine, usage, listed, asked.result())

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
+
+from msgspec import Struct
 
 from tinyship import record, reference
 from tinyship.engine import images
@@ -19,8 +21,7 @@ from tinyship.stages.scope import Scope
 from tinyship.stages.size import Weighed
 
 
-@dataclass(frozen=True, slots=True)
-class Remote:
+class Remote(Struct, frozen=True):
     """An image in a registry, as its manifest alone tells it. Sizes are in bytes.
 
     Args:

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
+
+from msgspec import Struct
 
 from tinyship import reference, revision
 from tinyship.engine import images
@@ -37,8 +39,7 @@ _VERSION = re.compile(r"v?\d+(?:\.\d+)+[\w.-]*")
 _SUFFIXES = (".tar", ".tgz", ".tar.gz", ".tar.zst", ".oci")
 
 
-@dataclass(frozen=True, slots=True)
-class Opened:
+class Opened(Struct, frozen=True):
     """An image whose layers were read.
 
     Args:

@@ -8,9 +8,12 @@ their digest in the settings, which is pin enough; a lock would say it a second 
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from tinyship import dockerfile, labels, lock, named, reference
 from tinyship.errors import ConfigError, ContextError
@@ -21,14 +24,13 @@ if TYPE_CHECKING:
     from tinyship.lock import Lock
     from tinyship.named import Place
     from tinyship.reference import Reference
-    from tinyship.settings.schema import Base, Build, Release
+    from tinyship.settings.stages import Base, Build, Release
     from tinyship.stages.scope import Scope
 
 DOCKERFILE, CONTEXTS, SETTINGS = "Dockerfile", "contexts", "settings"
 
 
-@dataclass(frozen=True, slots=True)
-class BaseImage:
+class BaseImage(Struct, frozen=True):
     """A base image.
 
     Args:
@@ -116,7 +118,7 @@ def pinned(scope: Scope, context: Context) -> Context:
         return context
     text = context.own_text
     digests = {base.name: base.digest for base in _of_text(scope, text, kept) if base.pinned_by == lock.NAME}
-    return replace(context, pinned=named.pinned(text, digests, _given(scope, text))) if digests else context
+    return dataclasses.replace(context, pinned=named.pinned(text, digests, _given(scope, text))) if digests else context
 
 
 def pinned_reference(scope: Scope, name: str) -> str:

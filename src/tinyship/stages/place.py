@@ -8,6 +8,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from tinyship import cancelling
 from tinyship.errors import RegistryError
 from tinyship.record import Release
 from tinyship.registry.client import Repository
@@ -134,7 +135,7 @@ class Place:
         within the time that one request takes: that long is waited here before the last question.
         """
         if self.promised:
-            time.sleep(max(0.0, self.promised + _SETTLING - time.monotonic()))
+            cancelling.sleep(max(0.0, self.promised + _SETTLING - time.monotonic()))
         return {tag: found for tag in tags if not ((found := self.ask(tag)) and self.is_ours(found))}
 
     def _config(self, digest: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from tinyship import record, revision, tags
 from tinyship.errors import TinyshipError
@@ -19,8 +19,7 @@ from tinyship.tags import Tags
 _SHOWN = 10
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(Struct, frozen=True):
     """What was asked of one repository.
 
     Args:

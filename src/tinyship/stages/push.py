@@ -9,8 +9,10 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from tinyship import record, repository, revision, state
 from tinyship.errors import NothingReleased, Refused, TinyshipError
@@ -30,8 +32,7 @@ if TYPE_CHECKING:
 _SHOWN = 20
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
+class Delivery(Struct, frozen=True):
     """What a push did.
 
     Args:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC
+
+from msgspec import Struct
 
 from tinyship import record, revision
 from tinyship.engine import images
@@ -23,8 +26,7 @@ _TAKEN = 3
 """How often another release may take the only name of an image that is released."""
 
 
-@dataclass(frozen=True, slots=True)
-class Released:
+class Released(Struct, frozen=True):
     """What a release made: its entry in the record, and the rows of its size table."""
 
     release: Release
@@ -58,6 +60,19 @@ def plan(scope: Scope) -> tuple[Action, ...]:
 def check(scope: Scope) -> None:
     """Raise what ``make`` would raise for files that are missing, or for settings, before anything is made."""
     building.check(scope, building.of_release(scope, f"{scope.settings.image}:{local_tags(scope)[0]}"), "release")
+
+
+def foresee(scope: Scope, artifacts: Sequence[str] = (), *, force: bool = False) -> None:
+    """Say why ``make`` would build the image, or why not; nothing is built or changed.
+
+    Args:
+        artifacts: that would be made before.
+    """
+    names = [f"{scope.settings.image}:{tag}" for tag in local_tags(scope)]
+    more = [f"`{artifact}` is made before it" for artifact in artifacts]
+    request = building.of_release(scope, names[0])
+    if uptodate.foresee_build(scope, "release", request, force=force, more=more):
+        scope.together.planned.update(names)
 
 
 def check_artifacts(scope: Scope) -> None:
@@ -120,6 +135,7 @@ def _make(scope: Scope, *, force: bool) -> Released:
     release = _still_pushed(last, _entry(scope, result.image_id, tree, rows, before))
     record.update(scope.root, release)
     history.released(scope, release, last)
+    scope.keep_revision()
     return Released(release, rows)
 
 

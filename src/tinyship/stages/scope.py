@@ -11,7 +11,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tinyship import credentials, reference, revision
+from msgspec import Struct
+
+from tinyship import credentials, reference, unmoved
 from tinyship.engine import images
 from tinyship.engine.connect import Engine, connect
 from tinyship.engine.images import Image
@@ -80,8 +82,17 @@ class Scope:
     @cached_property
     def revision(self) -> Revision:
         """What git said when it was first asked."""
+        return self._said.revision
+
+    def keep_revision(self) -> None:
+        """Keep what git said for later runs, where it was not kept already."""
+        if not self._said.is_kept:
+            unmoved.keep(self.root, self.settings.version)
+
+    @cached_property
+    def _said(self) -> unmoved.Known:
         version = self.settings.version
-        return self.together.once(("revision", self.root, version), lambda: revision.read(self.root, version))
+        return self.together.once(("revision", self.root, version), lambda: unmoved.read(self.root, version))
 
     def credential(self, reference: str) -> credentials.Credential | None:
         """The credentials for the registry of a reference; whoever keeps them is asked once.
@@ -196,7 +207,10 @@ class Scope:
         try:
             # What tinyship keeps changes with every release, and must not change the next image.
             return Context.open(
-                (self.root / context).resolve(), self.root / file, without=self.root.resolve() / ".tinyship"
+                (self.root / context).resolve(),
+                self.root / file,
+                without=self.root.resolve() / ".tinyship",
+                project=self.root,
             )
         except TinyshipError as error:
             raise error.at(stage, self.settings.image) from None
@@ -219,7 +233,12 @@ class Scope:
         if again or key not in self._files:
             name = hashlib.sha256(repr(key).encode("utf-8", "surrogateescape")).hexdigest()[:20]
             self._files[key] = fingerprint.of_folder(
-                root, Matcher(patterns), rules=patterns, state_root=self.root, name=name
+                root,
+                Matcher(patterns),
+                rules=patterns,
+                state_root=self.root,
+                name=name,
+                remember=self.together.remembers,
             )
         return self._files[key]
 
@@ -260,31 +279,34 @@ class Scope:
         self.forget()
         return True
 
+    def placed(self, error: TinyshipError, stage: str, image: str) -> TinyshipError:
+        """An error with its stage and image, where it is not one that several images share."""
+        return error if self.together.is_common(error) else error.at(stage, image)
+
     @contextmanager
     def stage(self, stage: str, image: str, action: str) -> Iterator[Outcome]:
-        """Tell what begins and how it ended, and give every error on the way its stage and image."""
-        self.together.check()
+        """Tell what begins and how it ended, and give every error on the way its stage and image; see ``placed``."""
+        self.together.cancellation.check()
         self.events(StageStarted(stage, image, action))
         begun = time.monotonic()
         outcome = Outcome()
         try:
-            yield outcome
+            with self.together.cancellation.telling():
+                yield outcome
         except TinyshipError as error:
-            raise error.at(stage, image) from error.__cause__
+            raise self.placed(error, stage, image) from error.__cause__
         outcome.seconds = time.monotonic() - begun
         self.events(StageEnded(stage, image, outcome.word, outcome.seconds))
 
 
-@dataclass(slots=True)
-class Outcome:
+class Outcome(Struct):
     """How a stage ended: a word, and the seconds that it took."""
 
     word: str = "done"
     seconds: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class Made:
+class Made(Struct, frozen=True):
     """An image that a stage made, or found to be up to date.
 
     ``made_from`` says what of: "Dockerfile docker/base/Dockerfile", "command `python rootfs.py`", "pull sha256:...".

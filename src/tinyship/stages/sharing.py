@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import fields, replace
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from tinyship.engine.request import BuildRequest
 from tinyship.errors import ConfigError
@@ -12,7 +13,7 @@ from tinyship.stages import building
 from tinyship.stages.scope import Scope
 
 if TYPE_CHECKING:
-    from tinyship.settings.schema import Base
+    from tinyship.settings.stages import Base
 
 
 def check(scopes: Sequence[Scope]) -> None:
@@ -52,6 +53,6 @@ def _made(scope: Scope, base: Base) -> tuple[BuildRequest, object]:
 
 def _difference(one: tuple[BuildRequest, object], other: tuple[BuildRequest, object]) -> str:
     """The setting that differs, in words."""
-    names = [field.name for field in fields(BuildRequest)]
+    names = BuildRequest.__struct_fields__
     changed = [name for name in names if getattr(one[0], name) != getattr(other[0], name)]
     return f"`{changed[0]}`" if changed else "`builder` or `proxy`"

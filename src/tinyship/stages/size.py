@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from tinyship import record
 from tinyship.engine import images
@@ -24,8 +26,7 @@ if TYPE_CHECKING:
     from tinyship.settings.limits import Budget
 
 
-@dataclass(frozen=True, slots=True)
-class Weighed:
+class Weighed(Struct, frozen=True):
     """What is in the engine.
 
     Args:
@@ -81,7 +82,8 @@ def exceeded(
 ) -> BudgetExceeded:
     """The error that says which budgets an image breaks, and why."""
     lines = [line for one in broken for line in one.lines()]
-    return BudgetExceeded(len(broken), lines, rows, diffs=diffs, stage="release", image=image)
+    heavy = broken[0].row.image
+    return BudgetExceeded(len(broken), lines, rows, heavy=heavy, diffs=diffs, stage="release", image=image)
 
 
 def released(scope: Scope) -> str:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import io
 import time
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from tinyship.console.plain import PlainDisplay
 from tinyship.console.stream import Stream

@@ -61,7 +61,7 @@ def test_plain(tmp_path: Path) -> None:
 
 def fields_of(request: BuildRequest) -> dict[str, Any]:
     """The fields of a request by their names."""
-    return {name: getattr(request, name) for name in BuildRequest.__dataclass_fields__}
+    return {name: getattr(request, name) for name in BuildRequest.__struct_fields__}
 
 
 def test_what_is_passed_on(tmp_path: Path) -> None:

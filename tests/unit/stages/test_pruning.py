@@ -13,7 +13,7 @@ import pytest
 from tinyship.engine.cache import Record
 from tinyship.errors import CleanStopped, EngineError, Refused
 from tinyship.retention import Verdict
-from tinyship.settings.schema import Clean
+from tinyship.settings.removal import Clean
 from tinyship.stages import pruning
 from tinyship.stages.pruning import Limits
 from tinyship.stages.tally import CleanInterrupted

@@ -85,7 +85,7 @@ def in_words(message: str) -> str:
 
 def shown_name(context: Context, filename: str) -> str:
     """A file as the user knows it: BuildKit has the Dockerfile's last part only."""
-    return context.dockerfile_name if filename in {"", context.dockerfile.name} else filename
+    return context.shown_name if filename in {"", context.dockerfile.name} else filename
 
 
 class _About:
@@ -94,7 +94,7 @@ class _About:
     def __init__(self, error: RpcError, context: Context) -> None:
         self._error = error
         self._words = in_words(error.message)
-        self._file = context.dockerfile_name
+        self._file = context.shown_name
         self._text = context.dockerfile.read_text(errors="replace")
         self._source = next(_sources(error.details, context), None)
 
@@ -169,7 +169,7 @@ def _sources(details: bytes, context: Context) -> Iterator[Excerpt]:
             info = entry.get("info") or {}
             name = shown_name(context, info.get("filename") or "")
             text = base64.b64decode(info.get("data") or "").decode(errors="replace")
-            if context.pinned is not None and name == context.dockerfile_name:
+            if context.pinned is not None and name == context.shown_name:
                 text = context.dockerfile.read_text(errors="replace")  # as its author knows it
             ranges = [(_line(one, "start"), _line(one, "end")) for one in entry.get("ranges") or ()]
             made = excerpt.of_lines(name, text, ranges)

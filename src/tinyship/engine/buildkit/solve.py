@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from tinyship import cancelling
 from tinyship.context.ignore import Matcher
 from tinyship.context.scout import Scout
 from tinyship.credentials import Credential
@@ -64,7 +65,7 @@ class BuildKitBuilder:
         build = _Build(request, events)
         control = self.door.control()
         try:
-            with frontend.folders(request) as folders:
+            with cancelling.cutting(control.close), frontend.folders(request) as folders:
                 told = Told(request.state, request.context.root, folders) if request.state else None
                 handlers = build.handlers(folders, told)
                 with session.opened(self.door, control, handlers, shared_key=_shared_key(request, told)) as number:
