@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -15,6 +16,8 @@ from tinyship.registry.manifest import Manifest
 from tinyship.stages import goals
 from tinyship.stages.scope import Scope
 
+_AT_ONCE = 4
+"""Questions to one registry at the same time, at most."""
 _SETTLING = 0.1
 """Seconds, at least, between giving a tag and asking for it again: longer than another release takes for the same."""
 
@@ -32,6 +35,7 @@ class Place:
         was_given: whether any tag was given to it.
         promised: when the last tag that never moves was given to it, of ``time.monotonic``; 0.0 where none was.
         same: for each digest that was looked at, whether it is this image.
+        seen: all tags of the repository, as they were at a look that asked for them.
     """
 
     name: str
@@ -42,24 +46,35 @@ class Place:
     was_given: bool = False
     promised: float = 0.0
     same: dict[str, bool] = field(default_factory=dict)
+    seen: tuple[str, ...] | None = None
 
-    def look(self, tags: Iterable[str]) -> None:
-        """Ask what these tags name.
+    def look(self, tags: Iterable[str], *, listing: bool = False) -> None:
+        """Ask what these tags name, all at the same time: a registry may be far away.
+
+        Args:
+            listing: ask for the list of all tags as well, for ``seen``.
 
         Raises:
             RegistryError: the registry does not say.
         """
-        for tag in tags:
-            self.ask(tag)
+        asked = tuple(tags)
+        with ThreadPoolExecutor(_AT_ONCE, "tinyship-look") as pool:
+            seen = pool.submit(self.listed) if listing else None
+            for tag, found in zip(asked, pool.map(self.repository.digest, asked), strict=True):
+                self._note(tag, found or "")
+            self.seen = seen.result() if seen else None
 
     def ask(self, tag: str) -> str:
         """The digest that one tag names now; empty where it is not there."""
         found = self.repository.digest(tag) or ""
+        self._note(tag, found)
+        return found
+
+    def _note(self, tag: str, found: str) -> None:
         if found:
             self.there[tag] = found
         else:
             self.there.pop(tag, None)
-        return found
 
     @cached_property
     def known(self) -> tuple[str, ...]:
