@@ -26,9 +26,10 @@ class _Proxy:
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Pass one connection on, in both directions, until both have ended."""
         there_reader, there_writer = await asyncio.open_connection(*self._to)
-        await asyncio.gather(
-            self._pass_on(reader, there_writer, first=self._seconds), self._pass_on(there_reader, writer)
-        )
+        with suppress(asyncio.CancelledError):  # the end of all
+            await asyncio.gather(
+                self._pass_on(reader, there_writer, first=self._seconds), self._pass_on(there_reader, writer)
+            )
 
     async def _pass_on(self, source: asyncio.StreamReader, target: asyncio.StreamWriter, *, first: float = 0.0) -> None:
         """Pass on what comes, each piece half a round trip after it came, however many are on their way."""
