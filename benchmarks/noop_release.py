@@ -77,7 +77,7 @@ def measure_bake(pairs: int) -> float:
             tar.extractall(base / "toolchain", filter="tar")
         count = sum(len(files) for _, _, files in os.walk(base / "toolchain"))
         (base / "Dockerfile").write_text("FROM scratch\nCOPY . /\n")
-        targets = {
+        targets: dict[str, dict[str, object]] = {
             "base": {"context": str(base / "toolchain"), "dockerfile": str(base / "Dockerfile")},
             "build": {"context": str(folder), "dockerfile": "Dockerfile.build", "network": "none"},
             "release": {"context": str(folder), "dockerfile": "Dockerfile", "network": "none"},
@@ -119,9 +119,8 @@ def measure(example: str, makefile: str, pairs: int) -> float:
 def main() -> None:
     """Measure both examples."""
     pairs = int(sys.argv[1]) if len(sys.argv) > 1 else 11
-    print(
-        f"a second release with nothing changed, wall time, median of {pairs} interleaved pairs; bars for foo: {_BAR}, 1.5"
-    )
+    print(f"a second release with nothing changed, wall time, median of {pairs} interleaved pairs")
+    print(f"bars for foo: {_BAR} of bake, 1.5 of make")
     baked = measure_bake(pairs)
     ratio = measure("foo", MAKEFILE.format(name="foo", build="-f Dockerfile.build .") + COMPILE, pairs)
     multistage = "-f Dockerfile --target build-stage ../foo"

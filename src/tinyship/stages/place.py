@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
+from typing import Any
 
+from tinyship import parallel
 from tinyship.errors import RegistryError
 from tinyship.record import Release
 from tinyship.registry.client import Repository
@@ -18,6 +19,7 @@ from tinyship.stages.scope import Scope
 
 _AT_ONCE = 4
 """Questions to one registry at the same time, at most."""
+_LISTING = "all tags"  # no tag has this name
 _SETTLING = 0.1
 """Seconds, at least, between giving a tag and asking for it again: longer than another release takes for the same."""
 
@@ -57,12 +59,14 @@ class Place:
         Raises:
             RegistryError: the registry does not say.
         """
-        asked = tuple(tags)
-        with ThreadPoolExecutor(_AT_ONCE, "tinyship-look") as pool:
-            seen = pool.submit(self.listed) if listing else None
-            for tag, found in zip(asked, pool.map(self.repository.digest, asked), strict=True):
-                self._note(tag, found or "")
-            self.seen = seen.result() if seen else None
+        asked: dict[str, Callable[[], Any]] = {tag: partial(self.repository.digest, tag) for tag in tags}
+        names = dict.fromkeys((*asked, _LISTING) if listing else asked, ())
+        said = parallel.run(names, lambda name: asked.get(name, self.listed)(), jobs=_AT_ONCE, patience=0)
+        for error in said.failed.values():
+            raise error
+        self.seen = said.done.pop(_LISTING, None)
+        for tag, found in said.done.items():
+            self._note(tag, found or "")
 
     def ask(self, tag: str) -> str:
         """The digest that one tag names now; empty where it is not there."""
