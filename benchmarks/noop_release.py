@@ -2,7 +2,7 @@
 
     python benchmarks/noop_release.py [PAIRS]
 
-Bake has the three targets of the article's pipeline (`examples/foo`): a base image, made of the 12,000 files of its
+Bake has the three targets of the article's pipeline (`examples/foo`): a base image, made of the 6,000 files of its
 toolchain, the build image and the release image. The bar is 0.75 times its wall time, the median of interleaved pairs.
 
 Make does the same builds and tags, one after the other, with the same Dockerfiles, labels and tags. All sides use
