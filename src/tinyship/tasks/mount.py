@@ -83,7 +83,7 @@ class MountedTask(Task):  # type: ignore[type-arg]  # Invoke's own signature is 
         body, spec = self.spec.body, self.spec
         names = body.__code__.co_varnames[1 : body.__code__.co_argcount]
         defaults = dict(zip(reversed(names), reversed(body.__defaults__ or ()), strict=False))
-        flags = [_flag(name, defaults.get(name), spec) for name in names]
+        flags = [_flag(name, defaults.get(name), spec, self.help.get(name)) for name in names]
         return sorted(flags, key=lambda flag: not flag.positional)  # as the parser wants them
 
 
@@ -165,14 +165,14 @@ def _mounted(
     return made
 
 
-def _flag(name: str, default: Any, spec: Spec) -> Flag:
+def _flag(name: str, default: Any, spec: Spec, said: str | None) -> Flag:
     kind = list if name in spec.iterable else str if default is None else type(default)
     return Flag(
         names=(name.strip("_").replace("_", "-"),),
         attr_name=name if "_" in name else None,
         kind=kind,
         default=[] if kind is list else default,
-        help=spec.help.get(name),
+        help=said,
         positional=name in spec.positional,
     )
 
