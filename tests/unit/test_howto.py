@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tests.conftest import Repository
 
 
-PLAYED = ("docs/how-to/compose.md", "docs/how-to/hooks.md")
+PLAYED = ("docs/how-to/compose.md", "docs/how-to/hooks.md", "docs/how-to/script.md")
 NOT_YET = {
     "docs/how-to/ci.md",
     "docs/how-to/deploy.md",
