@@ -86,6 +86,12 @@ def protos(c: Context) -> None:
 
 
 @task
+def schema(c: Context) -> None:
+    """Generate the JSON Schema of the settings, and the tables of docs/settings.md, from their types."""
+    c.run(f"{_PYTHON} -m tools.settings")
+
+
+@task
 def docs(c: Context) -> None:
     """Make the documentation site in docs/_build; whatever Sphinx warns of is an error."""
     c.run(f"{_PYTHON} -m sphinx -q -W --keep-going -b html docs docs/_build")
@@ -162,6 +168,6 @@ def _same_terminal(module: str, *words: str) -> None:
         raise SystemExit(code)
 
 
-ns = Collection(lint, types, run_tests, stress, bench, protos, docs, release, picture)
+ns = Collection(lint, types, run_tests, stress, bench, protos, schema, docs, release, picture)
 ns.add_collection(Collection("engine", up=up, down=down, status=status))
 ns.add_collection(Collection("engines", run_on_engines, engine_up, engines_down, engines_list))

@@ -26,6 +26,7 @@ nitpick_ignore_regex = [
 ]
 smartquotes = False  # `--json` has two dashes
 show_warning_types = True
+suppress_warnings = ["misc.highlighting_failure"]  # GitHub has other lexers
 
 myst_heading_anchors = 3
 myst_enable_extensions = ["colon_fence", "deflist", "fieldlist"]

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-_BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.M | re.S)
+_BLOCK = re.compile(r"^```(\w+|\{[\w-]+\})\n(.*?)^```$", re.M | re.S)
 _FENCE = re.compile(r"^[\s>]*(?:```|~~~)", re.M)
 _NAMED = re.compile(r"(\bto )?`([\w-]*[./][\w./-]+|Makefile|Dockerfile)`(?:(?!\n\n)[^`])*:\s*$")
 _SHELLS = {"sh", "bash", "shell"}
-_SEEN = {"text", "json", "mermaid", "diff"}
+_SEEN = {"text", "json", "mermaid", "diff", "{toctree}", "{eval-rst}"}
 _NAMES = {"toml": "pyproject.toml", "yaml": "invoke.yaml"}
 _TOKEN = re.compile(
     r"""
@@ -76,8 +76,8 @@ class Step:
 
 
 def all_pages() -> Iterator[Path]:
-    """The README, the documents, and what stands beside the examples."""
-    yield ROOT / "README.md"
+    """The README and its fellows, the documents, and what stands beside the examples."""
+    yield from sorted(ROOT.glob("*.md"))
     made = {ROOT / "docs" / "_build", ROOT / "docs" / "examples"}  # by `./dev docs`
     yield from (page for page in sorted((ROOT / "docs").rglob("*.md")) if not made & {*page.parents})
     yield from sorted((ROOT / "examples").glob("*/README.md"))

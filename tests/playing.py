@@ -34,7 +34,8 @@ class Player:
     Args:
         root: the folder that the reader is in.
         place: a folder beside it, for the reader's home and programs.
-        names: words of pages that are others here, such as registries and the names of images, and what they are here.
+        names: words of pages that are others here, such as registries and the names of images, and what they are here;
+            with the empty word, what stands here and on no page.
         variables: environment variables that the reader has set.
     """
 
@@ -101,7 +102,7 @@ class Player:
 
     def _here(self, text: str) -> str:
         for name, here in sorted(self._names.items(), key=lambda pair: -len(pair[0])):
-            text = text.replace(name, here)
+            text = text.replace(name, here) if name else text
         return text
 
     def _folder(self) -> Path:

@@ -18,6 +18,7 @@ _DAY = 86_400.0
 _PASSING = ("looks-", "print-", "made-", "told-")
 """Of the names of files that cost no more than work when they are lost."""
 _LONG = 30 * _DAY
+_CHECK = 16
 _PATIENCE = 30.0
 _PAUSE = 0.01
 
@@ -63,6 +64,33 @@ def keep(root: Path, name: str, text: str | bytes) -> None:
                 if time.time() - old.stat().st_mtime > _LONG:
                     old.unlink()
     replace_file(path / name, text)
+
+
+def keep_checked(root: Path, name: str, magic: bytes, content: bytes) -> None:
+    """As ``keep``, with what tells a damaged file from a whole one.
+
+    Args:
+        magic: what the file begins with: its kind and its form.
+        content: of any form.
+    """
+    keep(root, name, b"".join((magic, _check(content), content)))
+
+
+def checked(root: Path, name: str, magic: bytes) -> memoryview | None:
+    """The content of a file of ``keep_checked``; None where it is not there, damaged, or of another kind."""
+    try:
+        data = (root / ".tinyship" / name).read_bytes()
+    except OSError:
+        return None
+    start = len(magic) + _CHECK
+    content = memoryview(data)[start:]
+    return content if data.startswith(magic) and _check(content) == data[len(magic) : start] else None
+
+
+def _check(content: bytes | memoryview) -> bytes:
+    import xxhash
+
+    return xxhash.xxh3_128_digest(content)
 
 
 def of_use(root: Path, name: str) -> None:

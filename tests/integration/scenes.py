@@ -70,7 +70,7 @@ class Scene:
         return repository.root
 
     def go(self) -> str:
-        """An image that stands in for Go's own: the real toolchain, and a shell."""
+        """An image that stands in for Go's own: the real toolchain, and a shell; no builder compiled on it yet."""
         if not images.find(self.engine, _GO):
             with tempfile.TemporaryFile() as file:
                 script = ROOT / "examples" / "foo" / "docker" / "gobuild.py"
@@ -79,7 +79,10 @@ class Scene:
                 _import(self.engine, file, f"{_GO}-cold", _OF_GO)
             compiled = io.BytesIO(_COMPILED.encode())
             self.engine.client.images.build(fileobj=compiled, tag=_GO, rm=True)
-        return _GO
+        name = f"{self.word}/go:1"
+        fresh = io.BytesIO(f"FROM {_GO}\nENV READER={self.word}\n".encode())
+        self.engine.client.images.build(fileobj=fresh, tag=name, rm=True)
+        return name
 
     def python(self) -> str:
         """An image that stands in for Python's own: the interpreter that runs the tests, and a shell."""
@@ -133,9 +136,17 @@ def testing(scene: Scene) -> Player:
     return scene.reader(scene.repository("page", {"README.md": "A page\n"}))
 
 
+def tutorial(scene: Scene) -> Player:
+    """From an empty folder; the two languages' images have stand-ins."""
+    bases = f"GO_IMAGE={scene.go()},PYTHON_IMAGE={scene.python()}"
+    names = {"hello:": f"{scene.word}/hello:", "": f"{scene.word}/"}
+    return scene.reader(scene.folder("tutorial"), names, TINYSHIP_ARGS=bases, TINYSHIP_IMAGE=f"{scene.word}/hello")
+
+
 SCENES: dict[str, Callable[[Scene], Player]] = {
     "docs/how-to/init.md": init,
     "docs/how-to/testing.md": testing,
     **scenes_of_docs.SCENES,
+    "docs/tutorial.md": tutorial,
 }
 """By the page."""

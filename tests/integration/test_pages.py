@@ -10,17 +10,20 @@ import pytest
 from scenes import SCENES, Scene
 from tests.pages import ROOT
 
-from conftest import named
+from conftest import named, unavailable
+from tinyship import testing
 from tinyship.engine.connect import Engine
 
 pytestmark = [pytest.mark.engine, pytest.mark.needs("buildkit")]
 
 
 @pytest.fixture
-def scene(tmp_path: Path, engine: Engine, registry: str, busybox: str) -> Iterator[Scene]:
-    """An empty scene; the images that are made in it have short names, as on pages."""
+def scene(tmp_path: Path, engine: Engine, busybox: str) -> Iterator[Scene]:
+    """A scene with an empty registry; the images that are made in it have short names, as on pages."""
+    if not testing.registry_program():
+        unavailable("no docker-registry on PATH")
     word = "".join(secrets.choice("bcdfghjklmnpqrstvwxz") for _ in range(6))
-    with named(engine, word) as name:
+    with testing.registry(tmp_path / "registry") as registry, named(engine, word) as name:
         yield Scene(tmp_path, engine, registry, name, busybox)
 
 

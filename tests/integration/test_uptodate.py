@@ -401,7 +401,6 @@ def test_a_file_that_changes_while_it_is_built(lean: Lean, file: str) -> None:
     assert lean.release() == []
 
 
-@pytest.mark.needs("graph-driver")  # containerd's store fails the one that gives a name while the other gives it
 def test_two_releases_at_once(lean: Lean) -> None:
     """Whichever comes last, a release afterwards has what lies there."""
     (lean.root / "Dockerfile").write_text(f"{(lean.root / 'Dockerfile').read_text()}RUN sleep 1\n")

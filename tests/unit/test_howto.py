@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import scenes
+import scenes_of_docs
 from tests import pages, playing
 from tests.pages import ROOT
 
@@ -34,7 +35,10 @@ def test_page(page: str, repository: Repository, tmp_path: Path) -> None:
 
 def test_each_command_is_played() -> None:
     """Each page with commands is played here or in `integration/scenes.py`, once."""
-    played = [*PLAYED, *scenes.SCENES, *NOT_YET]
+    played = [*PLAYED, *scenes.SCENES, *scenes_of_docs.PLAYED_BY, *NOT_YET]
+    for page, test in scenes_of_docs.PLAYED_BY.items():
+        named = page.removeprefix("examples/").removesuffix("/README.md")
+        assert named in (ROOT / "tests" / "integration" / test).read_text()
     with_commands = [
         page.relative_to(ROOT).as_posix()
         for page in pages.all_pages()

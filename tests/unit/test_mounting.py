@@ -293,7 +293,7 @@ def test_plain_calls(inv: Run) -> None:
 @pytest.mark.parametrize(("words", "flags"), [((1, 2, 3), {}), ((True,), {"all": False})])
 def test_wrong_calls(words: tuple[object, ...], flags: dict[str, object]) -> None:
     """Calls that no function would take are TypeErrors, as they are of functions."""
-    with pytest.raises(TypeError, match="config"):
+    with pytest.raises(TypeError, match="show"):
         tinyship.collection()["config"](Context(), *words, **flags)
 
 

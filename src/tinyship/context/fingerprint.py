@@ -27,7 +27,6 @@ from tinyship.context.walk import Entry, Filter, open_file, read_link, unlistabl
 __all__ = ["Change", "Changes", "Fingerprint", "keep", "kept", "of_folder", "of_paths", "take"]
 
 _MAGIC = b"tsprint1"
-_CHECK = 16
 _BLOCK = 1 << 20
 _TRIES = 3
 _MOST = 10
@@ -142,7 +141,7 @@ def keep(root: Path, key: str, fingerprint: Fingerprint) -> None:
     """
     rules = json.dumps(fingerprint.rules).encode()
     content = b"".join((len(rules).to_bytes(4, "little"), rules, fingerprint.rows))
-    state.keep(root, f"print-{_safe(key)}", b"".join((_MAGIC, statcache.check(content), content)))
+    state.keep_checked(root, f"print-{_safe(key)}", _MAGIC, content)
 
 
 def of_use(root: Path, key: str) -> None:
@@ -152,13 +151,8 @@ def of_use(root: Path, key: str) -> None:
 
 def kept(root: Path, key: str) -> Fingerprint | None:
     """The fingerprint that is kept under a key; None where there is none, or a damaged one."""
-    try:
-        data = (root / ".tinyship" / f"print-{_safe(key)}").read_bytes()
-    except OSError:
-        return None
-    start = len(_MAGIC) + _CHECK
-    content = memoryview(data)[start:]
-    if not data.startswith(_MAGIC) or statcache.check(content) != data[len(_MAGIC) : start]:
+    content = state.checked(root, f"print-{_safe(key)}", _MAGIC)
+    if content is None:
         return None
     end = 4 + int.from_bytes(content[:4], "little")
     return _fingerprint(tuple(json.loads(bytes(content[4:end]))), bytes(content[end:]))

@@ -23,7 +23,6 @@ from tinyship.context.table import Row
 from tinyship.errors import TinyshipError
 
 _MAGIC = b"tslook1\n"
-_CHECK = 16
 _LENGTH = struct.Struct("<Q")
 _LOOK = struct.Struct("=QQQqqq")
 _FIELDS = attrgetter("st_mode", "st_ino", "st_dev", "st_size", "st_mtime_ns", "st_ctime_ns")
@@ -162,15 +161,8 @@ class Cache:
 
 def load(root: Path, name: str) -> Cache:
     """What is remembered under a name; nothing where that is not there, or is damaged."""
-    try:
-        data = (root / ".tinyship" / name).read_bytes()
-    except OSError:
-        return Cache()
-    start = len(_MAGIC) + _CHECK
-    if not data.startswith(_MAGIC) or len(data) < start + _LENGTH.size:
-        return Cache()
-    content = memoryview(data)[start:]
-    if check(content) != data[len(_MAGIC) : start]:
+    content = state.checked(root, name, _MAGIC)
+    if content is None or len(content) < _LENGTH.size:
         return Cache()
     end = _LENGTH.size + _LENGTH.unpack_from(content)[0]
     return Cache(bytes(content[_LENGTH.size : end]), content[end:])
@@ -178,13 +170,5 @@ def load(root: Path, name: str) -> Cache:
 
 def save(root: Path, name: str, rows: bytes, looks: bytes) -> None:
     """Remember it; where that cannot be written, the next time only takes longer."""
-    content = b"".join((_LENGTH.pack(len(rows)), rows, looks))
     with suppress(TinyshipError):
-        state.keep(root, name, b"".join((_MAGIC, check(content), content)))
-
-
-def check(content: bytes | memoryview) -> bytes:
-    """What tells a damaged file from a whole one."""
-    import xxhash
-
-    return xxhash.xxh3_128_digest(content)
+        state.keep_checked(root, name, _MAGIC, b"".join((_LENGTH.pack(len(rows)), rows, looks)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, suppress
 from datetime import UTC, datetime
@@ -13,13 +14,15 @@ from tinyship import cancelling
 from tinyship.credentials import Credential, header, host_of
 from tinyship.engine import inventory, quick
 from tinyship.engine.connect import Engine
-from tinyship.engine.faults import status, translated
+from tinyship.engine.faults import said, status, translated
 from tinyship.engine.frames import frames
 from tinyship.errors import EngineError, RegistryError
 from tinyship.events import Events, Transfer
 from tinyship.reference import familiar
 
 _PIECE = 1 << 20
+_PAUSES = (0.1, 0.2, 0.4, 0.8)
+"""Seconds before a name is given again: containerd's store fails whoever gives one while somebody else does."""
 
 
 class Image(Struct, frozen=True):
@@ -88,6 +91,15 @@ def tag(engine: Engine, image_id: str, reference: str) -> None:
     """Give an image one more name; another image that had it loses it."""
     repository, tag = _split(reference)
     with translated(f"tagging {reference}"):
+        for pause in _PAUSES:
+            try:
+                engine.api.tag(image_id, repository, tag)
+            except Exception as error:
+                if "already exists" not in said(error):
+                    raise
+                time.sleep(pause)
+            else:
+                return
         engine.api.tag(image_id, repository, tag)
 
 

@@ -16,12 +16,13 @@ class CleanRegistry(Section, frozen=True):
     """What of this project stays in the registries of ``push.to`` when ``clean.registry`` is asked for."""
 
     keep: int = 10
-    """How many releases of each repository stay, the last ones by version."""
+    """How many releases of each repository ``clean.registry`` keeps, the last ones by version."""
     age: str = "30d"
-    """What is younger stays: ``12h``, ``30d``; empty: any age may go."""
+    """What is younger stays in the registry, in ``s``, ``m``, ``h`` or ``d``; empty: any age may go. For example
+    ``30d``, ``12h``."""
     versions: Literal["final", "tagged", "last"] = "final"
-    """Which versions stay whatever their age: ``final``: all that are no pre-releases, and those of git tags, because
-    others may name them; ``tagged``: those of git tags; ``last``: none beside ``keep``."""
+    """Which versions stay in the registry whatever their age. ``final``: all that are no pre-releases, and those of
+    git tags, because others may name them; ``tagged``: those of git tags; ``last``: none beside ``keep``."""
 
     def __post_init__(self) -> None:
         if self.keep < 1:
@@ -40,16 +41,19 @@ class Clean(Section, frozen=True):
     """What stays."""
 
     keep: int = 3
-    """How many releases ``clean.images`` keeps in the engine."""
+    """How many releases of each image ``clean.images`` keeps in the engine."""
     keep_git: Literal["none", "named", "all"] = "named"
-    """Which releases ``clean.images`` keeps for git: those of commits that a tag names or a branch ends at; with
-    ``all`` also of whatever these descend from; with ``none`` no more than the others."""
+    """Which more ``clean.images`` keeps for git. ``named``: releases of commits that a tag names or a branch ends at;
+    ``all``: also of whatever these descend from; ``none``: no more than the others."""
     ask_above: float = 0.5
-    """The share of the project's images, from 0 to 1, above which a clean wants ``--yes``."""
+    """The share of the project's images, from 0 to 1, above which ``clean.images``, ``clean.all`` and
+    ``clean.registry`` want ``--yes``."""
     cache_age: str = "168h"
-    """``clean.cache`` keeps what the engine's builder used within this time: ``24h``, ``30m``, ``7d``; empty: any."""
+    """``clean.cache`` keeps what the engine's builder used within this time, in ``s``, ``m``, ``h`` or ``d``; empty:
+    any age may go. For example ``168h``, ``7d``."""
     cache_size: str = ""
-    """``clean.cache`` removes only so much that this is left in all; the size does not matter where empty."""
+    """``clean.cache`` removes only so much that this is left in all; empty: the size does not matter. For example
+    ``10GB``."""
     registry: CleanRegistry = CleanRegistry()
     """What ``clean.registry`` keeps in registries."""
 

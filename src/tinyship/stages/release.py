@@ -11,7 +11,7 @@ from msgspec import Struct
 from tinyship import record, revision
 from tinyship.engine import images
 from tinyship.engine.images import Image
-from tinyship.errors import ArtifactError
+from tinyship.errors import ArtifactError, EngineError
 from tinyship.events import Notice
 from tinyship.plan import Action
 from tinyship.record import BaseImage, Release, Sizes
@@ -21,6 +21,9 @@ from tinyship.sizes.table import Row
 from tinyship.stages import building, history, pins, uptodate
 from tinyship.stages.scope import Scope
 from tinyship.tags import sanitise
+
+_TAKEN = 3
+"""How often another release may take the only name of an image that is released."""
 
 
 class Released(Struct, frozen=True):
@@ -95,6 +98,17 @@ def make(scope: Scope, *, force: bool = False) -> Released:
         BuildFailed: a step of the Dockerfile failed.
         BudgetExceeded: a budget is broken; its ``rows`` hold the sizes. The image stays as ``local``, without a record.
     """
+    for _ in range(_TAKEN):
+        try:
+            return _make(scope, force=force)
+        except EngineError as error:
+            if "no such image" not in error.message.lower() or not scope.engine.containerd_store:
+                raise
+            scope.events(Notice("another release took the image's only name, and the engine let it go: building again"))
+    return _make(scope, force=force)
+
+
+def _make(scope: Scope, *, force: bool) -> Released:
     for notice in scope.revision.notices:
         scope.events(Notice(notice))
     settings, name = scope.settings.release, scope.settings.image

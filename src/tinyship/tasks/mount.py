@@ -36,6 +36,7 @@ _COLLECTIONS: dict[str, tuple[ModuleType, ...]] = {
     "push": (push, promote),
     "clean": (clean, withdraw),
     "size": (size, look),
+    "config": (config,),
 }
 _STAGES = ("base", "build", "release", "push")
 _ABOUT = "Build, release and push tiny images: base, build, release, push, clean, size."
@@ -126,8 +127,6 @@ def collection(
             for spec in _specs(module):
                 child.add_task(_mounted(spec, image, made, own))
         made.add_collection(child)
-    for spec in _specs(config):
-        made.add_task(_mounted(spec, image, made))
     return made
 
 

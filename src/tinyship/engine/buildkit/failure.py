@@ -25,6 +25,7 @@ _UNAVAILABLE = 14
 _LONGEST = 100
 _METADATA = re.compile(r"\[(?:\S+ )?internal\] load metadata for (.*)|FROM (.*)", re.S)
 _CONFIG = re.compile(r"resolve image config for (?:docker-image://)?(.*)", re.S)
+_OUTRUN = re.compile(r'image "[^"]+": already exists')
 _CODE = re.compile(r"exit code: (\d+)")
 _LINE = re.compile(r"^(?:on )?line (\d+): ")
 _SYNTAX = re.compile(r"#\s*syntax\s*=\s*(\S+)", re.I)
@@ -64,6 +65,14 @@ def explain(error: RpcError, failed: FailedStep | None, context: Context) -> Eng
     if not failed.step.total and (match := _METADATA.fullmatch(failed.name)):
         return about.image(match[1] or match[2], in_words(failed.error))
     return about.step(failed)
+
+
+def was_outrun(message: str) -> bool:
+    """Whether an image has no name only because another build gave the name while this one did.
+
+    Source: containerd, ``core/metadata``: it creates a name that it did not find, and updates one that it did.
+    """
+    return bool(_OUTRUN.search(message))
 
 
 def in_words(message: str) -> str:
