@@ -9,6 +9,8 @@ from typing import Generic, TypeVar
 
 from msgspec import Struct, field
 
+from tinyship import cancelling
+
 _T = TypeVar("_T")
 _R = TypeVar("_R")
 _FEWEST, _MOST = 4, 8
@@ -100,7 +102,8 @@ def each(act: Callable[[_T], _R], things: Iterable[_T], *, threads: int) -> list
 
     pool = ThreadPoolExecutor(threads, thread_name_prefix="tinyship-each")
     try:
-        futures = [pool.submit(one, thing) for thing in things]
+        heard = cancelling.carried(one)
+        futures = [pool.submit(heard, thing) for thing in things]
         wait(futures, return_when=FIRST_EXCEPTION)
     finally:
         over.set()

@@ -17,7 +17,12 @@ if TYPE_CHECKING:
     from tests.conftest import Repository
 
 
-PLAYED = ("docs/how-to/compose.md", "docs/how-to/hooks.md", "docs/settings.md")
+PLAYED = (
+    "docs/how-to/compose.md",
+    "docs/how-to/hooks.md",
+    "docs/how-to/script.md",
+    "docs/settings.md",
+)
 NOT_YET = {"docs/how-to/deploy.md"}
 """Pages whose commands nothing runs yet."""
 

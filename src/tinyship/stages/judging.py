@@ -86,9 +86,9 @@ def judge(scopes: Sequence[Scope], what: What) -> Judgement:
         GitError: git does not say what it reaches.
     """
     engine = scopes[0].engine
-    with ThreadPoolExecutor(2) as pool:  # an engine takes its time for its answers
+    repository.load_meanwhile()
+    with ThreadPoolExecutor(1) as pool:  # an engine takes its time for its answers
         asked = pool.submit(cancelling.carried(inventory.containers), engine)
-        pool.submit(repository.load)
         listed, usage = inventory.images_and_usage(engine)
         there = _There(engine, usage, listed, asked.result())
     projects = {scope.settings.image for scope in scopes}

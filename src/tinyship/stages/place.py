@@ -61,7 +61,8 @@ class Place:
         """
         asked: dict[str, Callable[[], Any]] = {tag: partial(self.repository.digest, tag) for tag in tags}
         names = dict.fromkeys((*asked, _LISTING) if listing else asked, ())
-        said = parallel.run(names, lambda name: asked.get(name, self.listed)(), jobs=_AT_ONCE, patience=0)
+        ask = cancelling.carried(lambda name: asked.get(name, self.listed)())
+        said = parallel.run(names, ask, jobs=_AT_ONCE, patience=0)
         for error in said.failed.values():
             raise error
         self.seen = said.done.pop(_LISTING, None)
