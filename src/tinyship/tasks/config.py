@@ -40,6 +40,10 @@ def schema(session: Bare, to: str = "") -> None:
     means, and mark what is wrong. `[tool.tinyship]` in pyproject.toml is what
     it has at `#/definitions/Project`. It is that of this tinyship, so write it
     anew after an upgrade.
+
+    Examples:
+      invoke config.schema
+      invoke config.schema --to .tinyship/settings.schema.json
     """
     from tinyship.settings import editor
 
