@@ -17,6 +17,7 @@ _NAMES = {"toml": "pyproject.toml", "yaml": "invoke.yaml"}
 _TOKEN = re.compile(
     r"""
       (?P<any>\.\.\.)
+    | (?P<built>\bbuilt\b)
     | (?P<time>(?:\d+\ min\ )?\d+(?:\.\d+)?\ ?m?s\b)
     | (?P<size>\d+(?:\.\d+)?\ ?(?:[kMG]?B|Bytes?)\b)
     | (?P<share>\d+(?:\.\d+)?\ ?%)
@@ -29,6 +30,7 @@ _TOKEN = re.compile(
 )
 _LIKE = {
     "any": r".*",
+    "built": r"(?:built|up to date)",
     "time": r"(?:\d+ min )?\d+(?:\.\d+)? ?m?s",
     "size": r"(\d+(?:\.\d+)? ?(?:[kMG]?B|Bytes?))",
     "share": r"(\d+(?:\.\d+)? ?%)",
@@ -120,7 +122,7 @@ def agrees(shown: str, wrote: str) -> bool:
     """Whether a page shows what was written.
 
     `...` stands for anything in a line, and alone for any lines. Digests, commits, dates, times and the width of
-    columns may be others; sizes and percentages are right to a tenth.
+    columns may be others; sizes and percentages are right to a tenth. What is built may come out of a builder's cache.
     """
     pattern, numbers = "", []
     for line in shown.rstrip("\n").split("\n"):

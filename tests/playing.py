@@ -40,7 +40,8 @@ class Player:
     """
 
     def __init__(self, root: Path, place: Path, names: Mapping[str, str] | None = None, **variables: str) -> None:
-        self._root = root
+        self.columns = COLUMNS
+        self.root = root
         self._names = dict(names or {})
         self._state = place / "state"
         self._code = 0
@@ -86,14 +87,14 @@ class Player:
         words = {"state": shlex.quote(str(self._state)), "code": self._code, "command": self._here(command)}
         self._code, screen = terminal.run(
             ["bash", "-c", _SHELL.format(**words)],
-            self._root,
+            self.root,
             self.environment,
-            columns=COLUMNS,
+            columns=self.columns,
             lines=_LINES,
             kept=_KEPT,
             patience=_PATIENCE,
         )
-        wrote = terminal.text(screen)
+        wrote = terminal.text(screen).replace(self.environment["HOME"], "~")
         for name, here in sorted(self._names.items(), key=lambda pair: -len(pair[1])):
             wrote = wrote.replace(here, name)
         assert bool(self._code) == pages.must_fail(shown), f"$ {command}\n{wrote}\nexit code {self._code}"
@@ -107,7 +108,7 @@ class Player:
 
     def _folder(self) -> Path:
         last = self._state.read_text().splitlines()[-1:]
-        return Path(shlex.split(last[0])[1]) if last else self._root
+        return Path(shlex.split(last[0])[1]) if last else self.root
 
 
 def _path() -> list[str]:

@@ -12,10 +12,30 @@ if TYPE_CHECKING:
     from invoke.collection import Collection
 
     from tinyship.cancelling import Cancellation
-    from tinyship.errors import Cancelled, TinyshipError
+    from tinyship.errors import (
+        ArtifactError,
+        BudgetExceeded,
+        BuildFailed,
+        Cancelled,
+        CleanStopped,
+        CommandFailed,
+        ConfigError,
+        ContextError,
+        EngineError,
+        EngineUnreachable,
+        GitError,
+        ImageError,
+        ImagesFailed,
+        NothingPushed,
+        NothingReleased,
+        Refused,
+        RegistryError,
+        TinyshipError,
+    )
+    from tinyship.events import Event, Events
     from tinyship.plan import Plan
     from tinyship.project import Project
-    from tinyship.record import Record
+    from tinyship.record import Outcome, Record, Release
     from tinyship.revision import Revision
     from tinyship.settings.schema import Settings
     from tinyship.tasks.mount import collection
@@ -27,11 +47,31 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "ArtifactError",
+    "BudgetExceeded",
+    "BuildFailed",
     "Cancellation",
     "Cancelled",
+    "CleanStopped",
+    "CommandFailed",
+    "ConfigError",
+    "ContextError",
+    "EngineError",
+    "EngineUnreachable",
+    "Event",
+    "Events",
+    "GitError",
+    "ImageError",
+    "ImagesFailed",
+    "NothingPushed",
+    "NothingReleased",
+    "Outcome",
     "Plan",
     "Project",
     "Record",
+    "Refused",
+    "RegistryError",
+    "Release",
     "Revision",
     "Settings",
     "TinyshipError",
@@ -40,11 +80,31 @@ __all__ = [
 ]
 
 _HOMES = {
+    "ArtifactError": "tinyship.errors",
+    "BudgetExceeded": "tinyship.errors",
+    "BuildFailed": "tinyship.errors",
     "Cancellation": "tinyship.cancelling",
     "Cancelled": "tinyship.errors",
+    "CleanStopped": "tinyship.errors",
+    "CommandFailed": "tinyship.errors",
+    "ConfigError": "tinyship.errors",
+    "ContextError": "tinyship.errors",
+    "EngineError": "tinyship.errors",
+    "EngineUnreachable": "tinyship.errors",
+    "Event": "tinyship.events",
+    "Events": "tinyship.events",
+    "GitError": "tinyship.errors",
+    "ImageError": "tinyship.errors",
+    "ImagesFailed": "tinyship.errors",
+    "NothingPushed": "tinyship.errors",
+    "NothingReleased": "tinyship.errors",
+    "Outcome": "tinyship.record",
     "Plan": "tinyship.plan",
     "Project": "tinyship.project",
     "Record": "tinyship.record",
+    "Refused": "tinyship.errors",
+    "RegistryError": "tinyship.errors",
+    "Release": "tinyship.record",
     "Revision": "tinyship.revision",
     "Settings": "tinyship.settings.schema",
     "TinyshipError": "tinyship.errors",

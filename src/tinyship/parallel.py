@@ -9,6 +9,8 @@ from typing import Generic, TypeVar
 
 from msgspec import Struct, field
 
+from tinyship import cancelling
+
 _T = TypeVar("_T")
 _R = TypeVar("_R")
 _FEWEST, _MOST = 4, 8
@@ -45,6 +47,7 @@ def run(
     jobs: int = 0,
     is_end: Callable[[Exception], bool] = lambda error: False,
     end: Callable[[], None] = lambda: None,
+    patience: float = _PATIENCE,
 ) -> Report[_T]:
     """Act for each name after those that it needs; what needs a failed one is not begun, the others go on.
 
@@ -55,6 +58,7 @@ def run(
         jobs: how many run at the same time, at most; ``default_jobs`` where 0.
         is_end: whether nothing is to go on after a failure. It is asked before anybody else learns of the failure.
         end: tells what runs to end, at once; also where we are interrupted. May be called from any thread.
+        patience: seconds, at most, that are waited for what runs where we are interrupted.
     """
     crew = _Crew(needs, after or {}, act, is_end, end)
     threads = [
@@ -67,7 +71,7 @@ def run(
         crew.wait()
     except BaseException:
         crew.stop()
-        crew.wait(_PATIENCE)
+        crew.wait(patience)
         raise
     return crew.report()
 
@@ -98,7 +102,8 @@ def each(act: Callable[[_T], _R], things: Iterable[_T], *, threads: int) -> list
 
     pool = ThreadPoolExecutor(threads, thread_name_prefix="tinyship-each")
     try:
-        futures = [pool.submit(one, thing) for thing in things]
+        heard = cancelling.carried(one)
+        futures = [pool.submit(heard, thing) for thing in things]
         wait(futures, return_when=FIRST_EXCEPTION)
     finally:
         over.set()

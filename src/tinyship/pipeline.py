@@ -71,13 +71,17 @@ def plan_release(
         explain: tell as events why each stage would work, or why not.
         force: they are to work even where nothing changed.
     """
-    from tinyship.stages import preflight, release, through
+    from tinyship.stages import release, through
 
     if explain:
         _foresee(scope, *(("release",) if only else ("base", "build", "release")), force=force)
 
     before = () if only else _plan_below(scope)
-    checks = (*preflight.local(scope), *_missing(scope)) if checked else ()
+    checks: tuple[Check, ...] = ()
+    if checked:
+        from tinyship.stages import preflight
+
+        checks = (*preflight.local(scope), *_missing(scope))
     return plan(
         scope, "release", *before, through.actions(scope, "release", lambda: release.plan(scope)), checks=checks
     )

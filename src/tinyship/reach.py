@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tinyship import repository
-from tinyship.retention import Git
+from tinyship.retention import DESCENDED, Git
 
 WAYS = ("none", "named", "all")
 _REFS = ("refs/tags", "refs/heads", "refs/remotes")
@@ -35,7 +35,7 @@ def read(root: Path, how: str, commits: Collection[str]) -> Git:
         cut_off = repository.run(repo, "rev-parse", "--is-shallow-repository").strip() == "true"
         if how == "all":
             rest = sorted(set(commits) - reached.keys())
-            reached |= dict.fromkeys(_descended_from(repo, named, rest), "a tag or a branch descends from its commit")
+            reached |= dict.fromkeys(_descended_from(repo, named, rest), DESCENDED)
     return Git(reached, cut_off)
 
 

@@ -13,6 +13,8 @@ from typing import Any, Literal, TypeAlias
 
 Kind: TypeAlias = Literal["image", "container", "artifact", "tag", "manifest", "cache"]
 SCHEMA = 1
+DESCENDED = "a tag or a branch descends from its commit"
+"""Why a release stays that `clean.keep_git: all` alone keeps."""
 EVER = datetime.min.replace(tzinfo=UTC)
 
 
@@ -160,6 +162,26 @@ def old_releases(images: Sequence[Facts], *, keep: Mapping[str, int], git: Git) 
         image.id: _used(image) or _of_release(image, latest, git) or _never_judged(image, git) for image in images
     }
     return _verdicts(images, reasons, goes=lambda image: _too_old(keep[image.repository]))
+
+
+def for_git_alone(images: Sequence[Facts], *, keep: Mapping[str, int], git: Git) -> dict[str, tuple[Facts, ...]]:
+    """By values of `clean.keep_git` that keep less, the images that would go then, too, unless others stand on them.
+
+    Args:
+        images: as ``old_releases`` has them.
+        keep: likewise.
+        git: what it reaches as it is set.
+    """
+    named = {commit: why for commit, why in git.reached.items() if why != DESCENDED}
+    staying = {key for key, verdict in old_releases(images, keep=keep, git=git).items() if verdict.stays}
+    found: dict[str, tuple[Facts, ...]] = {}
+    for way, reached in (("named", named), ("none", {})):
+        if len(reached) < len(git.reached):
+            then = old_releases(images, keep=keep, git=Git(reached, git.cut_off))
+            more = tuple(image for image in images if image.id in staying and not then[image.id].stays)
+            if more and more not in found.values():
+                found[way] = more
+    return found
 
 
 def leftovers(images: Sequence[Facts]) -> dict[str, Verdict]:

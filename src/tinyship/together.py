@@ -30,6 +30,7 @@ class Together:
         self._failed: set[int] = set()
         self._made: dict[Hashable, Future[Any]] = {}
         self._lock = threading.Lock()
+        self._works = 0
         self.cancellation = Cancellation()
 
     def once(self, key: Hashable, make: Callable[[], _T]) -> _T:
@@ -55,6 +56,16 @@ class Together:
         """What was made for a key; None where that is not so, or not yet."""
         found = self._made.get(key)
         return found.result() if found and found.done() and not found.exception() else None
+
+    def worked(self) -> None:
+        """Something was made: what an image has seen of the engine may be another by now."""
+        with self._lock:
+            self._works += 1
+
+    @property
+    def works(self) -> int:
+        """How often something was made."""
+        return self._works
 
     def is_common(self, error: BaseException) -> bool:
         """Whether it came of what is done once for several images, and is told of for all of them."""

@@ -29,6 +29,12 @@ KINDS = ", ".join(
 )
 
 
+def copied(ship: Ship, at: Path) -> Ship:
+    """The same project in another folder, with an environment of its own."""
+    shutil.copytree(ship.root, at, symlinks=True)
+    return replace(ship, root=at, environment=dict(ship.environment))
+
+
 @dataclass
 class Pushing:
     """A project that is released and not pushed, and the way to its registry.
@@ -51,8 +57,7 @@ class Pushing:
 
     def clone(self, at: Path) -> Pushing:
         """The same project in another folder."""
-        shutil.copytree(self.ship.root, at, symlinks=True)
-        return replace(self, ship=replace(self.ship, root=at, environment=dict(self.ship.environment)))
+        return replace(self, ship=copied(self.ship, at))
 
     @contextmanager
     def running(self, *words: str) -> Iterator[subprocess.Popen[bytes]]:

@@ -11,14 +11,16 @@ import sys
 import tarfile
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+import guarded
 import scenes_of_docs
 from tests.conftest import Repository
 from tests.pages import ROOT
-from tests.playing import Player
+from tests.playing import Player, copied
 
 from tinyship.engine import images
 from tinyship.engine.connect import Engine
@@ -28,6 +30,10 @@ _APPLETS = ("sh", "cat", "cp", "dirname", "echo", "env", "ls", "mkdir", "mv", "r
 _GO = "tinyship-test-go:latest"
 _OF_GO = ["ENV PATH=/usr/local/go/bin:/bin HOME=/root GOPATH=/go GOTOOLCHAIN=local GOPROXY=off", 'CMD ["sh"]']
 _COMPILED = f"FROM {_GO}-cold\nRUN CGO_ENABLED=0 go build -trimpath net/http embed encoding/json\n"
+_TASKS = {
+    "tasks.py": '"""Ship it."""\nimport tinyship\nns = tinyship.collection()\n',
+    ".gitignore": ".tinyship/\n__pycache__/\nbin/\n",
+}
 _PYTHON = "tinyship-test-python:latest"
 
 
@@ -41,6 +47,7 @@ class Scene:
         registry: host and port of the registry that takes pushes from anyone.
         word: the first part of the names of all images that the page makes; they go at the end.
         busybox: a base image with a shell.
+        stack: what it holds ends with the page.
     """
 
     place: Path
@@ -48,6 +55,7 @@ class Scene:
     registry: str
     word: str
     busybox: str
+    stack: ExitStack
 
     def reader(self, root: Path, names: Mapping[str, str] | None = None, **variables: str) -> Player:
         """Somebody in a folder of the scene, for whom `localhost:5000` and registry.example.com are the registry."""
@@ -68,6 +76,11 @@ class Scene:
         repository.git("add", "-A")
         repository.git("commit", "-q", "-m", "First")
         return repository.root
+
+    def names(self, owners: Sequence[str], *, go: str = "", busybox: str = "") -> dict[str, str]:
+        """What owners of images are here, and the images that others stand in for."""
+        names = dict.fromkeys(owners, f"{self.word}/")
+        return names | ({go: self.go()} if go else {}) | ({busybox: self.busybox} if busybox else {})
 
     def go(self) -> str:
         """An image that stands in for Go's own: the real toolchain, and a shell; no builder compiled on it yet."""
@@ -125,10 +138,50 @@ def _import(engine: Engine, file: IO[bytes], name: str, changes: Sequence[str]) 
     images.import_rootfs(engine, iter(lambda: file.read(1 << 20), b""), name=name, changes=changes, events=ignore)
 
 
+def ci(scene: Scene) -> Player:
+    """In a project with a commit and a remote, beside the example."""
+    copied("ci", scene.place / "ci")
+    files = {"Dockerfile": "FROM scratch\nCOPY tasks.py /\n", ".gitignore": _TASKS[".gitignore"]}
+    root = scene.repository("foo", files)
+    remote = Repository(scene.folder("remote"))
+    remote.git("config", "core.bare", "true")
+    subprocess.run(["git", "remote", "add", "origin", str(remote.root)], cwd=root, check=True)
+    return scene.reader(root, scene.names(("shop/",)))
+
+
 def init(scene: Scene) -> Player:
     """From nothing but the files that the page has."""
     names = {"team/echo": f"{scene.word}/echo"}
     return scene.reader(scene.folder("echo"), names, TINYSHIP_ARGS=f"GO_IMAGE={scene.go()}")
+
+
+def multistage(scene: Scene) -> Player:
+    """In a folder with nothing but `tasks.py`."""
+    return scene.reader(scene.repository("foo", _TASKS), scene.names(("shop/",), go="golang:1.24-alpine"))
+
+
+def monorepo(scene: Scene) -> Player:
+    """In a copy of the example."""
+    names = {"lacion/": f"{scene.word}/"}
+    return scene.reader(copied("monorepo", scene.place / "shop", names), names)
+
+
+def private_registry(scene: Scene) -> Player:
+    """Beside an empty registry there is one that wants a name and a password."""
+    host = scene.stack.enter_context(guarded.running(scene.folder("guarded")))
+    names = {**scene.names(("shop/",)), "registry.example.com": host}
+    return scene.reader(scene.repository("foo", _TASKS), names)
+
+
+def remote_engine(scene: Scene) -> Player:
+    """The environment names no engine, and a context does: the one there is, by its address in place of `ssh`."""
+    names = {**scene.names(("shop/",)), "ssh://ship@build.example.com": scene.engine.address}
+    return scene.reader(scene.repository("foo", _TASKS), names, DOCKER_HOST="")
+
+
+def secrets(scene: Scene) -> Player:
+    """In a repository with nothing but `tasks.py`."""
+    return scene.reader(scene.repository("foo", _TASKS), scene.names(("shop/",), busybox="alpine:3.22"))
 
 
 def testing(scene: Scene) -> Player:
@@ -144,7 +197,13 @@ def tutorial(scene: Scene) -> Player:
 
 
 SCENES: dict[str, Callable[[Scene], Player]] = {
+    "docs/how-to/ci.md": ci,
     "docs/how-to/init.md": init,
+    "docs/how-to/monorepo.md": monorepo,
+    "docs/how-to/multistage.md": multistage,
+    "docs/how-to/private-registry.md": private_registry,
+    "docs/how-to/remote-engine.md": remote_engine,
+    "docs/how-to/secrets.md": secrets,
     "docs/how-to/testing.md": testing,
     **scenes_of_docs.SCENES,
     "docs/tutorial.md": tutorial,

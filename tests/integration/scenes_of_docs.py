@@ -70,6 +70,12 @@ def _server(scene: Scene, **settings: Any) -> Path:
     return scene.repository("foo", files)
 
 
+def _with_room(player: Player) -> Player:
+    """The reader's terminal is wide enough for the tables of these pages."""
+    player.columns = 180
+    return player
+
+
 def comparison(scene: Scene) -> Player:
     """In a project that has a commit."""
     return with_docker(scene.reader(_server(scene), _names(scene)))
@@ -128,7 +134,7 @@ def clean_registry(scene: Scene) -> Player:
     put("1.4.0", "1.4.0", "latest", bytes_=960_000)
     put("", "debug", bytes_=840_000, ours=False)
     put("1.4.0-7-g1a2b3c4", "nightly", bytes_=1_620_000)
-    return scene.reader(_server(scene, clean={"registry": {"keep": 2}}), _names(scene))
+    return _with_room(scene.reader(_server(scene, clean={"registry": {"keep": 2}}), _names(scene)))
 
 
 def clean(scene: Scene) -> Player:
@@ -155,7 +161,7 @@ def clean(scene: Scene) -> Player:
         if day == 2:
             scene.engine.api.create_container(image_id, ["/none"], name=f"{scene.word}-web")
     names = {**_names(scene), "container web": f"container {scene.word}-web"}
-    return scene.reader(root, names, TINYSHIP_CLEAN_CACHE_AGE="1s")
+    return _with_room(scene.reader(root, names, TINYSHIP_CLEAN_CACHE_AGE="1s"))
 
 
 def _labels(version: str, commit: str, day: int) -> dict[str, str]:

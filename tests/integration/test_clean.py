@@ -215,6 +215,12 @@ def test_git_keeps_releases(yard: Yard) -> None:
     }
     yard.configure(clean={"keep": 1, "keep_git": "all"})
     assert yard.reasons()["1.2.0"] == "a tag or a branch descends from its commit"
+    with yard.project.scopes() as scopes:
+        hints = judging.judge(scopes, "old_releases").hints
+    assert [hint.partition(", and")[0] for hint in hints] == [
+        "with `clean.keep_git: named` up to 1 more image would go",
+        "with `clean.keep_git: none` up to 3 more images would go",
+    ]
     assert yard.reasons()["1.4.0"] == "- not the last release"
     yard.configure(clean={"keep": 1, "keep_git": "none"})
     assert [reason[:1] for reason in yard.reasons().values()] == ["t", "-", "-", "-", "-"]

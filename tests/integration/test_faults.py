@@ -16,12 +16,14 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 from faulty_registry import BLOBS, MANIFESTS, answered, faulty
 from guarded import SECRET, USER, refusing
+from pushing import copied
 from ships import COMPILE, Ran, Ship
 from small_disk import small_disk
 
@@ -47,6 +49,14 @@ def released(ship: Ship) -> Ship:
     """A project that is released, and not pushed."""
     ship.invoke("release")
     return ship
+
+
+@pytest.fixture
+def ready(prepared: Ship, registry: str, tmp_path: Path) -> Ship:
+    """A copy of a project that was released once for all; no test may get it into the registry that they share."""
+    made = replace(copied(prepared, tmp_path / "ship"), registry=registry)
+    _pushes_to(made, registry)
+    return made
 
 
 @pytest.fixture
@@ -351,25 +361,23 @@ def test_registry_refuses_connections(released: Ship, engine: Engine) -> None:
     released.invoke("push")
 
 
-def test_registry_fails(released: Ship, engine: Engine, serve: Serve) -> None:
+def test_registry_fails(ready: Ship, engine: Engine, serve: Serve) -> None:
     """A registry that answers 500 to everything."""
     host = serve(lambda path: (200, {}, b"{}") if path == "/v2/" else (500, {}, b"out of order"))
-    _pushes_to(released, host)
-    _failed(
-        released.invoke("push", code=1, TINYSHIP_PUSH_TIMEOUT="60"), host, "500", "tried 5 times", "try again later"
-    )
-    assert _names_for(released, engine, host) == []
-    assert released.record["pushed"] == []
+    _pushes_to(ready, host)
+    _failed(ready.invoke("push", code=1, TINYSHIP_PUSH_TIMEOUT="60"), host, "500", "tried 5 times", "try again later")
+    assert _names_for(ready, engine, host) == []
+    assert ready.record["pushed"] == []
 
 
-def test_registry_hangs(released: Ship, engine: Engine, silent: str) -> None:
+def test_registry_hangs(ready: Ship, engine: Engine, silent: str) -> None:
     """A registry that never answers is given up after a few tries of `push.timeout`."""
-    _pushes_to(released, silent)
+    _pushes_to(ready, silent)
     begun = time.monotonic()
-    failed = released.invoke("push", code=1, TINYSHIP_PUSH_TIMEOUT="3")
+    failed = ready.invoke("push", code=1, TINYSHIP_PUSH_TIMEOUT="3")
     assert time.monotonic() - begun < 60
     _failed(failed, silent, "does not answer", "3 s", "Try again")
-    assert _names_for(released, engine, silent) == []
+    assert _names_for(ready, engine, silent) == []
 
 
 def test_pushed_before_it_failed(released: Ship, registry: str) -> None:
@@ -386,30 +394,30 @@ def test_pushed_before_it_failed(released: Ship, registry: str) -> None:
     assert all(reference.startswith(released.registry) for reference in references)
 
 
-def test_no_credentials(released: Ship, guarded: str) -> None:
+def test_no_credentials(ready: Ship, guarded: str) -> None:
     """A registry that wants to know who pushes."""
-    _pushes_to(released, guarded)
-    _failed(released.invoke("push", code=1), guarded, "no credentials", f"docker login {guarded}")
+    _pushes_to(ready, guarded)
+    _failed(ready.invoke("push", code=1), guarded, "no credentials", f"docker login {guarded}")
 
 
-def test_wrong_credentials(released: Ship, guarded: str, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_wrong_credentials(ready: Ship, guarded: str, tmp_path_factory: pytest.TempPathFactory) -> None:
     """Which registry, and which file the credentials came from; never the secret."""
-    _pushes_to(released, guarded)
-    file = _docker_config(released, tmp_path_factory.mktemp("docker"), _login(guarded, "wr0ng-word"))
-    failed = released.invoke("push", code=1)
+    _pushes_to(ready, guarded)
+    file = _docker_config(ready, tmp_path_factory.mktemp("docker"), _login(guarded, "wr0ng-word"))
+    failed = ready.invoke("push", code=1)
     _failed(failed, guarded, str(file), f"docker login {guarded}")
     encoded = base64.b64encode(f"{USER}:wr0ng-word".encode()).decode()
     for secret in ("wr0ng-word", encoded):
-        assert secret not in failed.out + failed.err + json.dumps(released.record)
+        assert secret not in failed.out + failed.err + json.dumps(ready.record)
 
 
-def test_right_credentials(released: Ship, guarded: str, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_right_credentials(ready: Ship, guarded: str, tmp_path_factory: pytest.TempPathFactory) -> None:
     """With the right ones it works; the secret is nowhere, not even in what Invoke says for debugging."""
-    _pushes_to(released, guarded)
-    _docker_config(released, tmp_path_factory.mktemp("docker"), _login(guarded, SECRET))
-    done = released.invoke("-d", "push")
-    assert len(released.record["pushed"]) == 3
-    assert SECRET not in done.out + done.err + json.dumps(released.record)
+    _pushes_to(ready, guarded)
+    _docker_config(ready, tmp_path_factory.mktemp("docker"), _login(guarded, SECRET))
+    done = ready.invoke("-d", "push")
+    assert len(ready.record["pushed"]) == 3
+    assert SECRET not in done.out + done.err + json.dumps(ready.record)
 
 
 def _helper(folder: Path, name: str, script: str) -> str:
@@ -420,46 +428,46 @@ def _helper(folder: Path, name: str, script: str) -> str:
     return f"{folder}{os.pathsep}{os.environ['PATH']}"
 
 
-def test_credential_helper(released: Ship, guarded: str, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_credential_helper(ready: Ship, guarded: str, tmp_path_factory: pytest.TempPathFactory) -> None:
     """A helper's credentials are used, and only for its own registry."""
     folder = tmp_path_factory.mktemp("docker")
     answer = json.dumps({"ServerURL": guarded, "Username": USER, "Secret": SECRET})
     path = _helper(folder, "fine", f"echo \"$1 $(cat)\" >> {folder}/asked; echo '{answer}'")
-    _docker_config(released, folder, {"credHelpers": {guarded: "fine", "other.example.com": "fine"}})
-    _pushes_to(released, guarded)
-    done = released.invoke("push", PATH=path)
+    _docker_config(ready, folder, {"credHelpers": {guarded: "fine", "other.example.com": "fine"}})
+    _pushes_to(ready, guarded)
+    done = ready.invoke("push", PATH=path)
     assert set((folder / "asked").read_text().splitlines()) == {f"get {guarded}"}
-    assert SECRET not in done.out + done.err + json.dumps(released.record)
+    assert SECRET not in done.out + done.err + json.dumps(ready.record)
 
 
 @pytest.mark.parametrize("script", ["echo the keyring is locked >&2; exit 1", "echo the keyring is locked; exit 1"])
 def test_credential_helper_that_fails(
-    released: Ship, engine: Engine, tmp_path_factory: pytest.TempPathFactory, script: str
+    ready: Ship, engine: Engine, tmp_path_factory: pytest.TempPathFactory, script: str
 ) -> None:
     """A helper that fails is named, with its registry."""
     folder = tmp_path_factory.mktemp("docker")
     path = _helper(folder, "broken", script)
-    _docker_config(released, folder, {"credHelpers": {released.registry: "broken"}})
-    failed = released.invoke("push", code=1, PATH=path)
-    _failed(failed, "docker-credential-broken", released.registry, "credHelpers")
-    _no_names = [name for name in _names_for(released, engine, released.registry) if released.image in name]
+    _docker_config(ready, folder, {"credHelpers": {ready.registry: "broken"}})
+    failed = ready.invoke("push", code=1, PATH=path)
+    _failed(failed, "docker-credential-broken", ready.registry, "credHelpers")
+    _no_names = [name for name in _names_for(ready, engine, ready.registry) if ready.image in name]
     assert _no_names == []
 
 
-def test_credential_helper_that_talks_nonsense(released: Ship, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_credential_helper_that_talks_nonsense(ready: Ship, tmp_path_factory: pytest.TempPathFactory) -> None:
     """What is no JSON is the helper's failure, and is not shown: it may hold the secret."""
     folder = tmp_path_factory.mktemp("docker")
     path = _helper(folder, "broken", f"echo {SECRET}")
-    _docker_config(released, folder, {"credHelpers": {released.registry: "broken"}})
-    failed = released.invoke("push", code=1, PATH=path)
-    _failed(failed, "docker-credential-broken", released.registry)
+    _docker_config(ready, folder, {"credHelpers": {ready.registry: "broken"}})
+    failed = ready.invoke("push", code=1, PATH=path)
+    _failed(failed, "docker-credential-broken", ready.registry)
     assert SECRET not in failed.out + failed.err
 
 
-def test_credential_helper_that_is_missing(released: Ship, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_credential_helper_that_is_missing(ready: Ship, tmp_path_factory: pytest.TempPathFactory) -> None:
     """A helper that nobody installed is named."""
-    _docker_config(released, tmp_path_factory.mktemp("docker"), {"credHelpers": {released.registry: "nowhere"}})
-    _failed(released.invoke("push", code=1), "docker-credential-nowhere", released.registry, "credHelpers")
+    _docker_config(ready, tmp_path_factory.mktemp("docker"), {"credHelpers": {ready.registry: "nowhere"}})
+    _failed(ready.invoke("push", code=1), "docker-credential-nowhere", ready.registry, "credHelpers")
 
 
 def test_damaged_docker_config(released: Ship, tmp_path_factory: pytest.TempPathFactory) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -23,8 +24,8 @@ def scene(tmp_path: Path, engine: Engine, busybox: str) -> Iterator[Scene]:
     if not testing.registry_program():
         unavailable("no docker-registry on PATH")
     word = "".join(secrets.choice("bcdfghjklmnpqrstvwxz") for _ in range(6))
-    with testing.registry(tmp_path / "registry") as registry, named(engine, word) as name:
-        yield Scene(tmp_path, engine, registry, name, busybox)
+    with ExitStack() as stack, testing.registry(tmp_path / "registry") as registry, named(engine, word) as name:
+        yield Scene(tmp_path, engine, registry, name, busybox, stack)
 
 
 @pytest.mark.parametrize("page", SCENES)

@@ -17,11 +17,13 @@ if TYPE_CHECKING:
     from tests.conftest import Repository
 
 
-PLAYED = ("docs/how-to/compose.md", "docs/how-to/hooks.md", "docs/settings.md")
-NOT_YET = {
-    "docs/how-to/ci.md",
-    "docs/how-to/deploy.md",
-}
+PLAYED = (
+    "docs/how-to/compose.md",
+    "docs/how-to/hooks.md",
+    "docs/how-to/script.md",
+    "docs/settings.md",
+)
+NOT_YET = {"docs/how-to/deploy.md"}
 """Pages whose commands nothing runs yet."""
 
 
@@ -29,6 +31,8 @@ NOT_YET = {
 def test_page(page: str, repository: Repository, tmp_path: Path) -> None:
     """In a project that has a commit."""
     (repository.root / "Dockerfile").write_text("FROM scratch\n")
+    (repository.root / "tasks.py").write_text('"""Ship it."""\nimport tinyship\nns = tinyship.collection()\n')
+    (repository.root / "invoke.yaml").write_text("tinyship: {image: shop/web}\n")
     repository.commit()
     playing.Player(repository.root, tmp_path / "reader").play(ROOT / page)
 
@@ -80,6 +84,9 @@ def test_stand_in_for_dev(words: str, is_one: bool, tmp_path: Path) -> None:
         ("made 1.2 s\n", "made 1 min 05 s\n", True),
         ("made 1.2 s\n", "kept 1.2 s\n", False),
         ("at 1a2b3c4 of 2020-01-01\n", "at abcdef0 of 2026-11-30\n", True),
+        ("a built 1.2 s\n", "a up to date 0.1 s\n", True),
+        ("a up to date 1.2 s\n", "a built 0.1 s\n", False),
+        ("at 0.0.0-g1a2b3c4\n", "at 0.0.0-gabcdef0\n", True),
         ("5.96 MB\n", "6.1 MB\n", True),
         ("980 kB\n", "1.02 MB\n", True),
         ("5.96 MB\n", "7.1 MB\n", False),

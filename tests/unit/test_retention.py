@@ -49,6 +49,23 @@ def test_the_last_releases_stay() -> None:
     }
 
 
+def test_what_git_alone_keeps() -> None:
+    """By the settings that keep less; what another rule keeps, too, is not counted, nor a setting that adds nothing."""
+    images = [release(1), release(2, containers=("web",)), release(3), release(4), release(5)]
+    by_tag, by_history = "the tag v1 names its commit", retention.DESCENDED
+    git = Git({images[0].commit: by_tag, images[1].commit: by_tag, images[2].commit: by_history})
+    keep = {"foo": 1}
+    assert retention.for_git_alone(images, keep=keep, git=git) == {
+        "named": (images[2],),
+        "none": (images[0], images[2]),
+    }
+    only_tags = Git({images[0].commit: by_tag})
+    assert retention.for_git_alone(images, keep=keep, git=only_tags) == {"none": (images[0],)}
+    assert retention.for_git_alone(images, keep=keep, git=Git({images[4].commit: by_tag})) == {}
+    only_history = Git({images[2].commit: by_history})
+    assert retention.for_git_alone(images, keep=keep, git=only_history) == {"named": (images[2],)}
+
+
 def test_releases_of_one_moment_are_ordered_by_version() -> None:
     """1.10 comes after 1.9."""
     nine = release(1, made=START, version=(1, 9, 0), names=("foo:1.9.0",))

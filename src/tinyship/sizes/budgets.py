@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Protocol
 
 from tinyship.context.names import shown
 from tinyship.settings.quantity import parse_bytes, parse_growth
-from tinyship.sizes import explain
-from tinyship.sizes.account import Account
-from tinyship.sizes.diff import Diff
 from tinyship.sizes.table import Row
 from tinyship.units import size
 
 if TYPE_CHECKING:
     from tinyship.settings.limits import Budget
+    from tinyship.sizes.account import Account
+    from tinyship.sizes.diff import Diff
 
 _SIZES = ("unpacked", "pull", "unique", "dead")
 _CAUSES = 3
@@ -148,17 +147,23 @@ def _line(row: Row, what: str, actual: int, limit: str, over: int) -> str:
 
 
 def _layers(account: Account, base: int, *, smallest: bool = False) -> Iterator[str]:
+    from tinyship.sizes import explain
+
     steps = [step for step in explain.steps(account) if step.number > base]
     for step in sorted(steps, key=lambda step: step.held if smallest else -step.held)[:_CAUSES]:
         yield f"{size(step.held)} {_step(step.instruction) or f'layer {step.number}'}"
 
 
 def _files(account: Account) -> Iterator[str]:
+    from tinyship.sizes import explain
+
     for file in explain.largest_files(account, _CAUSES):
         yield f"{size(file.size)} /{shown(file.path)}"
 
 
 def _deaths(account: Account) -> Iterator[str]:
+    from tinyship.sizes import explain
+
     names = [_step(layer.instruction) or f"layer {number}" for number, layer in enumerate(account.image.layers, 1)]
     for dead in explain.largest_dead(account, _CAUSES):
         yield (

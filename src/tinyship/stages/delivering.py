@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from msgspec import Struct
 
+from tinyship import repository
 from tinyship.engine import images
 from tinyship.errors import Refused, RegistryError, TinyshipError
 from tinyship.events import Notice, Reason
@@ -74,9 +75,9 @@ class Push:
         """
         for place in self.places:
             with _at(place):
-                place.look(tag.name for tag in self.wanted.tags)
+                place.look((tag.name for tag in self.wanted.tags), listing=bool(self.moving[place.name]))
                 place.find(self._candidates(place))
-                self._settle(place)
+                self._settle(place, place.seen)
         for place in self.places:
             self._keep(place)
             self._refuse(place)
@@ -215,12 +216,16 @@ class Push:
             if repository == place.name:
                 yield name
 
-    def _settle(self, place: Place) -> None:
-        """Leave out the moving tags that a higher version has or will have; says so once."""
+    def _settle(self, place: Place, seen: tuple[str, ...] | None = None) -> None:
+        """Leave out the moving tags that a higher version has or will have; says so once.
+
+        Args:
+            seen: all tags of the repository, where these were asked for just now.
+        """
         moving = self.moving[place.name]
         if not moving:
             return
-        there = place.listed()
+        there = place.listed() if seen is None else seen
         settled = goals.settled(self.scope, replace(self.wanted, tags=moving, notices=()), self.now, there)
         for notice in settled.notices:
             self.scope.events(Notice(f"{place.name}: {notice}"))
@@ -275,6 +280,7 @@ class Push:
                 image=self.scope.settings.image,
             )
         tag = goals.carrier((*self.fixed[place.name], *self.moving[place.name]), self.now)
+        repository.load_meanwhile()  # for the git note at the end
         pushed = upload(self.scope, place, tag.name, lambda: self._look_again(place, tag))
         self._note(place, tag)
         self.uploads[place.name] = weighed(self.scope, place, pushed)

@@ -20,6 +20,7 @@ from tinyship.engine.inventory import Container, Listed, Usage
 from tinyship.history import moment
 from tinyship.retention import EVER, Facts, Git, Verdict
 from tinyship.stages.scope import Scope
+from tinyship.units import size
 
 What: TypeAlias = Literal["work", "old_releases", "everything"]
 _COMMIT = re.compile("[0-9a-f]{40,64}")
@@ -46,6 +47,7 @@ class Judgement:
         containers: the project's, with what becomes of them.
         images: the project's, with what becomes of them; what stands on others comes before these.
         before: bytes that all images of the engine hold.
+        hints: what would go with other settings, in words.
     """
 
     task: str
@@ -53,6 +55,7 @@ class Judgement:
     containers: tuple[tuple[Container, Verdict], ...]
     images: tuple[tuple[Facts, Verdict], ...]
     before: int
+    hints: tuple[str, ...] = ()
 
     @property
     def verdicts(self) -> tuple[Verdict, ...]:
@@ -83,9 +86,9 @@ def judge(scopes: Sequence[Scope], what: What) -> Judgement:
         GitError: git does not say what it reaches.
     """
     engine = scopes[0].engine
-    with ThreadPoolExecutor(2) as pool:  # an engine takes its time for its answers
+    repository.load_meanwhile()
+    with ThreadPoolExecutor(1) as pool:  # an engine takes its time for its answers
         asked = pool.submit(cancelling.carried(inventory.containers), engine)
-        pool.submit(repository.load)
         listed, usage = inventory.images_and_usage(engine)
         there = _There(engine, usage, listed, asked.result())
     projects = {scope.settings.image for scope in scopes}
@@ -96,12 +99,14 @@ def judge(scopes: Sequence[Scope], what: What) -> Judgement:
         artifacts = tuple({one.path: one for scope in scopes for one in _artifacts(scope)}.values())
         judged = tuple((one, _of_container(one, what)) for one in ours)
     going = {container.id for container, verdict in judged if not verdict.stays}
+    images, hints = _images(scopes, there.without(going), what)
     return Judgement(
         task=TASKS[what],
         artifacts=artifacts,
         containers=judged,
-        images=tuple(_images(scopes, there.without(going), what)),
+        images=images,
         before=there.usage.total,
+        hints=hints,
     )
 
 
@@ -131,8 +136,10 @@ def _of_container(container: Container, what: What) -> Verdict:
     return Verdict("container", container.name, False, "everything goes" if what == "everything" else "it has ended")
 
 
-def _images(scopes: Sequence[Scope], there: _There, what: What) -> Iterator[tuple[Facts, Verdict]]:
-    """The project's images, each with its verdict."""
+def _images(
+    scopes: Sequence[Scope], there: _There, what: What
+) -> tuple[tuple[tuple[Facts, Verdict], ...], tuple[str, ...]]:
+    """The project's images, each with its verdict; and what would go with other settings."""
     facts = _facts(scopes, there)
     if what == "work":
         facts = [one for one in facts if not one.names]
@@ -152,8 +159,16 @@ def _images(scopes: Sequence[Scope], there: _There, what: What) -> Iterator[tupl
     carries = _carries(there, {one.id for one in facts if not first[one.id].stays})
     facts = [replace(one, carries=carries.get(one.id, {})) for one in facts]
     verdicts = ask(facts)
-    for one in sorted(facts, key=lambda one: (one.repository, not one.release, one.made, one.version), reverse=True):
-        yield one, verdicts[one.id]
+    facts.sort(key=lambda one: (one.repository, not one.release, one.made, one.version), reverse=True)
+    others = retention.for_git_alone(facts, keep=keep, git=git) if git.reached else {}
+    hints = tuple(_hint(way, more, there.usage.alone) for way, more in others.items())
+    return tuple((one, verdicts[one.id]) for one in facts), hints
+
+
+def _hint(way: str, more: Sequence[Facts], alone: Mapping[str, int]) -> str:
+    many = f"{len(more)} more image{'s' if len(more) > 1 else ''}"
+    held = size(sum(alone.get(one.id, 0) for one in more))
+    return f"with `clean.keep_git: {way}` up to {many} would go, and {held} or more with them"
 
 
 def _facts(scopes: Sequence[Scope], there: _There) -> list[Facts]:

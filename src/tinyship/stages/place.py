@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
+from typing import Any
 
-from tinyship import cancelling
+from tinyship import cancelling, parallel
 from tinyship.errors import RegistryError
 from tinyship.record import Release
 from tinyship.registry.client import Repository
@@ -16,6 +17,9 @@ from tinyship.registry.manifest import Manifest
 from tinyship.stages import goals
 from tinyship.stages.scope import Scope
 
+_AT_ONCE = 4
+"""Questions to one registry at the same time, at most."""
+_LISTING = "all tags"  # no tag has this name
 _SETTLING = 0.1
 """Seconds, at least, between giving a tag and asking for it again: longer than another release takes for the same."""
 
@@ -33,6 +37,7 @@ class Place:
         was_given: whether any tag was given to it.
         promised: when the last tag that never moves was given to it, of ``time.monotonic``; 0.0 where none was.
         same: for each digest that was looked at, whether it is this image.
+        seen: all tags of the repository, as they were at a look that asked for them.
     """
 
     name: str
@@ -43,24 +48,38 @@ class Place:
     was_given: bool = False
     promised: float = 0.0
     same: dict[str, bool] = field(default_factory=dict)
+    seen: tuple[str, ...] | None = None
 
-    def look(self, tags: Iterable[str]) -> None:
-        """Ask what these tags name.
+    def look(self, tags: Iterable[str], *, listing: bool = False) -> None:
+        """Ask what these tags name, all at the same time: a registry may be far away.
+
+        Args:
+            listing: ask for the list of all tags as well, for ``seen``.
 
         Raises:
             RegistryError: the registry does not say.
         """
-        for tag in tags:
-            self.ask(tag)
+        asked: dict[str, Callable[[], Any]] = {tag: partial(self.repository.digest, tag) for tag in tags}
+        names = dict.fromkeys((*asked, _LISTING) if listing else asked, ())
+        ask = cancelling.carried(lambda name: asked.get(name, self.listed)())
+        said = parallel.run(names, ask, jobs=_AT_ONCE, patience=0)
+        for error in said.failed.values():
+            raise error
+        self.seen = said.done.pop(_LISTING, None)
+        for tag, found in said.done.items():
+            self._note(tag, found or "")
 
     def ask(self, tag: str) -> str:
         """The digest that one tag names now; empty where it is not there."""
         found = self.repository.digest(tag) or ""
+        self._note(tag, found)
+        return found
+
+    def _note(self, tag: str, found: str) -> None:
         if found:
             self.there[tag] = found
         else:
             self.there.pop(tag, None)
-        return found
 
     @cached_property
     def known(self) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from tinyship import record, repository, revision, state
+from tinyship import record, revision, state
 from tinyship.errors import NothingReleased, Refused, TinyshipError
 from tinyship.events import Notice, ignore
 from tinyship.plan import Action, Check
@@ -162,7 +162,6 @@ def _ask_git(scope: Scope) -> None:
         with suppress(Exception):  # whoever wants the revision asks again, and is told
             scope.revision  # noqa: B018
 
-    repository.load()  # not in two threads at once
     asking = threading.Thread(target=ask, daemon=True, name="tinyship-git")
     asking.start()
     connection.load()

@@ -18,7 +18,7 @@ from tinyship.record import BaseImage, Release, Sizes
 from tinyship.reference import familiar
 from tinyship.sizes import budgets
 from tinyship.sizes.table import Row
-from tinyship.stages import building, history, pins, size, uptodate
+from tinyship.stages import building, history, pins, uptodate
 from tinyship.stages.scope import Scope
 from tinyship.tags import sanitise
 
@@ -119,6 +119,8 @@ def _make(scope: Scope, *, force: bool) -> Released:
         result = uptodate.build(scope, "release", lambda: building.of_release(scope, f"{name}:{first}"), force=force)
         outcome.word = result.word
     last = record.read(scope.root).find(name)
+    from tinyship.stages import size  # a plan needs none of it
+
     before = history.before(scope)
     rows = size.rows(scope, release=f"{name}:{first}", before=before.sizes if before else ())
     broken = budgets.broken(scope.settings.size.budgets, rows, before.sizes if before else ())

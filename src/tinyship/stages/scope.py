@@ -72,7 +72,7 @@ class Scope:
     _credentials: dict[str, credentials.Credential | None] = field(default_factory=dict, init=False, repr=False)
     _told: set[str] = field(default_factory=set, init=False, repr=False)
     _files: dict[tuple[Path, tuple[str, ...]], Fingerprint] = field(default_factory=dict, init=False, repr=False)
-    _images: dict[str, Image | None] = field(default_factory=dict, init=False, repr=False)
+    _images: dict[tuple[int, str], Image | None] = field(default_factory=dict, init=False, repr=False)
 
     @cached_property
     def engine(self) -> Engine:
@@ -243,13 +243,18 @@ class Scope:
         return self._files[key]
 
     def image(self, reference: str) -> Image | None:
-        """The image with this reference or id; None where the engine has none. It is asked once, as for ``files``."""
-        if reference not in self._images:
-            self._images[reference] = images.find(self.engine, reference)
-        return self._images[reference]
+        """The image with this reference or id; None where the engine has none.
+
+        It is asked once, as for ``files``, until some image of the run is made: that may pull what others stand on.
+        """
+        key = (self.together.works, reference)
+        if key not in self._images:
+            self._images[key] = images.find(self.engine, reference)
+        return self._images[key]
 
     def forget(self) -> None:
         """Look at files and images anew from now on, because something is made that may change them."""
+        self.together.worked()
         self._files.clear()
         self._images.clear()
 

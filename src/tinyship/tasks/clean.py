@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from tinyship.retention import Cleaned, Verdict
-    from tinyship.stages.judging import What
+    from tinyship.stages.judging import Judgement, What
     from tinyship.tasks.session import Session
 
 YES_HELP = "Remove it even where that is more than `clean.ask_above` (0.5) of all images of the project."
@@ -104,7 +104,7 @@ def _clean(session: Session, what: What, *, yes: bool = False) -> None:
     with session.project.scopes() as scopes:
         if session.dry:
             judgement = judging.judge(scopes, what)
-            show_verdicts(session, judgement.verdicts)
+            _show(session, judgement)
             above = min(scope.settings.clean.ask_above for scope in scopes)
             much = not yes and clean.much(judgement.verdicts, above)
             session.console.lines((f"`--yes` would be needed: {much}",) if much else ())
@@ -112,8 +112,13 @@ def _clean(session: Session, what: What, *, yes: bool = False) -> None:
             session.console.result({"plans": [plan], "verdicts": judgement.verdicts})
             return
         with interrupts(session):
-            done = clean.clean(scopes, what, yes=yes, show=lambda found: show_verdicts(session, found.verdicts))
+            done = clean.clean(scopes, what, yes=yes, show=lambda found: _show(session, found))
     show_cleaned(session, done)
+
+
+def _show(session: Session, judgement: Judgement) -> None:
+    show_verdicts(session, judgement.verdicts)
+    session.console.lines(judgement.hints)
 
 
 @contextmanager

@@ -13,6 +13,8 @@ from invoke.program import Program
 
 _T = TypeVar("_T")
 _COMMAND = re.compile(r"`invoke ([^`]+)`")
+_BEGINNING = re.compile(r"(`|^ +)invoke ", re.M)
+"""Of a command, in a sentence or as an example."""
 
 
 class Commands:
@@ -62,7 +64,7 @@ class Commands:
 
 def of_program(text: str, name: str) -> str:
     """A text with its commands as one would type them for a program whose tasks have the names that texts know."""
-    return text.replace("`invoke ", f"`{name} ")
+    return _BEGINNING.sub(rf"\1{name} ", text)
 
 
 def calling(kind: type[_T]) -> _T | None:

@@ -80,11 +80,22 @@ class MountedTask(Task):  # type: ignore[type-arg]  # Invoke's own signature is 
 
     def get_arguments(self, ignore_unknown_help: bool | None = None) -> list[Argument]:
         """A flag for each parameter of the task's function but the first."""
-        body, spec = self.spec.body, self.spec
+        body = self.spec.body
         names = body.__code__.co_varnames[1 : body.__code__.co_argcount]
         defaults = dict(zip(reversed(names), reversed(body.__defaults__ or ()), strict=False))
-        flags = [_flag(name, defaults.get(name), spec) for name in names]
+        flags = [self._flag(name, defaults.get(name)) for name in names]
         return sorted(flags, key=lambda flag: not flag.positional)  # as the parser wants them
+
+    def _flag(self, name: str, default: Any) -> Flag:
+        kind = list if name in self.spec.iterable else str if default is None else type(default)
+        return Flag(
+            names=(name.strip("_").replace("_", "-"),),
+            attr_name=name if "_" in name else None,
+            kind=kind,
+            default=[] if kind is list else default,
+            help=self.help.get(name),
+            positional=name in self.spec.positional,
+        )
 
 
 def collection(
@@ -163,18 +174,6 @@ def _mounted(
     )
     made.mount, made.spec = mount, spec
     return made
-
-
-def _flag(name: str, default: Any, spec: Spec) -> Flag:
-    kind = list if name in spec.iterable else str if default is None else type(default)
-    return Flag(
-        names=(name.strip("_").replace("_", "-"),),
-        attr_name=name if "_" in name else None,
-        kind=kind,
-        default=[] if kind is list else default,
-        help=spec.help.get(name),
-        positional=name in spec.positional,
-    )
 
 
 def _by_name(spec: Spec, words: Sequence[Any], flags: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -12,7 +12,7 @@ from invoke.config import Config
 from invoke.parser import Parser
 from invoke.program import Program
 
-from tinyship.tasks import mount
+from tinyship.tasks import commands, mount
 
 TASKS = mount.program()
 NAMES = sorted(TASKS.task_names)
@@ -83,3 +83,10 @@ def test_shown(name: str, columns: str, monkeypatch: pytest.MonkeyPatch, capsys:
     for argument in TASKS[name].get_arguments():
         assert re.search(rf"^  --(\[no-\])?{re.escape(argument.names[0])}\b.*\s\S", shown, re.M), argument
         assert argument.help, argument
+
+
+def test_examples_of_another_program() -> None:
+    """`tinyship` shows the commands that one types for it."""
+    text = "Say `invoke release`.\n\n    Examples:\n      invoke release  # what `invoke release` does\n"
+    shown = "Say `tinyship release`.\n\n    Examples:\n      tinyship release  # what `tinyship release` does\n"
+    assert commands.of_program(text, "tinyship") == shown

@@ -1,0 +1,49 @@
+"""How long `Project.load(path).plan()` takes in a process that has docker and git imported already.
+
+    python benchmarks/api.py [RUNS]
+
+Each run is a process of its own, and its first call counts: in examples/foo, with the engine that DOCKER_HOST names.
+Bar: 100 ms at the median.
+"""
+
+from __future__ import annotations
+
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+ONE = """
+import time
+import docker, git
+import tinyship
+begun, used = time.perf_counter(), time.process_time()
+tinyship.Project.load(".").plan()
+print(time.perf_counter() - begun, time.process_time() - used)
+"""
+EXAMPLE = Path(__file__).resolve().parents[1] / "examples" / "foo"
+
+
+def main() -> None:
+    runs = int(sys.argv[1]) if len(sys.argv) > 1 else 21
+    with tempfile.TemporaryDirectory() as temporary:
+        root = Path(temporary, "foo")
+        shutil.copytree(EXAMPLE, root, ignore=shutil.ignore_patterns(".tinyship", "bin", ".git"))
+        author = ("-c", "user.name=Ship", "-c", "user.email=ship@example.com")
+        for words in (("init", "-q"), ("add", "-A"), (*author, "commit", "-qm", "first"), ("tag", "v1.0.0")):
+            subprocess.run(["git", *words], cwd=root, check=True)
+        times = []
+        for _ in range(runs + 1):
+            done = subprocess.run([sys.executable, "-c", ONE], cwd=root, capture_output=True, text=True, check=True)
+            times.append([float(word) for word in done.stdout.split()])
+    took, used = (statistics.median(column) for column in zip(*times[1:], strict=True))
+    print(f"Project.load().plan(), first call in a process, median of {runs}")
+    print(f"  time  {1000 * took:6.1f} ms   bar 100 ms")
+    print(f"  CPU   {1000 * used:6.1f} ms of it")
+    sys.exit(took > 0.1)
+
+
+if __name__ == "__main__":
+    main()
