@@ -35,7 +35,8 @@ def _sections(ours: Collection, part: str) -> Iterator[str]:
 
 def _task(task: Any, name: str) -> Iterator[str]:
     """The section of a task: its name, how one types it, what it does, its flags."""
-    first, _, rest = (inspect.getdoc(task) or "").partition("\n")
+    said, _, examples = (inspect.getdoc(task) or "").partition("\nExamples:\n")
+    first, _, rest = said.partition("\n")
     yield f"({_label(name)})=\n### `{name}`"
     yield _prose(first)
     flags = task.get_arguments()
@@ -43,6 +44,8 @@ def _task(task: Any, name: str) -> Iterator[str]:
     program = "tinyship" if name == "init" else "invoke"
     yield f"```console\n$ {program} {name} {words}{'[flags]' if _named(flags) else ''}".rstrip() + "\n```"
     yield _prose(inspect.cleandoc(rest)) if rest.strip() else ""
+    if examples:
+        yield "\n".join(["```console", *(f"$ {line.strip()}" for line in examples.splitlines() if line.strip()), "```"])
     if flags:
         rows = [_row(argument) for argument in sorted(flags, key=lambda one: not one.positional)]
         yield "\n".join(["| flag | meaning |", "|---|---|", *rows])
