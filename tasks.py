@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 from invoke.collection import Collection
 from invoke.context import Context
@@ -51,7 +52,18 @@ def stress(c: Context) -> None:
     c.run(f"{_PYTHON} -m pytest -q -m slow", echo=True)
 
 
-_BENCHMARKS = ("startup", "context_memory", "noop_release", "buildkit", "sizes", "push")
+_BENCHMARKS = (
+    "startup",
+    "context_memory",
+    "noop_release",
+    "buildkit",
+    "uptodate",
+    "many",
+    "clean",
+    "sizes",
+    "push",
+    "pull",
+)
 
 
 @task(
@@ -71,6 +83,19 @@ def protos(c: Context) -> None:
     """Generate the messages of BuildKit's API from their .proto files."""
     folder = "src/tinyship/engine/buildkit/proto"
     c.run(f"{_PYTHON} -m grpc_tools.protoc -I{folder} --python_out={folder} --pyi_out={folder} {folder}/*.proto")
+
+
+@task
+def schema(c: Context) -> None:
+    """Generate the JSON Schema of the settings, and the tables of docs/settings.md, from their types."""
+    c.run(f"{_PYTHON} -m tools.settings")
+
+
+@task
+def docs(c: Context) -> None:
+    """Make the documentation site in docs/_build; whatever Sphinx warns of is an error."""
+    c.run(f"{_PYTHON} -m sphinx -q -W --keep-going -b html docs docs/_build")
+    print(Path("docs/_build/index.html").resolve().as_uri())
 
 
 @task
@@ -143,6 +168,6 @@ def _same_terminal(module: str, *words: str) -> None:
         raise SystemExit(code)
 
 
-ns = Collection(lint, types, run_tests, stress, bench, protos, release, picture)
+ns = Collection(lint, types, run_tests, stress, bench, protos, schema, docs, release, picture)
 ns.add_collection(Collection("engine", up=up, down=down, status=status))
 ns.add_collection(Collection("engines", run_on_engines, engine_up, engines_down, engines_list))

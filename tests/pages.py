@@ -2,25 +2,53 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shlex
-import stat
-import subprocess
-import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-_BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.M | re.S)
-_NAMED = re.compile(r"`([\w./]+\.?\w+)`[^`]*:\s*$")
+ROOT = Path(__file__).resolve().parents[1]
+_BLOCK = re.compile(r"^```(\w+|\{[\w-]+\})\n(.*?)^```$", re.M | re.S)
+_FENCE = re.compile(r"^[\s>]*(?:```|~~~)", re.M)
+_NAMED = re.compile(r"(\bto )?`([\w-]*[./][\w./-]+|Makefile|Dockerfile)`(?:(?!\n\n)[^`])*:\s*$")
+_SHELLS = {"sh", "bash", "shell"}
+_SEEN = {"text", "json", "mermaid", "diff", "{toctree}", "{eval-rst}"}
+_NAMES = {"toml": "pyproject.toml", "yaml": "invoke.yaml"}
+_TOKEN = re.compile(
+    r"""
+      (?P<any>\.\.\.)
+    | (?P<time>(?:\d+\ min\ )?\d+(?:\.\d+)?\ ?m?s\b)
+    | (?P<size>\d+(?:\.\d+)?\ ?(?:[kMG]?B|Bytes?)\b)
+    | (?P<share>\d+(?:\.\d+)?\ ?%)
+    | (?P<date>\d{4}-\d\d-\d\d)
+    | (?P<clock>\b\d\d:\d\d(?::\d\d)?\b)
+    | (?P<hex>\bg?(?=[a-f]*\d)[0-9a-f]{7,64}\b)
+    | (?P<space>\ +)
+    """,
+    re.X,
+)
+_LIKE = {
+    "any": r".*",
+    "time": r"(?:\d+ min )?\d+(?:\.\d+)? ?m?s",
+    "size": r"(\d+(?:\.\d+)? ?(?:[kMG]?B|Bytes?))",
+    "share": r"(\d+(?:\.\d+)? ?%)",
+    "date": r"\d{4}-\d\d-\d\d",
+    "clock": r"\d\d:\d\d(?::\d\d)?",
+    "hex": r"g?[0-9a-f]{7,64}",
+    "space": r" +",
+}
+_UNITS = {"%": 1, "B": 1, "Byte": 1, "Bytes": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9}
+_NEAR = 0.1
+"""How far a number on a page may be from what is written: engines and toolchains differ."""
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A block of a page: a file to write, or commands with what they write.
+    """A block of a page.
 
     Args:
-        kind: `file`, `console` for commands that any machine can run, or `sh` for those that need an engine.
+        kind: `file` to write, `more` to write at the end of a file, `console` for commands with what they write, `seen`
+            for what is only shown.
         name: of the file.
         text: of the block.
     """
@@ -30,56 +58,91 @@ class Step:
     text: str
 
     def commands(self) -> list[tuple[str, str]]:
-        """Each command, and what it writes."""
-        parts = re.split(r"^\$ (.*)\n", self.text, flags=re.M)[1:]
-        return list(zip(parts[::2], parts[1::2], strict=True))
+        """Each command, with the lines that continue it, and what the page shows of its output."""
+        found: list[tuple[str, str]] = []
+        lines = iter(self.text.splitlines())
+        for line in lines:
+            if line.startswith("$ "):
+                found.append((line[2:], ""))
+            else:
+                assert found, f"no command writes this: {line}"
+                command, shown = found[-1]
+                if not shown and (command.endswith("\\") or line.startswith("> ")):
+                    found[-1] = (f"{command}\n{line.removeprefix('> ')}", "")
+                else:
+                    found[-1] = (command, f"{shown}{line}\n")
+        assert found, f"a console without a command: {self.text}"
+        return found
+
+
+def all_pages() -> Iterator[Path]:
+    """The README and its fellows, the documents, and what stands beside the examples."""
+    yield from sorted(ROOT.glob("*.md"))
+    made = {ROOT / "docs" / "_build", ROOT / "docs" / "examples"}  # by `./dev docs`
+    yield from (page for page in sorted((ROOT / "docs").rglob("*.md")) if not made & {*page.parents})
+    yield from sorted((ROOT / "examples").glob("*/README.md"))
 
 
 def steps(page: Path) -> list[Step]:
-    """The blocks of a page; a file's name stands right before its block, or is that which its language has."""
+    """The blocks of a page; a file's name stands right before its block, or is that which its language has.
+
+    Raises:
+        AssertionError: a block is neither a file, nor a console, nor of a language that is only shown.
+    """
     text = page.read_text()
     found = []
     for match in _BLOCK.finditer(text):
-        language = match[1]
-        if language in {"console", "sh"}:
-            found.append(Step(language, "", match[2]))
-            continue
+        language, block = match[1], match[2]
         named = _NAMED.search(text[: match.start()])
-        name = {"toml": "pyproject.toml", "yaml": "invoke.yaml"}.get(language) or (named[1] if named else "")
-        assert name, f"nothing says which file this is: {match[2][:60]}"
-        found.append(Step("file", name, match[2]))
+        name = named[2] if named else ""
+        if language in _NAMES and not name.endswith((".toml", ".yaml", ".yml")):
+            name = _NAMES[language]
+        if language == "console":
+            found.append(Step("console", "", block))
+        elif name:
+            found.append(Step("more" if named and named[1] else "file", name, block))
+        else:
+            about = f"{page.name}: {block[:60]}"
+            assert language not in _SHELLS, f"commands stand in a `console`, each after a `$`: {about}"
+            assert language in _SEEN, f"nothing says which file this is: {about}"
+            found.append(Step("seen", "", block))
+    fences = len(_FENCE.findall(text))
+    assert fences == 2 * len(found), f"{page.name}: a block is indented, has no language, or has words behind it"
     return found
 
 
-def programs(folder: Path) -> dict[str, str]:
-    """An environment in which the programs of a page are those of these tests."""
-    folder.mkdir(exist_ok=True)
-    for name in ("tinyship", "invoke"):
-        script = folder / name
-        script.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m {name} "$@"\n')
-        script.chmod(script.stat().st_mode | stat.S_IXUSR)
-    python = folder / "python"
-    python.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} "$@"\n')
-    python.chmod(python.stat().st_mode | stat.S_IXUSR)
-    return {**os.environ, "PATH": f"{folder}:{os.environ['PATH']}", "PYTHONDONTWRITEBYTECODE": "1"}
-
-
-def write(root: Path, step: Step) -> None:
-    """Write the file of a step."""
-    (root / step.name).parent.mkdir(parents=True, exist_ok=True)
-    (root / step.name).write_text(step.text)
-
-
-def run(root: Path, command: str, environment: dict[str, str]) -> str:
-    """Run a command of a page, which has to end well, and return what it wrote to standard output."""
-    done = subprocess.run(
-        command, cwd=root, env=environment, shell=True, capture_output=True, text=True, timeout=120, check=False
-    )
-    assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
-    return done.stdout
+def must_fail(shown: str) -> bool:
+    """Whether a page says that a command fails."""
+    return re.search(r"^(?:error\b|Error\b)", shown, re.M) is not None
 
 
 def agrees(shown: str, wrote: str) -> bool:
-    """Whether a page shows what was written: `...` stands for anything, in a line or for lines."""
-    pattern = ".*".join(re.escape(part) for part in shown.rstrip("\n").split("..."))
-    return re.fullmatch(pattern.replace(r"\n.*\n", r"\n(?:.*\n)?"), wrote.rstrip("\n"), re.S) is not None
+    """Whether a page shows what was written.
+
+    `...` stands for anything in a line, and alone for any lines. Digests, commits, dates, times and the width of
+    columns may be others; sizes and percentages are right to a tenth.
+    """
+    pattern, numbers = "", []
+    for line in shown.rstrip("\n").split("\n"):
+        if line.strip() == "...":
+            pattern += r"(?:.*\n)*?"
+            continue
+        end = 0
+        for token in _TOKEN.finditer(line.rstrip()):
+            pattern += re.escape(line[end : token.start()]) + _LIKE[str(token.lastgroup)]
+            end = token.end()
+            if token.lastgroup in {"size", "share"}:
+                numbers.append(token[0])
+        pattern += re.escape(line.rstrip()[end:]) + r" *\n"
+    found = re.fullmatch(pattern, wrote.rstrip("\n") + "\n")
+    return found is not None and all(map(_near, numbers, found.groups()))
+
+
+def _near(shown: str, wrote: str) -> bool:
+    one, other = _number(shown), _number(wrote)
+    return abs(one - other) <= _NEAR * max(one, other)
+
+
+def _number(text: str) -> float:
+    number, unit = re.fullmatch(r"([\d.]+) ?(.+)", text).groups()  # type: ignore[union-attr]
+    return float(number) * _UNITS[unit]

@@ -21,6 +21,7 @@ _PACKAGES = {
     "ip": "iproute2",
     "git": "git",
     "ssh-agent": "openssh-client",
+    "sshd": "openssh-server",
     "chromium": "chromium",
 }
 _POLICY = Path("/usr/sbin/policy-rc.d")

@@ -5,25 +5,22 @@ python -m tools.picture     `./dev picture` calls it
 
 from __future__ import annotations
 
-import errno
-import fcntl
 import os
-import pty
+import re
 import shutil
-import struct
 import subprocess
 import sys
-import termios
 from itertools import groupby
 from pathlib import Path
 
 import pyte
+from rich._export_format import CONSOLE_SVG_FORMAT
 from rich.color import Color
 from rich.console import Console
 from rich.style import Style
 from rich.text import Text
 
-from tools import demo
+from tools import demo, terminal
 
 COLUMNS, LINES = 118, 200
 DOCS = Path(__file__).resolve().parent.parent / "docs"
@@ -34,28 +31,6 @@ _ARRANGED = """stages => {
         one.remove();
 }"""
 """Leaves the boxes of one report and the stages of another."""
-
-
-def run(command: list[str], folder: Path, environment: dict[str, str]) -> tuple[int, pyte.Screen]:
-    """Run a command on a terminal; returns its exit code and what the terminal shows at the end."""
-    screen = pyte.Screen(COLUMNS, LINES)
-    stream = pyte.ByteStream(screen)
-    ours, theirs = pty.openpty()
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, COLUMNS, 0, 0))
-    process = subprocess.Popen(command, cwd=folder, env=environment, stdin=theirs, stdout=theirs, stderr=theirs)
-    os.close(theirs)
-    while True:
-        try:
-            data = os.read(ours, 65536)
-        except OSError as error:
-            if error.errno != errno.EIO:
-                raise
-            break
-        if not data:
-            break
-        stream.feed(data)
-    os.close(ours)
-    return process.wait(), screen
 
 
 def lines(screen: pyte.Screen) -> list[Text]:
@@ -100,7 +75,7 @@ def main() -> None:
         environment.pop(name, None)
     command = [sys.executable, "-m", "invoke", *demo.WORDS]
     with demo.repository() as root:
-        code, screen = run(command, root / "foo", environment)
+        code, screen = terminal.run(command, root / "foo", environment, columns=COLUMNS, lines=LINES)
         draw(root / "foo", environment)
     picture = Console(record=True, width=COLUMNS, file=open(os.devnull, "w"), force_terminal=True)  # noqa: SIM115, PTH123
     picture.print(Text(f"$ invoke {' '.join(demo.WORDS)}", style="bold"))
@@ -108,7 +83,8 @@ def main() -> None:
         picture.print(line, no_wrap=True, overflow="crop", crop=True)
     if code:
         raise SystemExit(f"the demonstration failed with exit code {code}")
-    picture.save_svg(str(DOCS / "release.svg"), title="examples/foo")
+    plain = re.sub(r"@font-face \{\{.*?\}\}\s*", "", CONSOLE_SVG_FORMAT, flags=re.S)  # fonts from elsewhere
+    picture.save_svg(str(DOCS / "release.svg"), title="examples/foo", code_format=plain)
     print("docs/release.svg", "docs/size.png", sep="\n")
 
 

@@ -27,20 +27,31 @@ func main() {
 	if *check {
 		os.Exit(healthcheck(*listen))
 	}
-	server := &http.Server{Addr: *listen, Handler: handler(), ReadHeaderTimeout: 5 * time.Second}
-	stop, cancel := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
-	defer cancel()
-	go func() {
-		<-stop.Done()
-		// The signal's context is over already; requests that are under way get five seconds.
-		grace, done := context.WithTimeout(context.Background(), 5*time.Second)
-		defer done()
-		server.Shutdown(grace)
-	}()
-	log.Printf("foo %s (%s) listens on %s", version, commit, *listen)
-	if err := server.ListenAndServe(); err != http.ErrServerClosed {
+	listener, err := net.Listen("tcp", *listen)
+	if err != nil {
 		log.Fatal(err)
 	}
+	stop, cancel := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	defer cancel()
+	log.Printf("foo %s (%s) listens on %s", version, commit, *listen)
+	if err := serve(stop, listener, handler()); err != nil {
+		log.Fatal(err)
+	}
+}
+
+// serve answers until stop is done, and what is under way then for nine seconds more: `docker stop` kills after ten.
+func serve(stop context.Context, listener net.Listener, answers http.Handler) error {
+	server := &http.Server{Handler: answers, ReadHeaderTimeout: 5 * time.Second}
+	failed := make(chan error, 1)
+	go func() { failed <- server.Serve(listener) }()
+	select {
+	case err := <-failed:
+		return err
+	case <-stop.Done():
+	}
+	grace, done := context.WithTimeout(context.Background(), 9*time.Second)
+	defer done()
+	return server.Shutdown(grace)
 }
 
 func handler() http.Handler {

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from invoke.collection import Collection
 
-    from tinyship.errors import TinyshipError
+    from tinyship.cancelling import Cancellation
+    from tinyship.errors import Cancelled, TinyshipError
     from tinyship.plan import Plan
     from tinyship.project import Project
     from tinyship.record import Record
@@ -25,9 +26,22 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-__all__ = ["Plan", "Project", "Record", "Revision", "Settings", "TinyshipError", "collection", "ns"]
+__all__ = [
+    "Cancellation",
+    "Cancelled",
+    "Plan",
+    "Project",
+    "Record",
+    "Revision",
+    "Settings",
+    "TinyshipError",
+    "collection",
+    "ns",
+]
 
 _HOMES = {
+    "Cancellation": "tinyship.cancelling",
+    "Cancelled": "tinyship.errors",
     "Plan": "tinyship.plan",
     "Project": "tinyship.project",
     "Record": "tinyship.record",

@@ -32,16 +32,11 @@ class ShipProgram(Program):
         super().parse_collection()
 
     def execute(self) -> None:
-        """Run the tasks; one that is interrupted before it has begun ends as one that has.
-
-        What an error says that one should type is this program's, not Invoke's.
-        """
+        """Run the tasks; one that is interrupted before it has begun ends as one that has."""
         try:
             super().execute()
         except KeyboardInterrupt:
             raise Exit("interrupted", code=INTERRUPTED) from None
-        except Exit as ended:
-            raise Exit((ended.message or "").replace("`invoke ", "`tinyship "), code=ended.code) from None
 
 
 def program() -> ShipProgram:

@@ -1,4 +1,4 @@
-"""What can go wrong, written for the person who reads it.
+"""What can go wrong, written for the person who reads it::
 
     TinyshipError               exit code 1
     ├── ConfigError             exit code 2: a setting or a flag is wrong
@@ -209,6 +209,7 @@ class BudgetExceeded(TinyshipError):
         count: of the limits that are broken.
         lines: what each says, and its causes.
         rows: the size table, as it would have been shown.
+        heavy: the image that breaks the first of them.
         diffs: what differs from the images that they were compared with, where they were.
     """
 
@@ -218,12 +219,14 @@ class BudgetExceeded(TinyshipError):
         lines: Sequence[str],
         rows: Sequence[Row],
         *,
+        heavy: str,
         diffs: Sequence[Diff] = (),
         stage: str = "",
         image: str = "",
     ) -> None:
         many = f"{count} budgets are broken" if count > 1 else "a budget is broken"
-        super().__init__(many, tail=lines, hint="Make it smaller, or raise `size.budgets`.", stage=stage, image=image)
+        hint = f"Make it smaller (`invoke size.explain {heavy}` says how), or raise `size.budgets`."
+        super().__init__(many, tail=lines, hint=hint, stage=stage, image=image)
         self.rows = tuple(rows)
         self.diffs = tuple(diffs)
 

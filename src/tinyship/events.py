@@ -22,7 +22,7 @@ class StageStarted(Struct, frozen=True):
 
 
 class StageEnded(Struct, frozen=True):
-    """Work on one image ended well. ``outcome`` is one word or two: "built", "up to date", "pushed"."""
+    """Work on one image ended well. ``outcome`` is a few words: "built", "up to date", "pushed"."""
 
     stage: str
     image: str
@@ -33,7 +33,8 @@ class StageEnded(Struct, frozen=True):
 class StageFailed(Struct, frozen=True):
     """Work on one of several images ended badly, and others go on. ``why`` is one line; more comes with the error.
 
-    ``stage`` and ``image`` are empty where it was none of a stage.
+    Where it was none of a stage, ``stage`` is empty, and ``image`` is what people call the image of the project. What
+    several images fail for is told once, and then for each of them that it was that.
     """
 
     stage: str

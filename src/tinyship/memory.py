@@ -88,7 +88,14 @@ def keep(root: Path, engine: str, name: str, made: Made, files: Fingerprint | No
     if files:
         fingerprint.keep(root, key, files)
     data = {"scheme": SCHEME, "name": name, "engine": engine, "made": asdict(made)}
-    state.write(root, f"{key}.json", json.dumps(data, indent=1) + "\n")
+    state.keep(root, f"{key}.json", json.dumps(data, indent=1) + "\n")
+
+
+def of_use(root: Path, engine: str, name: str) -> None:
+    """Note that what is kept of something was of use; arguments as for ``find``."""
+    key = _key(engine, name)
+    state.of_use(root, f"{key}.json")
+    fingerprint.of_use(root, key)
 
 
 def files(root: Path, engine: str, name: str) -> Fingerprint | None:

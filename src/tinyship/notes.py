@@ -19,7 +19,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from tinyship import history, quickgit
+from tinyship import cancelling, history, quickgit
 from tinyship.errors import GitError
 from tinyship.history import Entry, Found
 from tinyship.repository import around, run, run_bytes
@@ -285,4 +285,4 @@ def _configured(repository: Any, key: str) -> str:
 
 
 def _pause(attempt: int) -> None:
-    time.sleep(random.uniform(0, min(0.02 * 2 ** min(attempt, 6), 1.0)))  # noqa: S311  nothing secret about it
+    cancelling.sleep(random.uniform(0, min(0.02 * 2 ** min(attempt, 6), 1.0)))  # noqa: S311  nothing secret about it

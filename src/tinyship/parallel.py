@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import threading
-import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Generic, TypeVar
 
 from msgspec import Struct, field
 
 _T = TypeVar("_T")
+_R = TypeVar("_R")
 _FEWEST, _MOST = 4, 8
 _PATIENCE = 10.0
 """Seconds that what is interrupted has to clear up."""
@@ -63,17 +63,54 @@ def run(
         threading.Thread(target=crew.work, daemon=True, name=f"tinyship-job-{number}")
         for number in range(min(jobs or default_jobs(), len(crew.needs)))
     ]
-    for thread in threads:
-        thread.start()
     try:
+        for thread in threads:
+            thread.start()
         crew.wait()
     except BaseException:
         crew.stop()
-        given_up = time.monotonic() + patience
-        for thread in threads:
-            thread.join(max(0.0, given_up - time.monotonic()))
+        crew.wait(patience)
         raise
     return crew.report()
+
+
+def each(act: Callable[[_T], _R], things: Iterable[_T], *, threads: int) -> list[_R]:
+    """What ``act`` makes of each, in their order, a few at a time.
+
+    After a failure or an interrupt nothing is begun any more, and what has begun is waited for: no interrupt comes into
+    the midst of it.
+
+    Raises:
+        Exception: that of the first, in their order, that failed.
+    """
+    from concurrent.futures import FIRST_EXCEPTION, CancelledError, ThreadPoolExecutor, wait
+
+    over = threading.Event()
+    free = threading.Semaphore(threads)
+
+    def one(thing: _T) -> _R:
+        with free:
+            if over.is_set():
+                raise CancelledError
+            try:
+                return act(thing)
+            except BaseException:
+                over.set()
+                raise
+
+    pool = ThreadPoolExecutor(threads, thread_name_prefix="tinyship-each")
+    try:
+        futures = [pool.submit(one, thing) for thing in things]
+        wait(futures, return_when=FIRST_EXCEPTION)
+    finally:
+        over.set()
+        pool.shutdown(wait=True, cancel_futures=True)
+        for _ in range(threads):  # the pool does not wait for a thread in the start of which an interrupt came
+            free.acquire()
+    errors = (future.exception() for future in futures if not future.cancelled())
+    if error := next((error for error in errors if error and not isinstance(error, CancelledError)), None):
+        raise error
+    return [future.result() for future in futures]
 
 
 class _Crew(Generic[_T]):
@@ -97,11 +134,10 @@ class _Crew(Generic[_T]):
         self._ending = False
         self._changed = threading.Condition()
 
-    def wait(self) -> None:
-        """Until all came to an end."""
+    def wait(self, seconds: float | None = None) -> None:
+        """Until all came to an end, or for some seconds."""
         with self._changed:
-            while self._waiting or self._running:
-                self._changed.wait()
+            self._changed.wait_for(lambda: not (self._waiting or self._running), seconds)
 
     def report(self) -> Report[_T]:
         """What came of it, in the order of the names."""

@@ -60,14 +60,21 @@ def _missing(scope: Scope) -> tuple[Check, ...]:
     return ()
 
 
-def plan_release(scope: Scope, *, only: bool = False, checked: bool = False) -> Plan:
+def plan_release(
+    scope: Scope, *, only: bool = False, checked: bool = False, explain: bool = False, force: bool = False
+) -> Plan:
     """What ``make_release`` would do.
 
     Args:
         only: leave base and build as they are.
         checked: look at git, the engine and the settings as ``check`` does.
+        explain: tell as events why each stage would work, or why not.
+        force: they are to work even where nothing changed.
     """
     from tinyship.stages import preflight, release, through
+
+    if explain:
+        _foresee(scope, *(("release",) if only else ("base", "build", "release")), force=force)
 
     before = () if only else _plan_below(scope)
     checks = (*preflight.local(scope), *_missing(scope)) if checked else ()
@@ -85,14 +92,37 @@ def _plan_below(scope: Scope) -> tuple[tuple[Action, ...], ...]:
     )
 
 
-def plan_build(scope: Scope) -> Plan:
-    """What ``make_build`` would do."""
+def plan_build(scope: Scope, *, explain: bool = False, force: bool = False) -> Plan:
+    """What ``make_build`` would do; arguments as for ``plan_release``."""
+    if explain:
+        _foresee(scope, "base", "build", force=force)
     return plan(scope, "build", *_plan_below(scope))
 
 
-def plan_bases(scope: Scope) -> Plan:
-    """What ``make_bases`` would do."""
+def plan_bases(scope: Scope, *, explain: bool = False, force: bool = False) -> Plan:
+    """What ``make_bases`` would do; arguments as for ``plan_release``."""
+    if explain:
+        _foresee(scope, "base", force=force)
     return plan(scope, "base", _plan_below(scope)[0])
+
+
+def _foresee(scope: Scope, *stages: str, force: bool) -> None:
+    """Tell why these stages would work, or why not; a project's own say nothing. Nothing is changed or kept."""
+    from tinyship.events import Notice
+    from tinyship.stages import base, build, release
+
+    scope.together.remembers = False
+    made: tuple[str, ...] = ()
+    try:
+        for stage in (stage for stage in stages if stage not in scope.stages):
+            if stage == "base":
+                base.foresee(scope, force=force)
+            elif stage == "build":
+                made = build.foresee(scope, force=force)
+            else:
+                release.foresee(scope, made, force=force)
+    except TinyshipError as error:
+        scope.events(Notice(f"why there would be more work is not known: {error.message}", "warning"))
 
 
 def plan_push(scope: Scope, *, after_release: bool = False) -> Plan:

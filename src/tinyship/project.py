@@ -2,144 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from tinyship.events import Events, ignore
 from tinyship.record import Outcome, Record
+from tinyship.selection import Selection
 
 if TYPE_CHECKING:
     from tinyship.history import Entry
     from tinyship.lineage import Lineage
     from tinyship.plan import Check, Plan
     from tinyship.retention import Cleaned
-    from tinyship.settings.load import Loaded
     from tinyship.sizes.diff import Diff
     from tinyship.sizes.table import Row
-    from tinyship.stages.changed import Changed
     from tinyship.stages.changelog import Notes
     from tinyship.stages.explaining import Explanation
-    from tinyship.stages.hooks import Tasks
     from tinyship.stages.judging import What
     from tinyship.stages.moving import Update
     from tinyship.stages.outdated import Outdated
     from tinyship.stages.promote import Promoted
     from tinyship.stages.releases import Known
-    from tinyship.stages.scope import Made, Scope
+    from tinyship.stages.scope import Made
 
 
-@dataclass(frozen=True)
-class Project:
-    """One config and the images that it describes.
+class Project(Selection):
+    """One config and the images that it describes, and all that can be done with these.
 
     ``Project.load(".").release(push=True)`` releases and pushes what ``invoke release push`` would.
-
-    Args:
-        root: the project's folder.
-        images: the settings of each image, with where each came from, in an order in which they can be made.
-        events: gets what happens while stages run; see ``tinyship.events``.
-        stages: functions that take the place of ours, by the name of the stage; see ``tinyship.collection``.
-        tasks: runs the tasks that hooks name; where it is None, a stage with such a hook is an error.
     """
-
-    root: Path
-    images: tuple[Loaded, ...]
-    events: Events = ignore
-    stages: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
-    tasks: Tasks | None = None
-
-    @classmethod
-    def load(
-        cls,
-        path: str | Path = ".",
-        *,
-        image: str = "",
-        images: Sequence[str] = (),
-        events: Events = ignore,
-        stages: Mapping[str, Callable[..., Any]] | None = None,
-        tasks: Tasks | None = None,
-    ) -> Project:
-        """The project whose folder is ``path`` or the nearest one above it that has a config.
-
-        Args:
-            path: a folder of the project.
-            image: the name of one entry of ``images``, for that one alone; all of them where empty.
-            images: as for ``selected``.
-            events: gets what happens while stages run.
-            stages: functions that take the place of ours, by the name of the stage.
-            tasks: runs the tasks that hooks name.
-
-        Raises:
-            ConfigError: there is no config, or something in it is wrong.
-        """
-        from tinyship.settings import invoke_config, load
-
-        root = invoke_config.find_root(Path(path))
-        found = cls(root, load.load(invoke_config.of_project(root), image=image), events, dict(stages or {}), tasks)
-        return found.selected(images) if images else found
-
-    def selected(
-        self, images: Sequence[str] = (), *, among: Collection[str] | None = None, with_needs: bool = True
-    ) -> Project:
-        """This project with some of its images, each after those that it stands on.
-
-        Args:
-            images: names of entries of ``images``, or globs of such; all where there are none.
-            among: of these only those, like ``changed(since).names``; none is left out where it is None.
-            with_needs: those too that they stand on.
-
-        Raises:
-            ConfigError: there is no such entry, or images stand on each other.
-        """
-        if len(self.images) < 2 and not images and among is None:
-            return self
-        from tinyship import several
-
-        with self.scopes() as scopes:
-            found = several.select(scopes, images, among=among, with_needs=with_needs)
-        names = [scope.name for scope in found]
-        by_name = {loaded.name: loaded for loaded in self.images}
-        return replace(self, images=tuple(by_name[name] for name in names))
-
-    def changed(self, since: str) -> Changed:
-        """Which images have inputs that changed since a git revision, committed or not, and which these are.
-
-        Args:
-            since: what git knows as a commit, like ``origin/main``: what counts is what changed since HEAD's history
-                left that one's.
-
-        Raises:
-            ConfigError: git knows no such commit.
-            GitError: there is no repository, or its history is cut off before the commit.
-        """
-        from tinyship import several
-
-        with self.scopes() as scopes:
-            return several.changed(scopes, since)
-
-    def versioned(self, version: str | None) -> Project:
-        """This project with a version for whatever is done with it, as if ``version.literal`` were that.
-
-        Args:
-            version: with or without what git tags have before it: "2.0.1", "v2.0.1"; with None, the project is as
-                it was.
-
-        Raises:
-            ConfigError: it is no version as ``version.scheme`` has it.
-        """
-        if version is None:
-            return self
-        from tinyship import revision
-        from tinyship.settings import load
-
-        images = tuple(
-            load.overlaid(one, {"version": revision.given(one.settings.version, version)}, "--version")
-            for one in self.images
-        )
-        return replace(self, images=images)
 
     def plan(self, *, push: bool = False, version: str | None = None, images: Sequence[str] = ()) -> tuple[Plan, ...]:
         """What ``release`` would do; one plan an image, and one more for its push where that is asked for.
@@ -432,32 +323,3 @@ class Project:
         what: What = "everything" if everything else "old_releases" if releases else "work"
         with self.scopes() as scopes:
             return clean.clean(scopes, what, yes=yes)
-
-    @contextmanager
-    def scopes(self) -> Iterator[tuple[Scope, ...]]:
-        """What the stages of each image work with; one engine serves all, and is closed at the end."""
-        from tinyship.stages.scope import Scope
-        from tinyship.together import Together
-
-        together = Together()
-        made = tuple(
-            Scope(
-                self.root,
-                loaded.settings,
-                self.events,
-                origins=loaded.origins,
-                repositories=loaded.repositories,
-                bases=loaded.bases,
-                name=loaded.name,
-                owners=loaded.owners,
-                together=together,
-                stages=self.stages,
-                tasks=self.tasks,
-            )
-            for loaded in self.images
-        )
-        try:
-            yield made
-        finally:
-            for scope in made:
-                scope.close()

@@ -48,8 +48,7 @@ def _named(repo: Any) -> dict[str, str]:
         kind, _, name = ref.removeprefix("refs/").partition("/")
         said = f"the tag {name} names its commit" if kind == "tags" else f"the branch {name} ends at its commit"
         found.setdefault(peeled or commit, said)
-    head = repository.run(repo, "rev-parse", "--verify", "--quiet", "HEAD^{commit}").strip() if found else ""
-    if head:
+    for head in _commits(repo, ["HEAD"]):  # none before the first commit
         found.setdefault(head, "HEAD is at its commit")
     return found
 

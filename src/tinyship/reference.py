@@ -13,9 +13,10 @@ from tinyship.errors import ConfigError
 
 HUB = "docker.io"
 
-_HOST = r"(?:localhost|[a-zA-Z0-9-]+(?:\.[a-zA-Z0-9-]+)+|[a-zA-Z0-9-]+(?=:)|\[[0-9a-fA-F:]+\])(?::[0-9]+)?"
-_PART = r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
-REPOSITORY = re.compile(rf"(?:{_HOST}/)?{_PART}(?:/{_PART})*")
+HOST = r"(?:localhost|[a-zA-Z0-9-]+(?:\.[a-zA-Z0-9-]+)+|[a-zA-Z0-9-]+(?=:)|\[[0-9a-fA-F:]+\])(?::[0-9]+)?"
+"""The pattern of a registry's host, with its port."""
+PART = r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
+REPOSITORY = re.compile(rf"(?:{HOST}/)?{PART}(?:/{PART})*")
 """A repository's name, with its host or without; beside this, it has at most ``REPOSITORY_LENGTH`` characters."""
 REPOSITORY_LENGTH = 255
 TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
@@ -100,6 +101,11 @@ def familiar(text: str) -> str:
     """A reference as Docker writes it: without the host and the folder of Docker Hub, which others write before it."""
     host, _, rest = text.partition("/")
     return rest.removeprefix("library/") if host == HUB else text
+
+
+def tagged(name: str) -> str:
+    """A name with its tag: ``latest`` where it has none."""
+    return name if ":" in name.rpartition("/")[2] else f"{name}:latest"
 
 
 def _no(text: str, why: str, hint: str) -> ConfigError:

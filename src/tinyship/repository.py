@@ -7,21 +7,24 @@ import tempfile
 import threading
 from collections.abc import Mapping
 from contextlib import nullcontext, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from tinyship import cancelling
 from tinyship.errors import GitError
 
 _CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+@")
 
 
+def load() -> None:
+    """Load GitPython, where there is a git; whoever asks is told where there is none."""
+    with suppress(ImportError):
+        import git  # noqa: F401
+
+
 def load_meanwhile() -> None:
     """Load GitPython in a thread of its own, while something is waited for; whoever needs it waits for the rest."""
-
-    def load() -> None:
-        with suppress(ImportError):  # there is no git: whoever asks is told
-            import git  # noqa: F401
-
     threading.Thread(target=load, daemon=True, name="tinyship-git").start()
 
 
@@ -86,16 +89,16 @@ def run_bytes(
             given.write(stdin)
             given.seek(0)
         try:
-            return bytes(
-                repository.git.execute(
-                    ["git", *words],
-                    istream=given,
-                    stdout_as_string=False,
-                    strip_newline_in_stdout=False,
-                    env=environment,
-                    kill_after_timeout=timeout,
-                )
+            execute = partial(
+                repository.git.execute,
+                ["git", *words],
+                istream=given,
+                stdout_as_string=False,
+                strip_newline_in_stdout=False,
+                env=environment,
+                kill_after_timeout=timeout,
             )
+            return bytes(cancelling.abandonable(execute) if timeout else execute())
         except git.GitCommandNotFound as error:
             raise GitError("there is no git on PATH", hint="Install git.") from error
         except git.GitCommandError as error:

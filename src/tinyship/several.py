@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Collection, Sequence
+import threading
+from collections.abc import Callable, Collection, Iterator, Sequence
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, TypeVar
 
-from tinyship import graph, parallel
+from tinyship import cancelling, graph, parallel
 from tinyship.errors import (
     BuildFailed,
+    Cancelled,
     CommandFailed,
     ConfigError,
     EngineError,
@@ -23,6 +25,7 @@ from tinyship.stages.scope import Scope
 
 if TYPE_CHECKING:
     from tinyship.stages.changed import Changed
+    from tinyship.together import Together
 
 _T = TypeVar("_T")
 _ENDED = "it was ended"
@@ -122,18 +125,28 @@ def each(
     if len(scopes) < 2:
         return tuple(act(scope) for scope in scopes)
     sharing.check(scopes)
+    together = scopes[0].together
+    together.several = True
+    failures = _Failures(together)
     by_name = {scope.name: scope for scope in scopes}
     below = needs.of(scopes)
+    cancellation = scopes[0].together.cancellation
 
     def is_end(error: Exception) -> bool:
-        return fail_fast or not isinstance(error, TinyshipError) or _is_engine_gone(scopes[0], error)
+        return (
+            fail_fast
+            or isinstance(error, Cancelled)
+            or not isinstance(error, TinyshipError)
+            or _is_engine_gone(scopes[0], error)
+        )
 
     def told(name: str) -> _T:
         try:
-            return act(by_name[name])
+            with cancelling.under(cancellation), cancellation.telling():
+                return act(by_name[name])
         except TinyshipError as error:
-            scope = by_name[name]
-            scope.events(StageFailed(error.stage, error.image, _ENDED if scope.together.is_ended else error.message))
+            for event in failures.told(called(by_name[name]), error):
+                by_name[name].events(event)
             raise
 
     report = parallel.run(
@@ -142,7 +155,7 @@ def each(
         after=needs.after(scopes),
         jobs=jobs or scopes[0].settings.jobs,
         is_end=is_end,
-        end=lambda: _end(scopes[0]),
+        end=cancellation.cancel,
     )
     for error in report.failed.values():
         if not isinstance(error, TinyshipError):
@@ -155,12 +168,25 @@ def each(
     return tuple(report.done.values())
 
 
-def _end(scope: Scope) -> None:
-    """Let no image begin anything any more, and cut off what the engine does for those that run."""
-    scope.together.end()
-    engine = scope.together.known("engine")
-    if engine:
-        engine.interrupt()
+class _Failures:
+    """Tells of each failure once, and of each image that fails for it."""
+
+    def __init__(self, together: Together) -> None:
+        self._together = together
+        self._first: dict[int, str] = {}
+        self._lock = threading.Lock()
+
+    def told(self, name: str, error: TinyshipError) -> Iterator[StageFailed]:
+        """What there is to be said when an image, of this name, fails."""
+        with self._lock:
+            first = self._first.setdefault(id(error), name)
+        common = self._together.is_common(error)
+        if first == name:
+            why = _ENDED if isinstance(error, Cancelled) and not common else error.message
+            yield StageFailed(error.stage, error.image or name, why)
+        if first != name or (common and error.image):
+            where = f"{error.stage} {error.image}".strip()
+            yield StageFailed("", name, f"{where} failed" if where else f"for the same reason as {first}")
 
 
 def _is_engine_gone(scope: Scope, error: TinyshipError) -> bool:

@@ -11,8 +11,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from tinyship import cancelling
 from tinyship.errors import TinyshipError
 
+_DAY = 86_400.0
+_PASSING = ("looks-", "print-", "made-", "told-")
+"""Of the names of files that cost no more than work when they are lost."""
+_LONG = 30 * _DAY
+_CHECK = 16
 _PATIENCE = 30.0
 _PAUSE = 0.01
 
@@ -41,6 +47,58 @@ def write(root: Path, name: str, text: str | bytes) -> None:
         TinyshipError: it cannot be written; the old file is as it was.
     """
     replace_file(folder(root) / name, text)
+
+
+def keep(root: Path, name: str, text: str | bytes) -> None:
+    """As ``write``, for what costs no more than work when it is lost: it goes after a month of no use.
+
+    It goes when something of another name comes: such names come and go with contexts, ignore files and engines.
+
+    Raises:
+        TinyshipError: see ``write``.
+    """
+    path = folder(root)
+    if not (path / name).exists():
+        for old in (entry for prefix in _PASSING for entry in path.glob(f"{prefix}*")):
+            with suppress(OSError):
+                if time.time() - old.stat().st_mtime > _LONG:
+                    old.unlink()
+    replace_file(path / name, text)
+
+
+def keep_checked(root: Path, name: str, magic: bytes, content: bytes) -> None:
+    """As ``keep``, with what tells a damaged file from a whole one.
+
+    Args:
+        magic: what the file begins with: its kind and its form.
+        content: of any form.
+    """
+    keep(root, name, b"".join((magic, _check(content), content)))
+
+
+def checked(root: Path, name: str, magic: bytes) -> memoryview | None:
+    """The content of a file of ``keep_checked``; None where it is not there, damaged, or of another kind."""
+    try:
+        data = (root / ".tinyship" / name).read_bytes()
+    except OSError:
+        return None
+    start = len(magic) + _CHECK
+    content = memoryview(data)[start:]
+    return content if data.startswith(magic) and _check(content) == data[len(magic) : start] else None
+
+
+def _check(content: bytes | memoryview) -> bytes:
+    import xxhash
+
+    return xxhash.xxh3_128_digest(content)
+
+
+def of_use(root: Path, name: str) -> None:
+    """Note that a file that is kept is of use, where that was not noted for a day."""
+    file = root / ".tinyship" / name
+    with suppress(OSError):
+        if time.time() - file.stat().st_mtime > _DAY:
+            os.utime(file)
 
 
 def replace_file(file: Path, text: str | bytes) -> None:
@@ -81,7 +139,7 @@ def locked(root: Path, name: str, *, doing: str = "") -> Iterator[None]:
         while not _lock(handle):
             if time.monotonic() > given_up:
                 raise _busy(file, doing)
-            time.sleep(_PAUSE)
+            cancelling.sleep(_PAUSE)
         yield
     finally:
         os.close(handle)

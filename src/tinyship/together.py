@@ -7,18 +7,30 @@ from collections.abc import Callable, Hashable
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
-from tinyship.errors import Cancelled
+from tinyship.cancelling import Cancellation
 
 _T = TypeVar("_T")
 
 
 class Together:
-    """Shared by the scopes of a run; all of it may be used from several threads."""
+    """Shared by the scopes of a run; all of it may be used from several threads.
+
+    ``cancellation`` ends the run: by whoever called for it, by Ctrl-C, or because an image failed.
+    """
+
+    several = False
+    """Several images are worked on, so that what fails here fails for none of them alone."""
+
+    remembers = True
+    """What is seen of files may be written down; not so where only a plan is made."""
 
     def __init__(self) -> None:
+        self.planned: set[str] = set()
+        """Names, with their tags, of images that a plan says will be made."""
+        self._failed: set[int] = set()
         self._made: dict[Hashable, Future[Any]] = {}
         self._lock = threading.Lock()
-        self._ended = threading.Event()
+        self.cancellation = Cancellation()
 
     def once(self, key: Hashable, make: Callable[[], _T]) -> _T:
         """What ``make`` returned for whoever asked first for this key; the others wait for it.
@@ -33,6 +45,7 @@ class Together:
             try:
                 mine.set_result(make())
             except BaseException as error:
+                self._failed.add(id(error))  # which is kept by the future, so that no other one has its id
                 mine.set_exception(error)
                 raise
         result: _T = mine.result()
@@ -43,16 +56,6 @@ class Together:
         found = self._made.get(key)
         return found.result() if found and found.done() and not found.exception() else None
 
-    def end(self) -> None:
-        """Let nothing begin any more."""
-        self._ended.set()
-
-    def check(self) -> None:
-        """Raise Cancelled where nothing is to begin any more."""
-        if self._ended.is_set():
-            raise Cancelled("it was ended before it came to an end")
-
-    @property
-    def is_ended(self) -> bool:
-        """Whether nothing is to begin any more."""
-        return self._ended.is_set()
+    def is_common(self, error: BaseException) -> bool:
+        """Whether it came of what is done once for several images, and is told of for all of them."""
+        return self.several and id(error) in self._failed

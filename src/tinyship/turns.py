@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tinyship import state
+from tinyship import cancelling, state
 from tinyship.errors import Refused, TinyshipError
 
 _WISH = "wish.lock"
@@ -41,7 +41,7 @@ def releasing(root: Path) -> Iterator[None]:
                     raise TinyshipError(
                         f"a clean of {root} does not end", hint="Does it hang, or is it stopped? End it, and try again."
                     )
-                time.sleep(_PAUSE)
+                cancelling.sleep(_PAUSE)
         yield
 
 
@@ -62,7 +62,10 @@ def cleaning(root: Path) -> Iterator[Callable[[], None]]:
         if not _lock(turn, shared=False):
             raise Refused(f"something is releasing or cleaning {root} now", hint="Run it again when that is done.")
 
+        cancellation = cancelling.current()
+
         def ask() -> None:
+            cancellation.check()
             if not _lock(wish, shared=False):
                 raise Refused(
                     "a release has begun, and goes first: what is not removed yet stays",

@@ -177,9 +177,9 @@ def pushing(prepared: Ship, tmp_path: Path) -> Iterator[Pushing]:
 
 
 @contextmanager
-def named(engine: Engine) -> Iterator[str]:
+def named(engine: Engine, name: str = "") -> Iterator[str]:
     """A name for what is made, which goes at the end."""
-    name = f"test-{secrets.token_hex(4)}"
+    name = name or f"test-{secrets.token_hex(4)}"
     yield name
     api = engine.api
     for container in api.containers(all=True):

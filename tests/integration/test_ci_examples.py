@@ -16,7 +16,7 @@ from urllib.parse import parse_qs
 
 import pytest
 from ships import Ship
-from tests import pages
+from tests import playing
 
 pytestmark = pytest.mark.engine
 
@@ -31,13 +31,7 @@ def runner(ship: Ship, tmp_path: Path) -> Ship:
     ship.commit("change")
     root = tmp_path / "runner"
     subprocess.run(["git", "clone", "-q", ship.root, root], check=True)
-    environment = pages.programs(tmp_path / "programs")
-    pip = tmp_path / "programs" / "pip"
-    pip.write_text("#!/bin/sh\n")  # it is installed already
-    pip.chmod(0o755)
-    home = tmp_path / "home"
-    home.mkdir()
-    return Ship(root, ship.image, ship.registry, {**environment, "HOME": str(home)})
+    return Ship(root, ship.image, ship.registry, playing.Player(root, tmp_path / "reader").environment)
 
 
 def bash(runner: Ship, script: str, variables: Mapping[str, str]) -> None:

@@ -2,190 +2,331 @@
 
 from __future__ import annotations
 
-import http.client
+import json
 import os
 import shutil
-import subprocess
-import sys
+import signal
+import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import docker
 import pytest
+import shops
+import sshd
 from ships import Ship
+from shops import Load, Shelf, begun, cleared, containers, front, loads
+from sshd import Server
+from tools import matrix, packages
+from tools.kinds import choose
 
+from conftest import named, unavailable
 from tinyship.engine.connect import Engine
 
 pytestmark = [pytest.mark.engine, pytest.mark.needs("buildkit"), pytest.mark.slow]
 
-EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
-_SLOW = "#!/bin/sh\nbusybox sleep 1\nprintf 'Content-Type: text/plain\\r\\n\\r\\n'\ncat /srv/index.html\n"
-_HOLD = """
-import time, types, docker, deploy
-settings = types.SimpleNamespace(name={name!r})
-with deploy.Host("local", docker.from_env(), settings).locked():
-    print("held", flush=True)
-    time.sleep(600)
-"""
+
+@pytest.fixture(scope="module")
+def shelf(engine: Engine, registry: str, busybox: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shelf]:
+    """Versions of the example that a registry has."""
+    with named(engine) as name:
+        yield shops.stocked(shops.shop(tmp_path_factory.mktemp("shelf"), name, registry))
 
 
 @pytest.fixture
-def shop(engine: Engine, tmp_path: Path, namespace: str, registry: str, busybox: str) -> Iterator[Ship]:
-    """A copy of the example whose images, containers and network have names of the test's own, tagged v1.0.0."""
-    ignored = shutil.ignore_patterns(".tinyship", "__pycache__", "bin")
-    for example in ("foo", "monorepo", "deploy"):
-        shutil.copytree(EXAMPLES / example, tmp_path / example, ignore=ignored)
-    root = tmp_path / "deploy"
-    for file in (root / "invoke.yaml", root / "app" / "Dockerfile"):
-        text = file.read_text().replace("lacion/deploy-", f"{namespace}/").replace("lacion/shop-", f"{namespace}/")
-        file.write_text(text)
-    slow = root / "app" / "srv" / "cgi-bin" / "slow"
-    slow.parent.mkdir()
-    slow.write_text(_SLOW)
-    slow.chmod(0o755)
-    environment = {
-        **os.environ,
-        "TINYSHIP_PUSH_TO": registry,
-        "INVOKE_DEPLOY_NAME": namespace,
-        "INVOKE_DEPLOY_PUBLISH": "127.0.0.1:0",
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-    }
-    ship = Ship(root, f"{namespace}/app", registry, environment)
-    ship.git("init", "-q", "-b", "main")
-    ship.commit("first")
-    ship.git("tag", "v1.0.0")
-    ship.git("tag", "front/v1.0.0")
-    yield ship
-    for container in engine.client.containers.list(all=True, filters={"label": f"deploy={namespace}"}):
-        container.remove(force=True)
-    for network in engine.client.networks.list(filters={"label": f"deploy={namespace}"}):
-        network.remove()
+def shop(engine: Engine, shelf: Shelf, tmp_path: Path, namespace: str) -> Iterator[Ship]:
+    """A project of the test's own, of which nothing is deployed."""
+    yield shelf.clone(tmp_path / "deploy", namespace)
+    cleared(engine.client, namespace)
 
 
-class Load:
-    """Clients that ask all the time, each request on a connection of its own.
-
-    Args:
-        address: host and port of the front.
-    """
-
-    def __init__(self, address: str) -> None:
-        self._address = address
-        self._over = threading.Event()
-        self.answers: list[str] = []
-        self.lost: list[str] = []
-
-    def ask(self, path: str) -> None:
-        """Ask until it is over."""
-        while not self._over.is_set():
-            connection = http.client.HTTPConnection(self._address, timeout=60)
-            try:
-                connection.request("GET", path)
-                answer = connection.getresponse()
-                body = answer.read().decode().strip()
-                (self.answers if answer.status == 200 else self.lost).append(body)
-            except (OSError, http.client.HTTPException) as error:
-                self.lost.append(repr(error))
-            finally:
-                connection.close()
-
-    @contextmanager
-    def running(self) -> Iterator[None]:
-        """Ask from four clients that want a page, and two whose answers take a second."""
-        paths = ["/"] * 4 + ["/cgi-bin/slow"] * 2
-        threads = [threading.Thread(target=self.ask, args=(path,)) for path in paths]
-        for thread in threads:
-            thread.start()
-        try:
-            yield
-        finally:
-            self._over.set()
-            for thread in threads:
-                thread.join()
-
-    def during(self, action: Callable[[], Any]) -> list[str]:
-        """What was answered from before something is done until after it."""
-        first = len(self.answers)
-        self.more()
-        action()
-        self.more()
-        return self.answers[first:]
-
-    def more(self) -> None:
-        """Wait for some more answers."""
-        wanted, end = len(self.answers) + 20, time.monotonic() + 120
-        while len(self.answers) < wanted:
-            assert time.monotonic() < end, f"no answers come any more; lost: {self.lost[:3]}"
-            time.sleep(0.02)
+@pytest.fixture(scope="module")
+def second_engine(engine: Engine) -> Iterator[str]:
+    """The address of an engine of the other image store."""
+    ((kind, _),) = choose("20.10" if engine.containerd_store else "26-containerd")
+    try:
+        with matrix.used(kind) as (other, _):
+            yield other.host
+    except SystemExit as error:
+        unavailable(str(error))
 
 
-def change(shop: Ship, name: str, old: str, new: str) -> None:
-    """Change a file of the service, and commit it."""
-    file = shop.root / name
-    assert old in file.read_text()
-    file.write_text(file.read_text().replace(old, new))
-    shop.commit(f"change {name}")
+@pytest.fixture
+def second(second_engine: str, shelf: Shelf, namespace: str) -> Iterator[docker.DockerClient]:
+    """A client of it; what the test deploys there goes with it."""
+    client = docker.DockerClient(base_url=second_engine)
+    yield client
+    cleared(client, namespace)
+    for image in client.images.list():
+        if any(f"/{shelf.ship.image.partition('/')[0]}/" in digest for digest in image.attrs["RepoDigests"] or ()):
+            client.images.remove(str(image.id), force=True)
+    client.close()
 
 
-def front(engine: Engine, name: str) -> str:
-    """Where the front listens."""
-    ports = engine.client.containers.get(f"{name}-front").attrs["NetworkSettings"]["Ports"]
-    return f"127.0.0.1:{ports['8080/tcp'][0]['HostPort']}"
+@pytest.fixture
+def server(engine: Engine, tmp_path: Path) -> Iterator[Server]:
+    """An SSH server in front of the engine."""
+    try:
+        packages.ensure("sshd")
+    except SystemExit as error:
+        unavailable(str(error))
+    if lacking := sshd.missing():
+        unavailable(f"no {lacking}")
+    with sshd.serving(tmp_path / "sshd", engine.address) as found:
+        yield found
 
 
-def containers(engine: Engine, name: str) -> dict[str, str]:
-    """The states of the containers of the service, by name, without the front."""
-    found = engine.client.containers.list(all=True, filters={"label": f"deploy={name}"})
-    return {str(one.name): str(one.status) for one in found if one.name != f"{name}-front"}
+def deploy(shelf: Shelf, ship: Ship, version: str, code: int = 0, **variables: str) -> Any:
+    """Deploy a version that was released."""
+    shelf.take(ship, version)
+    return ship.invoke("deploy", "--no-release", code=code, **variables)
 
 
-def one_at_a_time(shop: Ship, namespace: str) -> None:
-    """The second of two is refused; the lock of one that was killed is gone with it."""
-    words = [sys.executable, "-c", _HOLD.format(name=namespace)]
-    with subprocess.Popen(words, cwd=shop.root, env=shop.environment, stdout=subprocess.PIPE) as holder:
-        try:
-            assert holder.stdout
-            assert holder.stdout.readline() == b"held\n"
-            assert "another deployment is under way" in shop.invoke("deploy", "--no-release", code=75).err
-        finally:
-            holder.kill()
+def seen(ship: Ship, **variables: Any) -> list[dict[str, Any]]:
+    """What `deploy.status` says for scripts."""
+    return [json.loads(line) for line in ship.invoke("deploy.status", "--json", **variables).out.splitlines()]
+
+
+def until(what: Any) -> None:
+    """Wait for something to be so."""
     end = time.monotonic() + 60
-    while (ran := shop.invoke("deploy", "--no-release", code=None)).code == 75:
+    while not what():
         assert time.monotonic() < end
-    assert ran.code == 0, ran.err
-    assert "is live" in ran.out
+        time.sleep(0.1)
 
 
-def test_no_request_is_lost(engine: Engine, shop: Ship, namespace: str) -> None:
+def test_no_request_is_lost(engine: Engine, shelf: Shelf, shop: Ship, namespace: str) -> None:
     """While a version fails, one comes, and one goes back: each request is answered, by a version that was well."""
-    assert "nothing is deployed here" in shop.invoke("deploy.rollback", code=3).err
-    assert "no release of" in shop.invoke("deploy", "--no-release", code=3).err
-    shop.invoke("deploy")
-    (one,) = containers(engine, namespace)
-    load = Load(front(engine, namespace))
-    with load.running():
-        well = "HEALTHCHECK --interval=1s --timeout=3s --start-period=5s CMD"
-        ill = 'HEALTHCHECK --interval=1s --retries=1 CMD ["busybox", "false"]\n#'
-        change(shop, "app/Dockerfile", well, ill)
-        assert set(load.during(lambda: shop.invoke("deploy", code=4))) == {"one"}
-        assert containers(engine, namespace) == {one: "running"}
+    assert "nothing is deployed" in shop.invoke("deploy.rollback", code=3).err
+    shelf.take(shop, "one")
+    dry = shop.invoke("--dry", "deploy", "--no-release")
+    assert "local: nothing is deployed; would start" in dry.out
+    assert containers(engine.client, namespace) == {}
+    deploy(shelf, shop, "one")
+    (one,) = containers(engine.client, namespace)
+    with loads([front(engine.client, namespace)]) as (load,):
+        assert set(load.during(lambda: deploy(shelf, shop, "ill", 4))) == {"one"}
+        assert containers(engine.client, namespace) == {one: "running"}
+        late: dict[str, Any] = {"INVOKE_DEPLOY_HEALTHY_WITHIN": "1"}
+        assert set(load.during(lambda: deploy(shelf, shop, "late", 5, **late))) == {"one"}
+        assert containers(engine.client, namespace) == {one: "running"}
 
-        change(shop, "app/Dockerfile", "--interval=1s --retries=1 ", "--interval=1h ")
-        late = {"INVOKE_DEPLOY_HEALTHY_WITHIN": "1"}
-        assert set(load.during(lambda: shop.invoke("deploy", code=5, **late))) == {"one"}
-        assert containers(engine, namespace) == {one: "running"}
-
-        change(shop, "app/Dockerfile", ill.replace("--interval=1s --retries=1", "--interval=1h"), well)
-        change(shop, "app/srv/index.html", "one", "two")
-        assert set(load.during(lambda: shop.invoke("deploy"))) == {"one", "two"}
+        slow = threading.Thread(target=load.ask_once, args=("/cgi-bin/slower",))
+        slow.start()
+        assert set(load.during(lambda: deploy(shelf, shop, "two"))) == {"one", "two"}
+        slow.join()
         assert set(load.during(load.more)) == {"two"}
-        assert sorted(containers(engine, namespace).values()) == ["exited", "running"]
+        assert sorted(containers(engine.client, namespace).values()) == ["exited", "running"]
 
+        assert "would go back to" in shop.invoke("--dry", "deploy.rollback").out
         assert set(load.during(lambda: shop.invoke("deploy.rollback"))) == {"one", "two"}
         assert set(load.during(load.more)) == {"one"}
-        assert containers(engine, namespace)[one] == "running"
-    assert load.lost == []
-    one_at_a_time(shop, namespace)
+        assert containers(engine.client, namespace)[one] == "running"
+        assert f"{one} is live already" in deploy(shelf, shop, "one").out
+    assert f"{one} (1.0.0, running) is live" in shop.invoke("deploy.status").out
+
+
+def test_release_and_roll_out(engine: Engine, shelf: Shelf, shop: Ship, namespace: str) -> None:
+    """`invoke deploy` alone: the front stays the one that was released, the service is released and goes live."""
+    (shop.root / "app" / "srv" / "index.html").write_text("three\n")
+    shop.git("checkout", "-q", "v1.1.0", "--", "app/Dockerfile")
+    shop.commit("three")
+    shop.git("tag", "v3.0.0")
+    assert f"would push {shop.image}:3.0.0" in shop.invoke("--dry", "deploy").out
+    assert "is live" in shop.invoke("deploy").out
+    load = Load(front(engine.client, namespace))
+    load.ask_once("/")
+    assert (load.answers, load.lost) == (["three"], [])
+
+
+def test_two_engines(
+    engine: Engine, second: docker.DockerClient, second_engine: str, shelf: Shelf, shop: Ship, namespace: str
+) -> None:
+    """A version that is well on one of them goes live on none; rolled out and back, no request is lost on either."""
+    both: dict[str, Any] = {"INVOKE_DEPLOY_ENGINES": f"local, {second_engine}"}
+    clients = (engine.client, second)
+    deploy(shelf, shop, "one", **both)
+    (one,) = containers(engine.client, namespace)
+    with loads([front(client, namespace) for client in clients]) as two:
+
+        def all_answer(version: str) -> None:
+            assert [set(load.during(load.more)) for load in two] == [{version}] * 2
+
+        failed = deploy(shelf, shop, "picky", 4, **both).err
+        assert "is unhealthy" in failed
+        for address in ("local", second_engine):
+            assert f"{address}: {one} is live, as before" in failed
+        assert [containers(client, namespace) for client in clients] == [{one: "running"}] * 2
+        all_answer("one")
+
+        deploy(shelf, shop, "two", **both)
+        all_answer("two")
+        shop.invoke("deploy.rollback", **both)
+        all_answer("one")
+        assert len({status["live"] for status in seen(shop, **both)}) == 1
+
+        # What was before is `two` here and `one` there: it is for people to say which one it should be.
+        deploy(shelf, shop, "two", INVOKE_DEPLOY_ENGINES=second_engine)
+        assert len({status["live"] for status in seen(shop, **both)}) == 2
+        assert "no one version" in shop.invoke("deploy.rollback", code=3, **both).err
+        deploy(shelf, shop, "two", **both)
+        all_answer("two")
+
+
+@pytest.mark.parametrize("way", ["command", "paramiko"])
+def test_by_ssh(engine: Engine, server: Server, shelf: Shelf, shop: Ship, namespace: str, way: str) -> None:
+    """Through the command or paramiko: a version comes, fails, and goes back; strangers are told from the refused."""
+    ssh: dict[str, Any] = {
+        "INVOKE_DEPLOY_ENGINES": server.address,
+        "INVOKE_DEPLOY_SSH": way,
+        **server.environment(shop),
+    }
+    server.know(False)
+    unknown = deploy(shelf, shop, "one", 1, **ssh).err
+    assert f"{server.address}: " in unknown
+    assert "Host key verification failed" in unknown or "not found in known_hosts" in unknown
+    server.know()
+    with server.refusing():
+        refused = deploy(shelf, shop, "one", 1, **ssh).err
+    assert f"does `ssh {server.address} docker version` work?" in refused
+    assert "Permission denied" in refused or "Authentication failed" in refused
+    assert containers(engine.client, namespace) == {}
+
+    deploy(shelf, shop, "one", **ssh)
+    (one,) = containers(engine.client, namespace)
+    with loads([front(engine.client, namespace)]) as (load,):
+        assert f"{server.address}: {one} is live, as before" in deploy(shelf, shop, "ill", 4, **ssh).err
+        assert containers(engine.client, namespace) == {one: "running"}
+        assert set(load.during(lambda: deploy(shelf, shop, "two", **ssh))) == {"one", "two"}
+        assert set(load.during(lambda: shop.invoke("deploy.rollback", **ssh))) == {"one", "two"}
+        assert set(load.during(load.more)) == {"one"}
+
+
+@pytest.mark.parametrize("way", ["command", "paramiko"])
+def test_connection_is_lost(
+    server: Server, second: docker.DockerClient, second_engine: str, engine: Engine, shelf: Shelf, shop: Ship,
+    namespace: str, way: str,
+) -> None:  # fmt: skip
+    """In mid-roll-out: engines that are there run what they ran; of the other one it is said; later, all is well."""
+    both: dict[str, Any] = {
+        "INVOKE_DEPLOY_ENGINES": f"{second_engine},{server.address}",
+        "INVOKE_DEPLOY_SSH": way,
+        "INVOKE_DEPLOY_LOCKED_FOR": "8",
+        **server.environment(shop),
+    }
+    deploy(shelf, shop, "one", **both)
+    (one,) = containers(second, namespace)
+    shelf.take(shop, "late")
+    with loads([front(engine.client, namespace), front(second, namespace)]) as two:
+        with begun(shop, "deploy", "--no-release", **both) as running:
+            until(lambda: len(containers(engine.client, namespace)) == 2)
+            server.down()
+            _, said = running.communicate(timeout=120)
+        assert running.returncode == 6, said
+        assert f"{second_engine}: {one} is live, as before" in said
+        assert f"{server.address}: what is live is not known; before, it was {one}" in said
+        assert containers(second, namespace) == {one: "running"}
+        server.up()
+        until(lambda: not seen(shop, **both)[1]["lock"])
+        deploy(shelf, shop, "two", **both)
+        assert [set(load.during(load.more)) for load in two] == [{"two"}] * 2
+    assert len(containers(engine.client, namespace)) == 2
+
+
+def test_connection_goes_silent(engine: Engine, server: Server, shelf: Shelf, shop: Ship, namespace: str) -> None:
+    """`ssh` gives up after its ServerAliveInterval, and what was live is live, as a new connection finds."""
+    ssh: dict[str, Any] = {"INVOKE_DEPLOY_ENGINES": server.address, **server.environment(shop)}
+    deploy(shelf, shop, "one", **ssh)
+    (one,) = containers(engine.client, namespace)
+    shelf.take(shop, "late")
+    with begun(shop, "deploy", "--no-release", **ssh) as running:
+        until(lambda: len(containers(engine.client, namespace)) == 2)
+        server.send(signal.SIGSTOP)
+        _, said = running.communicate(timeout=120)
+        server.send(signal.SIGCONT)
+    assert running.returncode == 6, said
+    assert "Timeout, server 127.0.0.1 not responding" in said
+    assert f"{server.address}: what is live is not known; before, it was {one}" in said
+
+
+def test_one_at_a_time(engine: Engine, shelf: Shelf, shop: Ship, namespace: str) -> None:
+    """The second is refused; one that was killed is waited for; one that slept too long does no harm."""
+    brief = {"INVOKE_DEPLOY_LOCKED_FOR": "4"}
+    deploy(shelf, shop, "one")
+    (one,) = containers(engine.client, namespace)
+    other = shelf.clone(shop.root.parent / "other", namespace)
+    shelf.take(shop, "late")
+    with begun(shop, "deploy", "--no-release", **brief) as first:
+        until(lambda: seen(shop)[0]["lock"])
+        time.sleep(6)  # it lives, so its lock does
+        refused = deploy(shelf, other, "two", 75).err
+        assert "another deployment is under way" in refused
+        assert "if it died, its lock ends in" in refused
+        first.kill()
+        first.communicate()
+        until(lambda: other.invoke("deploy", "--no-release", code=None).code == 0)
+    assert one in containers(engine.client, namespace)
+    assert len(containers(engine.client, namespace)) == 2
+
+    with begun(shop, "deploy", "--no-release", **brief) as asleep:
+        until(lambda: len(containers(engine.client, namespace)) == 3)
+        first_live = seen(shop)[0]["live"]
+        asleep.send_signal(signal.SIGSTOP)
+        until(lambda: not seen(shop)[0]["lock"])
+        deploy(shelf, other, "one")
+        asleep.send_signal(signal.SIGCONT)
+        asleep.send_signal(signal.SIGINT)
+        _, said = asleep.communicate(timeout=60)
+    assert asleep.returncode != 0
+    assert "has lost its lock" in said
+    assert seen(shop)[0]["live"] == f"{one}:8080" != first_live
+
+
+def test_two_at_once(engine: Engine, shelf: Shelf, shop: Ship, namespace: str) -> None:
+    """On an empty engine: the front is made once, each is done or refused, and at least one is done."""
+    other = shelf.clone(shop.root.parent / "other", namespace)
+    shelf.take(shop, "one")
+    shelf.take(other, "two")
+    both = [begun(ship, "deploy", "--no-release") for ship in (shop, other)]
+    said = [(*each.communicate(timeout=120), each.returncode) for each in both]
+    codes = [code for *_, code in said]
+    assert 0 in codes, said
+    assert set(codes) <= {0, 75}, said
+    assert engine.client.containers.get(f"{namespace}-front").status == "running"
+    load = Load(front(engine.client, namespace))
+    load.ask_once("/")
+    assert load.answers == [{0: "one", 1: "two"}[codes.index(0)]] or codes == [0, 0]
+
+
+def test_foo_answers_what_is_under_way(engine: Engine, namespace: str, tmp_path: Path) -> None:
+    """`docker stop` in the middle of a request: it is answered whole, and then the program ends well."""
+    root = tmp_path / "foo"
+    shutil.copytree(shops.EXAMPLES / "foo", root, ignore=shutil.ignore_patterns(".tinyship", "__pycache__", "bin"))
+    environment = {**os.environ, "TINYSHIP_IMAGE": f"{namespace}/foo"}
+    ship = Ship(root, f"{namespace}/foo", "", environment)
+    ship.git("init", "-q", "-b", "main")
+    ship.commit("first")
+    ship.invoke("release")
+    container = engine.client.containers.run(
+        f"{ship.image}:local", detach=True, ports={"8080/tcp": ("127.0.0.1", 0)}, labels={"deploy": namespace}
+    )
+    container.reload()
+    port = int(container.attrs["NetworkSettings"]["Ports"]["8080/tcp"][0]["HostPort"])
+    until(lambda: b"listens" in container.logs())
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as request:
+        request.sendall(b"GET / HTTP/1.1\r\nHost: foo\r\n")
+        time.sleep(1)
+        stopping = threading.Thread(target=container.stop)
+        stopping.start()
+        time.sleep(2)
+        request.sendall(b"Connection: close\r\n\r\n")
+        answer = b"".join(iter(lambda: request.recv(1 << 16), b""))
+    stopping.join()
+    container.reload()
+    assert answer.startswith(b"HTTP/1.1 200 OK")
+    assert b"Hello from foo." in answer
+    assert container.attrs["State"]["ExitCode"] == 0
+    container.remove()

@@ -8,6 +8,7 @@ import json
 import os
 import re
 import secrets
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -16,6 +17,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from scenes_of_docs import with_docker
+from tests import playing
+from tests.pages import ROOT
+from tests.playing import Player
 from tools import demo
 from web import get
 
@@ -164,6 +169,48 @@ def test_cache_mount_and_secret(engine: Engine) -> None:
         for name in ("lacion/foo-multistage:local", "lacion/foo-multistage:build"):
             assert word not in json.dumps([engine.api.inspect_image(name), engine.api.history(name)])
             assert not any(word.encode() in content for content in contents(engine, name))
+
+
+@pytest.fixture
+def reader(released: Path, registry: str, tmp_path: Path, request: pytest.FixtureRequest) -> Player:
+    """Somebody in a copy of an example that is released and pushed, at v1.0.0."""
+    shutil.copytree(released, tmp_path / "clone", symlinks=True)
+    root = tmp_path / "clone" / request.param
+    playing.stand_in_for_dev(root)
+    place = record(root)["pushed"][0]["reference"].partition("/lacion/")[0]
+    player = Player(root, tmp_path / "reader", {"registry.example.com": place}, TINYSHIP_PUSH_TO=place)
+    player.type("echo dev >> ../.git/info/exclude")
+    return player
+
+
+@pytest.mark.needs("buildkit")
+@pytest.mark.parametrize("reader", ["foo"], indirect=True)
+def test_page_of_the_readme(reader: Player) -> None:
+    """README.md, from what it shows of examples/foo to a release of the reader's own."""
+    reader.play(ROOT / "README.md")
+
+
+@pytest.mark.needs("buildkit")
+@pytest.mark.parametrize("reader", ["foo"], indirect=True)
+def test_page_of_the_site(reader: Player) -> None:
+    """docs/index.md, the first page of the site."""
+    reader.play(ROOT / "docs/index.md")
+
+
+@pytest.mark.needs("buildkit")
+@pytest.mark.parametrize("reader", ["foo"], indirect=True)
+def test_page_on_up_to_date(reader: Player) -> None:
+    """docs/up-to-date.md, after a change of the program."""
+    reader.type("echo '// changed' >> main.go && git commit -q -a -m Change")
+    reader.play(ROOT / "docs/up-to-date.md")
+
+
+@pytest.mark.needs("buildkit")
+@pytest.mark.parametrize("reader", ["multistage"], indirect=True)
+def test_page_on_why_tiny(reader: Player) -> None:
+    """docs/why-tiny.md, on what examples/multistage weighs."""
+    reader.type("mkdir data && cp tasks.py data && echo data >> ../.git/info/exclude")
+    with_docker(reader).play(ROOT / "docs/why-tiny.md")
 
 
 def contents(engine: Engine, name: str) -> Iterator[bytes]:

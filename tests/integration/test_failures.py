@@ -64,6 +64,19 @@ def test_command_that_fails(fails: Fails, busybox: str, kind: Kind) -> None:
     ]
 
 
+@pytest.mark.needs("buildkit")
+@pytest.mark.parametrize("builder", ["buildkit", "classic"])
+@pytest.mark.parametrize("context", [".", "docker/base", "src"])
+def test_where_the_dockerfile_is(ship: Ship, busybox: str, builder: str, context: str) -> None:
+    """It is named by its path in the project, whatever its context is, and where that does not hold it."""
+    file = ship.root / "docker" / "base" / "Dockerfile"
+    file.parent.mkdir()
+    file.write_text(f"FROM {busybox}\nRUN exit 3\n")
+    base = {"name": ship.base, "dockerfile": "docker/base/Dockerfile", "context": context}
+    ship.configure(builder=builder, base=[base])
+    assert "\n  docker/base/Dockerfile:2\n" in ship.invoke("base", code=1).err
+
+
 def test_command_of_a_stage(fails: Fails, busybox: str) -> None:
     """The step of one stage is named with it, while another one that ran is not blamed."""
     text = (

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import io
 import tarfile
-from pathlib import Path
 
 import pytest
 from docker.errors import NotFound
-from tests import pages
-from tests.conftest import Repository
 
 from tinyship import testing
 from tinyship.engine import images
@@ -17,7 +14,6 @@ from tinyship.engine.connect import Engine
 from tinyship.events import ignore
 
 pytestmark = pytest.mark.engine
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "how-to" / "testing.md"
 
 
 def imported(engine: Engine, name: str, *more: str) -> str:
@@ -65,20 +61,3 @@ def test_what_lost_its_name_goes(engine: Engine) -> None:
     for image_id in (first, second):
         with pytest.raises(NotFound):
             engine.api.inspect_image(image_id)
-
-
-@pytest.mark.usefixtures("engine")
-def test_the_page(repository: Repository, tmp_path: Path) -> None:
-    """Each of its commands runs, and writes what the page shows."""
-    if not testing.registry_program():
-        pytest.skip("no docker-registry on PATH")
-    environment = pages.programs(tmp_path / "programs")
-    ran = 0
-    for step in pages.steps(PAGE):
-        if step.kind == "file":
-            pages.write(repository.root, step)
-        for command, shown in step.commands() if step.kind == "sh" else ():
-            wrote = pages.run(repository.root, command, environment)
-            assert pages.agrees(shown, wrote), f"{command}\n{wrote}"
-            ran += 1
-    assert ran == 3

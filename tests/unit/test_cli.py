@@ -151,7 +151,10 @@ def test_version_help_and_listing(project: Path, ship: Run) -> None:
         assert code == 0
     (listed,) = map(json.loads, ship("--list", "--list-format", "json")[0].splitlines())
     assert {"base", "build", "release", "push", "clean", "size"} == {part["name"] for part in listed["collections"]}
-    assert "Usage: tinyship [--core-opts] release [--options]" in ship("--help", "release")[0]
+    manual = " ".join(ship("--help", "release")[0].split())
+    assert "Usage: tinyship [--core-opts] release [--options]" in manual
+    assert "is pushed as `tinyship push` does it." in manual
+    assert "As `tinyship release --version` would" in " ".join(ship("--help", "release.plan")[0].split())
 
 
 def test_dry(project: Path, ship: Run) -> None:
@@ -203,3 +206,25 @@ def test_script_is_declared(project: Path) -> None:
     assert callable(getattr(import_module(module), function))
     done = subprocess.run([sys.executable, "-m", "tinyship", "--version"], capture_output=True, text=True, check=True)
     assert done.stdout == f"tinyship {tinyship.__version__}\n"
+
+
+def test_schema_for_editors(project: Path, ship: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`config.schema` prints or writes the JSON Schema, whatever the config is, and tells the line that names it."""
+    (project / "invoke.yaml").write_text("tinyship: {nothing: 1}\n")
+    monkeypatch.chdir(project / "src")
+    schema, err, code = ship("config.schema")
+    assert (json.loads(schema)["title"], err, code) == ("The settings of tinyship", "", 0)
+    where = "the first line of invoke.yaml for editors: # yaml-language-server: $schema"
+    assert ship("--dry", "config.schema", "--to", "../.tinyship/x.json") == (
+        f"would write ../.tinyship/x.json\n{where}=.tinyship/x.json\n",
+        "",
+        0,
+    )
+    assert not (project / ".tinyship").exists()
+    assert ship("config.schema", "--to", "../.tinyship/x.json")[2] == 0
+    assert (project / ".tinyship" / "x.json").read_text() == schema
+    assert (project / ".tinyship" / ".gitignore").read_text() == "*\n"
+    assert ship("config.schema", "--to", "x.json") == (f"wrote x.json\n{where}=src/x.json\n", "", 0)
+    out, err, code = ship("config.schema", "--to", "nowhere/x.json")
+    assert (out, code) == ("", 1)
+    assert "nowhere/x.json cannot be written: No such file or directory" in err

@@ -1,13 +1,15 @@
-"""Every command of the how-tos runs, in the order of the page, and writes what the page shows."""
+"""Every command of a page that needs no engine runs, in the order of the page, and writes what the page shows."""
 
 from __future__ import annotations
 
-import shutil
+import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
-from tests import pages
-from tests.unit.test_docs import ROOT
+import scenes
+import scenes_of_docs
+from tests import pages, playing
+from tests.pages import ROOT
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -15,48 +17,51 @@ if TYPE_CHECKING:
     from tests.conftest import Repository
 
 
-@pytest.mark.parametrize("name", ["compose", "hooks"])
-def test_commands_of_a_page(name: str, repository: Repository, tmp_path: Path) -> None:
-    """In a project that has a commit; what needs an engine is left to the integration tests."""
+PLAYED = ("docs/how-to/compose.md", "docs/how-to/hooks.md")
+NOT_YET = {
+    "docs/how-to/ci.md",
+    "docs/how-to/deploy.md",
+}
+"""Pages whose commands nothing runs yet."""
+
+
+@pytest.mark.parametrize("page", PLAYED)
+def test_page(page: str, repository: Repository, tmp_path: Path) -> None:
+    """In a project that has a commit."""
     (repository.root / "Dockerfile").write_text("FROM scratch\n")
     repository.commit()
-    play(ROOT / "docs" / "how-to" / f"{name}.md", repository.root, tmp_path)
+    playing.Player(repository.root, tmp_path / "reader").play(ROOT / page)
 
 
-def test_commands_of_init(tmp_path: Path) -> None:
-    """From nothing but the files that the page has."""
-    root = tmp_path / "echo"
-    root.mkdir()
-    play(ROOT / "docs" / "how-to" / "init.md", root, tmp_path)
+def test_each_command_is_played() -> None:
+    """Each page with commands is played here or in `integration/scenes.py`, once."""
+    played = [*PLAYED, *scenes.SCENES, *scenes_of_docs.PLAYED_BY, *NOT_YET]
+    for page, test in scenes_of_docs.PLAYED_BY.items():
+        named = page.removeprefix("examples/").removesuffix("/README.md")
+        assert named in (ROOT / "tests" / "integration" / test).read_text()
+    with_commands = [
+        page.relative_to(ROOT).as_posix()
+        for page in pages.all_pages()
+        if page.relative_to(ROOT).as_posix() in NOT_YET or any(step.kind == "console" for step in pages.steps(page))
+    ]
+    assert sorted(played) == sorted(with_commands)
 
 
-def test_commands_of_deploy(tmp_path: Path) -> None:
-    """In a copy of the example; what needs an engine is in `tests/integration/test_deploy.py`."""
-    root = tmp_path / "deploy"
-    shutil.copytree(ROOT / "examples" / "deploy", root, ignore=shutil.ignore_patterns(".tinyship", "__pycache__"))
-    play(ROOT / "docs" / "how-to" / "deploy.md", root, tmp_path)
-
-
-def test_commands_of_ci(repository: Repository, tmp_path: Path) -> None:
-    """In a project that has a commit; the steps themselves are run by `tests/integration/test_ci_examples.py`."""
-    (repository.root / "Dockerfile").write_text("FROM scratch\n")
-    repository.commit()
-    shutil.copytree(ROOT / "examples" / "ci", tmp_path / "ci")
-    play(ROOT / "docs" / "how-to" / "ci.md", repository.root, tmp_path)
-
-
-def play(page: Path, root: Path, tmp_path: Path) -> None:
-    """Do what a page says."""
-    environment = pages.programs(tmp_path / "programs")
-    ran = 0
-    for step in pages.steps(page):
-        if step.kind == "file":
-            pages.write(root, step)
-        for command, shown in step.commands() if step.kind == "console" else ():
-            wrote = pages.run(root, command, environment)
-            assert pages.agrees(shown, wrote), f"{command}\n{wrote}"
-            ran += 1
-    assert ran
+@pytest.mark.parametrize(
+    ("words", "is_one"),
+    [
+        ("test", True),
+        ("bench --only pull", True),
+        ("bench --only nothing", False),
+        ("sail", False),
+        ("bench --wind", False),
+    ],
+)
+def test_stand_in_for_dev(words: str, is_one: bool, tmp_path: Path) -> None:
+    """It takes what `./dev` takes, and nothing else."""
+    playing.stand_in_for_dev(tmp_path)
+    done = subprocess.run(["./dev", *words.split()], cwd=tmp_path, capture_output=True, check=False)
+    assert (done.returncode == 0) == is_one
 
 
 @pytest.mark.parametrize(
@@ -65,12 +70,59 @@ def play(page: Path, root: Path, tmp_path: Path) -> None:
         ("a\n", "a\n", True),
         ("a\n", "a\nb\n", False),
         ("a\n...\n", "a\nb\nc\n", True),
+        ("a\n...\n", "a\n", True),
         ("a ... c\n", "a b c\n", True),
+        ("a ...\n", "a b\nc\n", False),
         ("...\nc\n", "a\nb\nc\n", True),
         ("...\nb\n", "a\nb\nc\n", False),
-        ("", "", True),
+        ("a   b\n", "a b  \n", True),
+        ("a b\n", "ab\n", False),
+        ("made 1.2 s\n", "made 1 min 05 s\n", True),
+        ("made 1.2 s\n", "kept 1.2 s\n", False),
+        ("at 1a2b3c4 of 2020-01-01\n", "at abcdef0 of 2026-11-30\n", True),
+        ("5.96 MB\n", "6.1 MB\n", True),
+        ("980 kB\n", "1.02 MB\n", True),
+        ("5.96 MB\n", "7.1 MB\n", False),
+        ("98 % below\n", "97 % below\n", True),
+        ("98 % below\n", "50 % below\n", False),
     ],
 )
 def test_what_a_page_shows(shown: str, wrote: str, is_so: bool) -> None:
-    """Dots stand for anything; all else has to be there, and nothing more."""
+    """Dots stand for anything, and sizes may be a tenth off; all else has to be there, and nothing more."""
     assert pages.agrees(shown, wrote) == is_so
+
+
+def test_a_page_in_one_shell(tmp_path: Path) -> None:
+    """Folders, variables and exit codes last from one command to the next; names are those of this machine."""
+    page = tmp_path / "page.md"
+    page.write_text(
+        "In `note.txt`:\n```text\nshop/a\n```\n```console\n$ mkdir -p b && cd b\n$ export WORD=shop/b\n```\n"
+        "And to `../note.txt`:\n```text\nmore\n```\n```console\n$ cat ../note.txt \\\n    - <<END\n> $WORD\n> END\n"
+        "shop/a\nmore\nshop/b\n$ false\nerror...\n```\n"
+    )
+    player = playing.Player(tmp_path, tmp_path / "reader", {"shop/": "bcdf/"})
+    with pytest.raises(AssertionError, match=r"\$ false"):
+        player.play(page)
+    assert (tmp_path / "note.txt").read_text() == "bcdf/a\nmore\n"
+    assert player.type("echo $WORD $(basename $PWD)") == "shop/b b"
+    player.type("(echo error; exit 3)", "error\n")
+    assert player.type("echo $?") == "3"
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        "```sh\nls\n```\n",
+        "```\nls\n```\n",
+        "- a list\n  ```console\n  $ ls\n  ```\n",
+        "```python\nprint()\n```\n",
+        "```console\nls\n```\n",
+        "```console title\n$ ls\n```\n",
+    ],
+)
+def test_a_block_that_nothing_would_run(block: str, tmp_path: Path) -> None:
+    """A page cannot have one."""
+    page = tmp_path / "page.md"
+    page.write_text(block)
+    with pytest.raises(AssertionError):
+        [step.commands() for step in pages.steps(page) if step.kind == "console"]

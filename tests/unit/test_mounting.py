@@ -189,6 +189,14 @@ def test_exit_codes(way: tuple[str, str], inv: Run, project: Path) -> None:
     assert (err.count("\n"), code) == (1, 2)
 
 
+def test_hints_are_commands(way: tuple[str, str], inv: Run) -> None:
+    """What one is told to type has this program's name, and the task's in this mount; as text and as data."""
+    prefix, tasks = way
+    assert f"\n  `inv {prefix}release` comes first.\n" in inv(tasks, f"{prefix}release.show")[1]
+    (said,) = data(inv(tasks, f"{prefix}release.show", "--json")[0])
+    assert said["error"]["hint"] == f"`inv {prefix}release` comes first."
+
+
 def test_interrupt(way: tuple[str, str], inv: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """Ctrl-C inside a task is 130."""
 
@@ -285,7 +293,7 @@ def test_plain_calls(inv: Run) -> None:
 @pytest.mark.parametrize(("words", "flags"), [((1, 2, 3), {}), ((True,), {"all": False})])
 def test_wrong_calls(words: tuple[object, ...], flags: dict[str, object]) -> None:
     """Calls that no function would take are TypeErrors, as they are of functions."""
-    with pytest.raises(TypeError, match="config"):
+    with pytest.raises(TypeError, match="show"):
         tinyship.collection()["config"](Context(), *words, **flags)
 
 

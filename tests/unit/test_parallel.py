@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 
 import pytest
@@ -136,14 +137,79 @@ def test_an_interrupt_ends_what_runs(monkeypatch: pytest.MonkeyPatch) -> None:
         assert told.wait(SOON)
         cleared.set()
 
-    def interrupted(crew: object) -> None:
-        assert running.wait(SOON)
-        raise KeyboardInterrupt
+    def interrupted(crew: parallel._Crew[None], seconds: float | None = None) -> None:
+        if seconds is None:
+            assert running.wait(SOON)
+            raise KeyboardInterrupt
+        waited(crew, seconds)
 
+    waited = parallel._Crew.wait
     monkeypatch.setattr(parallel._Crew, "wait", interrupted)
     with pytest.raises(KeyboardInterrupt):
         parallel.run({"a": (), "b": ("a",)}, act, end=told.set)
     assert cleared.is_set()
+
+
+def interrupted_start(monkeypatch: pytest.MonkeyPatch, begun: threading.Event) -> None:
+    """Have Ctrl-C come while a thread is started, once it works."""
+    start = threading.Thread.start
+
+    def starting(thread: threading.Thread) -> None:
+        start(thread)
+        assert begun.wait(SOON)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(threading.Thread, "start", starting)
+
+
+def test_an_interrupt_at_the_start_of_a_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the thread has begun is ended before the interrupt goes on, and the next is not begun."""
+    begun, done = threading.Event(), []
+
+    def act(name: str) -> None:
+        begun.set()
+        time.sleep(0.2)
+        done.append(name)
+
+    interrupted_start(monkeypatch, begun)
+    with pytest.raises(KeyboardInterrupt):
+        parallel.each(act, ["a", "b"], threads=1)
+    assert done == ["a"]
+    begun.clear()
+    with pytest.raises(KeyboardInterrupt):
+        parallel.run({"a": (), "b": ("a",)}, act, jobs=1)
+    assert done == ["a", "a"]
+    time.sleep(0.4)
+    assert done == ["a", "a"]
+
+
+def test_each_is_bounded_and_keeps_the_order() -> None:
+    """Never more than so many at once; what comes out is in the order of what went in."""
+    running: set[int] = set()
+    most: list[int] = []
+
+    def act(number: int) -> int:
+        running.add(number)
+        most.append(len(running))
+        time.sleep(0.001)
+        running.discard(number)
+        return number
+
+    assert parallel.each(act, range(30), threads=3) == list(range(30))
+    assert max(most) <= 3
+
+
+def test_each_begins_nothing_after_a_failure() -> None:
+    """The failure is what comes out."""
+    seen = []
+
+    def act(number: int) -> None:
+        seen.append(number)
+        raise Broken
+
+    with pytest.raises(Broken):
+        parallel.each(act, range(100), threads=1)
+    assert seen == [0]
 
 
 def test_one_after_the_other_whatever_came_of_the_first() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tinyship.promises import is_promise
-from tinyship.settings.schema import Push
+from tinyship.settings.stages import Push
 from tinyship.versions import Scheme
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"

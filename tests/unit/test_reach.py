@@ -99,3 +99,11 @@ def test_git_refuses(repository: Repository, commits: list[str]) -> None:
     (repository.root / ".git" / "packed-refs").write_text("nonsense\n")
     with pytest.raises(GitError):
         reach.read(repository.root, "named", commits)
+
+
+def test_a_commit_that_nothing_but_head_names(repository: Repository) -> None:
+    """As in a checkout of a commit alone, where there are no refs."""
+    commit = repository.commit()
+    repository.git("checkout", "-q", "--detach")
+    repository.git("branch", "-q", "-D", "main")
+    assert reach.read(repository.root, "named", [commit]).reached == {commit: "HEAD is at its commit"}

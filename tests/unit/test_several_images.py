@@ -11,7 +11,7 @@ import pytest
 
 from tinyship import several
 from tinyship.engine.connect import Engine
-from tinyship.errors import BuildFailed, ConfigError, ImagesFailed
+from tinyship.errors import BuildFailed, ConfigError, GitError, ImagesFailed
 from tinyship.events import Event, StageFailed
 from tinyship.settings.load import Layer, load
 from tinyship.stages import needs, sharing
@@ -273,7 +273,60 @@ def test_failures_of_several(make: Make) -> None:
     ]
     assert caught.value.done == {"d": "d"}
     assert caught.value.exit_code == 1
-    assert events == [StageFailed("base", "lacion/base", "no compiler")] * 2
+    assert events == [
+        StageFailed("base", "lacion/base", "no compiler"),
+        StageFailed("", "c", "base lacion/base failed"),
+    ]
+
+
+def test_a_failure_that_images_share(make: Make) -> None:
+    """It is told once, then for each image that fails for it; the stage and image that it happened on are its own."""
+    events: list[Event] = []
+    scopes = tuple(_with_events(scope, events) for scope in make({"a": {}, "b": {}, "c": {}}))
+
+    def base(scope: Scope) -> None:
+        with scope.stage("base", "lacion/base", "building"):
+            raise BuildFailed("no compiler")
+
+    def act(scope: Scope) -> None:
+        if scope.name == "c":
+            raise BuildFailed("no room", stage="build", image="lacion/c:build")
+        with scope.stage("build", f"lacion/{scope.name}:build", "building"):
+            scope.together.once("base", lambda: base(scope))
+
+    with pytest.raises(ImagesFailed) as caught:
+        several.each(scopes, act, jobs=1)
+    assert str(caught.value).splitlines() == [
+        "3 of 3 images failed",
+        "  a, b: base lacion/base: no compiler",
+        "  c: build lacion/c:build: no room",
+    ]
+    assert [event for event in events if isinstance(event, StageFailed)] == [
+        StageFailed("base", "lacion/base", "no compiler"),
+        StageFailed("", "a", "base lacion/base failed"),
+        StageFailed("", "b", "base lacion/base failed"),
+        StageFailed("build", "lacion/c:build", "no room"),
+    ]
+
+
+def test_a_failure_of_all_is_none_of_the_first(make: Make) -> None:
+    """What git cannot tell is told under the name of no stage, although one asked first."""
+    events: list[Event] = []
+    scopes = tuple(_with_events(scope, events) for scope in make({"a": {}, "b": {}}))
+
+    def fail() -> None:
+        raise GitError("git is missing")
+
+    def act(scope: Scope) -> None:
+        with scope.stage("build", f"lacion/{scope.name}:build", "building"):
+            scope.together.once("revision", fail)
+
+    with pytest.raises(ImagesFailed, match=r"(?m)^  a, b: git is missing$"):
+        several.each(scopes, act, jobs=1)
+    assert [event for event in events if isinstance(event, StageFailed)] == [
+        StageFailed("", "a", "git is missing"),
+        StageFailed("", "b", "for the same reason as a"),
+    ]
 
 
 def test_config_errors_of_several(make: Make) -> None:

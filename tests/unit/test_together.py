@@ -6,7 +6,6 @@ import threading
 
 import pytest
 
-from tinyship.errors import Cancelled
 from tinyship.together import Together
 
 
@@ -52,12 +51,3 @@ def test_a_failure_is_the_same_for_all() -> None:
     assert len(count) == 1
     assert together.known("key") is None
     assert together.known("other") is None
-
-
-def test_the_end() -> None:
-    """After it nothing begins."""
-    together = Together()
-    together.check()
-    together.end()
-    with pytest.raises(Cancelled):
-        together.check()

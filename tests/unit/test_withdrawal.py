@@ -12,7 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tinyship.registry.contents import Content, Contents
-from tinyship.withdrawal import Going, Judgement, Known, Rules, judge, order, unneeded
+from tinyship.stock import Known, Rules
+from tinyship.withdrawal import Going, Judgement, judge, unneeded
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 RULES = Rules("lacion/foo", keep=1, age=timedelta(0), stay="last", now=NOW)
@@ -343,12 +344,6 @@ def test_affixes_of_templates() -> None:
     store.image("1.0.0-alpine", version="1.0.0")
     rules = replace(RULES, templates=("{version}-alpine",), stay="final")
     assert store.judged(rules)["1.0.0-alpine"] == (True, "a final version, which others may name")
-
-
-def test_order() -> None:
-    """Oldest first: what is no version, then by version, commits after their tag."""
-    ordered = ["", "0.9.0", "1.0.0-rc.1", "1.0.0", "1.0.0-dirty", "1.0.0-2-gabcdef0", "1.0.0-10-gabcdef0", "1.0.1"]
-    assert sorted([*ordered[3:], *ordered[:3]], key=lambda text: order(text, "auto")) == ordered
 
 
 _WORDS = st.sampled_from(["latest", "stable", "1.0", *(f"1.{number}.0" for number in range(6)), "ab" * 20, "x" * 7])

@@ -1,13 +1,17 @@
 // Front stands before the containers of a service and sends each request to the one that is live.
 //
-//	front                        serve: traffic on :8080, orders on a socket in /state
-//	front switch NAME ADDRESS    from now on, NAME at ADDRESS (host:port) is live
-//	front status                 say as JSON what is live, what was before it, and how many requests each has under way, and
-//	                             who holds the lock
-//	front probe URL              ask URL; exit code 0 where it answers with 2xx or 3xx
-//	front hold TOKEN             hold the lock until standard input ends; exit code 75 where another one holds it
+//	front                              serve: traffic on :8080, orders on a socket in /state
+//	front lock TOKEN SECONDS OWNER     keep other deployments away for so long
+//	front keep TOKEN SECONDS           hold the lock for so long from now on
+//	front unlock TOKEN                 let others have their turn
+//	front switch TOKEN LIVE PREVIOUS   from now on LIVE (host:port) gets what comes, and PREVIOUS is what was before; either
+//	                                   may be empty
+//	front status                       say as JSON what is live and what was before, how many requests each has under way,
+//	                                   and who holds the lock
+//	front probe URL                    ask URL; exit code 0 where it answers with 2xx or 3xx
 //
-// Orders come through `docker exec`, so they need no port, and reach wherever the engine is.
+// Only the holder of the lock may keep it or switch, and only where nobody holds it can it be taken: otherwise, the exit
+// code is 75. Orders come through `docker exec`, so they need no port, and reach wherever the engine is.
 package main
 
 import (
@@ -20,8 +24,11 @@ import (
 	"net/http/httputil"
 	"net/url"
 	"os"
+	"os/signal"
 	"path/filepath"
+	"strconv"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -30,37 +37,43 @@ const (
 	tempfail = 75
 )
 
-// A Place is a container that can answer.
-type Place struct {
-	Name    string `json:"name"`
-	Address string `json:"address"`
+// State is what outlives a restart: addresses, host:port.
+type State struct {
+	Live     string `json:"live"`
+	Previous string `json:"previous"`
 }
 
-// State is what outlives a restart.
-type State struct {
-	Live     Place `json:"live"`
-	Previous Place `json:"previous"`
+// Lock is held until a time, unless its holder asks for more.
+type Lock struct {
+	token string
+	owner string
+	since time.Time
+	until time.Time
 }
 
 type front struct {
 	mutex sync.Mutex
 	state State
+	lock  Lock
 	busy  map[string]int
 	known sync.Map // addresses with the container's IP in place of its name
-	lock  string   // the token of whoever holds it
 }
 
 func main() {
-	words := append(os.Args[1:], "", "", "")
+	words := append(os.Args[1:], "", "", "", "")
 	switch words[0] {
 	case "":
 		serve()
+	case "lock":
+		order("/lock", url.Values{"token": {words[1]}, "seconds": {words[2]}, "owner": {words[3]}})
+	case "keep":
+		order("/keep", url.Values{"token": {words[1]}, "seconds": {words[2]}})
+	case "unlock":
+		order("/unlock", url.Values{"token": {words[1]}})
 	case "switch":
-		order(http.MethodPost, "/switch?"+url.Values{"name": {words[1]}, "address": {words[2]}}.Encode())
+		order("/switch", url.Values{"token": {words[1]}, "live": {words[2]}, "previous": {words[3]}})
 	case "status":
-		order(http.MethodGet, "/status")
-	case "hold":
-		hold(words[1])
+		order("/status", nil)
 	case "probe":
 		probe(words[1])
 	default:
@@ -82,12 +95,23 @@ func serve() {
 		log.Fatal(err)
 	}
 	orders := http.NewServeMux()
-	orders.HandleFunc("POST /switch", f.take)
-	orders.HandleFunc("GET /status", f.tell)
-	orders.HandleFunc("GET /hold", f.hold)
+	orders.HandleFunc("/lock", f.locked)
+	orders.HandleFunc("/keep", f.locked)
+	orders.HandleFunc("/unlock", f.unlocked)
+	orders.HandleFunc("/switch", f.switched)
+	orders.HandleFunc("/status", f.status)
 	go func() { log.Fatal(http.Serve(listener, orders)) }()
 	server := &http.Server{Addr: ":8080", Handler: f.forward(), ReadHeaderTimeout: 10 * time.Second}
-	log.Fatal(server.ListenAndServe())
+	stop, cancel := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	defer cancel()
+	go func() {
+		if err := server.ListenAndServe(); err != http.ErrServerClosed {
+			log.Fatal(err)
+		}
+	}()
+	<-stop.Done()
+	// What is under way is answered; `docker stop` waits ten seconds for that, or as long as it is told to.
+	server.Shutdown(context.Background())
 }
 
 // forward sends a request to what is live when it comes, and counts it there until it has been answered. Both happen
@@ -106,20 +130,20 @@ func (f *front) forward() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		f.mutex.Lock()
 		live := f.state.Live
-		f.busy[live.Name]++
+		f.busy[live]++
 		f.mutex.Unlock()
 		defer func() {
 			f.mutex.Lock()
 			defer f.mutex.Unlock()
-			if f.busy[live.Name]--; f.busy[live.Name] == 0 {
-				delete(f.busy, live.Name)
+			if f.busy[live]--; f.busy[live] == 0 {
+				delete(f.busy, live)
 			}
 		}()
-		if live.Address == "" {
+		if live == "" {
 			http.Error(w, "nothing is deployed yet", http.StatusServiceUnavailable)
 			return
 		}
-		proxy.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), key{}, live.Address)))
+		proxy.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), key{}, live)))
 	})
 }
 
@@ -138,14 +162,51 @@ func (f *front) dial(ctx context.Context, network, address string) (net.Conn, er
 	return connection, err
 }
 
-func (f *front) take(w http.ResponseWriter, r *http.Request) {
+// holder is the token of whoever holds the lock, empty where nobody does. To be asked under the mutex.
+func (f *front) holder() string {
+	if time.Now().After(f.lock.until) {
+		f.lock = Lock{}
+	}
+	return f.lock.token
+}
+
+func (f *front) locked(w http.ResponseWriter, r *http.Request) {
+	token := r.FormValue("token")
+	seconds, err := strconv.ParseFloat(r.FormValue("seconds"), 64)
+	if err != nil || token == "" {
+		http.Error(w, "a lock needs a token, and seconds", http.StatusBadRequest)
+		return
+	}
 	f.mutex.Lock()
 	defer f.mutex.Unlock()
-	f.known.Delete(r.FormValue("address"))
-	next := State{Live: Place{r.FormValue("name"), r.FormValue("address")}, Previous: f.state.Live}
-	if next.Live.Name == f.state.Live.Name {
-		next.Previous = f.state.Previous
+	now := time.Now()
+	switch holder := f.holder(); {
+	case r.URL.Path == "/lock" && holder == "":
+		f.lock = Lock{token: token, owner: r.FormValue("owner"), since: now}
+	case r.URL.Path == "/lock" || holder != token:
+		http.Error(w, "the lock is not yours", http.StatusConflict)
+		return
 	}
+	f.lock.until = now.Add(time.Duration(seconds * float64(time.Second)))
+}
+
+func (f *front) unlocked(w http.ResponseWriter, r *http.Request) {
+	f.mutex.Lock()
+	defer f.mutex.Unlock()
+	if f.holder() == r.FormValue("token") {
+		f.lock = Lock{}
+	}
+}
+
+func (f *front) switched(w http.ResponseWriter, r *http.Request) {
+	f.mutex.Lock()
+	defer f.mutex.Unlock()
+	if token := r.FormValue("token"); token == "" || f.holder() != token {
+		http.Error(w, "the lock is not yours", http.StatusConflict)
+		return
+	}
+	next := State{Live: r.FormValue("live"), Previous: r.FormValue("previous")}
+	f.known.Delete(next.Live)
 	data, _ := json.Marshal(next)
 	file := filepath.Join(folder, "state.json")
 	err := os.WriteFile(file+".new", data, 0o600)
@@ -159,67 +220,44 @@ func (f *front) take(w http.ResponseWriter, r *http.Request) {
 	f.state = next
 }
 
-func (f *front) tell(w http.ResponseWriter, _ *http.Request) {
+func (f *front) status(w http.ResponseWriter, _ *http.Request) {
 	f.mutex.Lock()
 	defer f.mutex.Unlock()
-	json.NewEncoder(w).Encode(struct {
+	type lock struct {
+		Owner string `json:"owner"`
+		For   int    `json:"held_for"` // seconds
+		Ends  int    `json:"ends_in"`  // seconds, unless its holder asks for more
+	}
+	said := struct {
 		State
 		Busy map[string]int `json:"busy"`
-		Lock string         `json:"lock"`
-	}{f.state, f.busy, f.lock})
+		Lock *lock          `json:"lock"`
+	}{State: f.state, Busy: f.busy}
+	if f.holder() != "" {
+		said.Lock = &lock{f.lock.owner, int(time.Since(f.lock.since).Seconds()), int(time.Until(f.lock.until).Seconds()) + 1}
+	}
+	json.NewEncoder(w).Encode(said)
 }
 
-func (f *front) hold(w http.ResponseWriter, r *http.Request) {
-	f.mutex.Lock()
-	free := f.lock == ""
-	if free {
-		f.lock = r.FormValue("token")
-	}
-	f.mutex.Unlock()
-	if !free {
-		http.Error(w, "another one holds the lock", http.StatusConflict)
-		return
-	}
-	w.(http.Flusher).Flush()
-	<-r.Context().Done()
-	f.mutex.Lock()
-	defer f.mutex.Unlock()
-	f.lock = ""
-}
-
-// ask sends an order to the front that serves in this container.
-func ask(method, path string) *http.Response {
+// order is carried out by the front that serves in this container.
+func order(path string, values url.Values) {
 	client := &http.Client{Transport: &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			return (&net.Dialer{}).DialContext(ctx, "unix", filepath.Join(folder, "orders"))
 		},
 	}}
-	request, err := http.NewRequest(method, "http://front"+path, nil)
+	answer, err := client.PostForm("http://front"+path, values)
 	if err != nil {
 		log.Fatal(err)
 	}
-	answer, err := client.Do(request)
-	if err != nil {
-		log.Fatal(err)
-	}
-	return answer
-}
-
-func order(method, path string) {
-	answer := ask(method, path)
 	io.Copy(os.Stdout, answer.Body)
-	if answer.StatusCode != http.StatusOK {
+	switch answer.StatusCode {
+	case http.StatusOK:
+	case http.StatusConflict:
+		os.Exit(tempfail)
+	default:
 		os.Exit(1)
 	}
-}
-
-// hold ends with its standard input, which the engine closes when whoever deploys is gone, however that ended.
-func hold(token string) {
-	answer := ask(http.MethodGet, "/hold?"+url.Values{"token": {token}}.Encode())
-	if answer.StatusCode != http.StatusOK {
-		os.Exit(tempfail)
-	}
-	io.Copy(io.Discard, os.Stdin)
 }
 
 func probe(address string) {

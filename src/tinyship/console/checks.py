@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from tinyship.console.tables import table
+from tinyship.console import fold
+from tinyship.console.tables import blocks
 
 if TYPE_CHECKING:
     from tinyship.plan import Check
@@ -15,10 +17,10 @@ def lines(checks: Sequence[Check]) -> Iterator[str]:
     """The lines of a table of checks; nothing where there are none."""
     if not checks:
         return
-    rows = table(("", "", ""), [(f"  {check.state}", check.name, check.said) for check in checks])
+    rows = blocks(("", "", ""), [(f"  {check.state}", check.name, check.said) for check in checks])
     indent = " " * (max(len(check.state) for check in checks) + max(len(check.name) for check in checks) + 6)
     for row, check in zip(rows, checks, strict=True):
-        yield row
-        yield from (f"{indent}{line}" for line in check.lines)
-        if check.hint and check.state != "ok":
-            yield f"{indent}{check.hint}"
+        yield from row
+        hint = (check.hint,) if check.hint and check.state != "ok" else ()
+        for line in (*check.lines, *hint):
+            yield from fold.words(f"{indent}{line}", fold.room() or sys.maxsize, whole=True)

@@ -6,7 +6,7 @@ import json
 import os
 import sys
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, is_dataclass
 from datetime import datetime
 from types import TracebackType
@@ -47,12 +47,20 @@ class Console:
         json: standard output is for one line of JSON, and for nothing else.
         stdout: standard output where None.
         stderr: standard error where None.
+        wording: what becomes of all that is said, where tasks have other names than texts know them by.
     """
 
-    def __init__(self, *, json: bool = False, stdout: IO[str] | None = None, stderr: IO[str] | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        json: bool = False,
+        stdout: IO[str] | None = None,
+        stderr: IO[str] | None = None,
+        wording: Callable[[str], str] = str,
+    ) -> None:
         self._json = json
-        self._out = Stream(stdout or sys.stdout)
-        self._err = Stream(stderr or sys.stderr)
+        self._out = Stream(stdout or sys.stdout, wording)
+        self._err = Stream(stderr or sys.stderr, wording)
         self._live = _is_terminal(self._out, self._err)
         self._display: Display | None = None
         self._lock = threading.Lock()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tinyship.console import fold
 from tinyship.console.tables import table
 from tinyship.history import moment
 from tinyship.revision import SHORT
@@ -23,7 +24,11 @@ def lines(trend: Trend, *, blocks: bool) -> tuple[str, ...]:
     """
     most = max((point.unpacked or 0 for point in trend.points), default=0)
     rows = [_row(point, bar(point.unpacked or 0, most, blocks=blocks)) for point in trend.points]
-    return (f"{trend.stage} {trend.image}", *table(_COLUMNS, rows, right=_RIGHT))
+    shown = table(_COLUMNS, rows, right=_RIGHT)
+    for count in (len(_COLUMNS) - 1, len(_COLUMNS) - 2):  # what is drawn, and then the digest, where there is no room
+        if 0 < fold.room() < max(map(len, shown)):
+            shown = table(_COLUMNS[:count], [row[:count] for row in rows], right=_RIGHT)
+    return (f"{trend.stage} {trend.image}", *shown)
 
 
 def bar(value: int, most: int, *, blocks: bool) -> str:

@@ -136,6 +136,7 @@ def diff(found: Diff, top: int) -> Iterator[str]:
                 ),
             ],
             right=("before", "after", "change"),
+            indent=2,
         )
     )
     layers = [
@@ -278,7 +279,7 @@ def _part(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], top
     yield title
     # Whatever an image holds is another's text, and no terminal's command.
     yield from _indented(
-        table(columns, [[shown(cell) for cell in row] for row in _first(rows, top)], right=columns[:-1])
+        table(columns, [[shown(cell) for cell in row] for row in _first(rows, top)], right=columns[:-1], indent=2)
     )
     if top and len(rows) > top:
         yield f"  and {len(rows) - top} more"

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import zip_longest
 from typing import TYPE_CHECKING
 
+from tinyship.console import fold
 from tinyship.units import change, known, size
 
 if TYPE_CHECKING:
@@ -14,20 +16,59 @@ if TYPE_CHECKING:
 _COLUMNS = ("stage", "image", "unpacked", "pull", "unique", "dead", "layers", "change")
 
 
-def table(columns: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[str] = ()) -> tuple[str, ...]:
+def table(
+    columns: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[str] = (), *, indent: int = 0
+) -> tuple[str, ...]:
     """Lines with a heading, two spaces between columns; ``right`` names those that are flush right.
 
-    Written out here, because a library that could do it costs every release the time of a build step.
+    Where that is too wide for the terminal, cells that are flush left are folded. Written out here, because a library
+    that could do it costs every release the time of a build step.
+
+    Args:
+        indent: columns that the caller puts before each line.
     """
+    return tuple(line for lines in blocks(columns, rows, right, indent=indent) for line in lines)
+
+
+def blocks(
+    columns: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[str] = (), *, indent: int = 0
+) -> list[tuple[str, ...]]:
+    """As ``table``, the lines of each row together."""
     lines = [columns, *rows] if any(columns) else [*rows]
-    widths = [max(len(line[number]) for line in lines) for number in range(len(columns))]
-    return tuple(
-        "  ".join(
-            cell.rjust(width) if column in right else cell.ljust(width)
-            for column, cell, width in zip(columns, line, widths, strict=True)
-        ).rstrip()
-        for line in lines
-    )
+    last = len(columns) - 1
+    natural = [max(len(line[number]) for line in lines) for number in range(len(columns))]
+    width = fold.room() - indent
+    if width <= 0 or sum(natural) + 2 * last <= width:
+        return [(_line(columns, line, natural, right),) for line in lines]
+    left = [number for number, column in enumerate(columns) if column not in right]
+    prose = {
+        number: max(len(word) for line in rows for word in line[number].split()) if number == last else 0
+        for number in left
+        if any(" " in line[number].strip() for line in rows)
+    }
+    names = [number for number in left if number not in prose]
+    found = fold.widths(natural, names, prose, width - 2 * last)
+    for number in names if prose else ():  # what they leave is for the words
+        used = max(len(piece) for line in lines for piece in fold.words(line[number], found[number]))
+        found[max(prose)] += found[number] - used
+        found[number] = used
+    return [_folded(columns, line, found, right) for line in lines]
+
+
+def _folded(
+    columns: Sequence[str], cells: Sequence[str], widths: Sequence[int], right: Sequence[str]
+) -> tuple[str, ...]:
+    """A row on several lines; what ends it is not parted within words, so that it can be copied."""
+    last = len(columns) - 1
+    parts = [fold.words(cells[number], widths[number], whole=number == last) for number in range(len(columns))]
+    return tuple(_line(columns, line, widths, right) for line in zip_longest(*parts, fillvalue=""))
+
+
+def _line(columns: Sequence[str], cells: Sequence[str], widths: Sequence[int], right: Sequence[str]) -> str:
+    return "  ".join(
+        cell.rjust(width) if column in right else cell.ljust(width)
+        for column, cell, width in zip(columns, cells, widths, strict=True)
+    ).rstrip()
 
 
 def sizes(rows: Sequence[Row]) -> tuple[str, ...]:

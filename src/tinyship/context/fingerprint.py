@@ -16,7 +16,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tinyship import state
+from tinyship import cancelling, state
 from tinyship.context import statcache, table
 from tinyship.context.ignore import Matcher
 from tinyship.context.source import Context
@@ -27,7 +27,6 @@ from tinyship.context.walk import Entry, Filter, open_file, read_link, unlistabl
 __all__ = ["Change", "Changes", "Fingerprint", "keep", "kept", "of_folder", "of_paths", "take"]
 
 _MAGIC = b"tsprint1"
-_CHECK = 16
 _BLOCK = 1 << 20
 _TRIES = 3
 _MOST = 10
@@ -76,7 +75,14 @@ def take(context: Context, *more: Filter, state_root: Path, name: str) -> Finger
     return of_folder(context.root, ignored, *more, rules=context.patterns, state_root=state_root, name=name)
 
 
-def of_folder(root: Path, *filters: Filter, rules: Sequence[str] = (), state_root: Path, name: str) -> Fingerprint:
+def of_folder(
+    root: Path,
+    *filters: Filter,
+    rules: Sequence[str] = (),
+    state_root: Path,
+    name: str,
+    remember: bool = True,
+) -> Fingerprint:
     """The fingerprint of a folder.
 
     Args:
@@ -85,23 +91,27 @@ def of_folder(root: Path, *filters: Filter, rules: Sequence[str] = (), state_roo
         rules: what the filters go by, as text.
         state_root: as for ``take``.
         name: as for ``take``.
+        remember: what was seen, for the next time; else nothing is written.
 
     Raises:
         ContextError: a file or folder cannot be read; names it.
     """
     file = f"looks-{_safe(name)}"
     cache = statcache.load(state_root, file)
-    look = _Look(root, cache, Clock(state_root))
+    look = _Look(root, cache, Clock(state_root if remember else None))
     look.walk(filters)
     moment = look.moment.hexdigest()
     if not look.is_news():
+        if remember:
+            state.of_use(state_root, file)
         return _fingerprint(tuple(rules), cache.rows, moment)
     rows = b"".join(look.rows)
-    statcache.save(state_root, file, rows, b"".join(look.looks))
+    if remember:
+        statcache.save(state_root, file, rows, b"".join(look.looks))
     return _fingerprint(tuple(rules), rows, moment)
 
 
-def of_paths(root: Path, paths: Iterable[str], *, state_root: Path, name: str) -> Fingerprint:
+def of_paths(root: Path, paths: Iterable[str], *, state_root: Path, name: str, remember: bool = True) -> Fingerprint:
     """The fingerprint of some files and folders below a folder, as far as they are there, and of the folders above.
 
     Args:
@@ -109,12 +119,13 @@ def of_paths(root: Path, paths: Iterable[str], *, state_root: Path, name: str) -
         paths: relative to it, with ``/``.
         state_root: as for ``take``.
         name: as for ``take``.
+        remember: as for ``of_folder``.
 
     Raises:
         ContextError: a file or folder cannot be read; names it.
     """
     wanted = sorted({path.strip("/") for path in paths})
-    return of_folder(root, _Only(wanted), rules=wanted, state_root=state_root, name=name)
+    return of_folder(root, _Only(wanted), rules=wanted, state_root=state_root, name=name, remember=remember)
 
 
 def keep(root: Path, key: str, fingerprint: Fingerprint) -> None:
@@ -130,18 +141,18 @@ def keep(root: Path, key: str, fingerprint: Fingerprint) -> None:
     """
     rules = json.dumps(fingerprint.rules).encode()
     content = b"".join((len(rules).to_bytes(4, "little"), rules, fingerprint.rows))
-    state.write(root, f"print-{_safe(key)}", b"".join((_MAGIC, statcache.check(content), content)))
+    state.keep_checked(root, f"print-{_safe(key)}", _MAGIC, content)
+
+
+def of_use(root: Path, key: str) -> None:
+    """Note that the fingerprint that is kept under a key is of use."""
+    state.of_use(root, f"print-{_safe(key)}")
 
 
 def kept(root: Path, key: str) -> Fingerprint | None:
     """The fingerprint that is kept under a key; None where there is none, or a damaged one."""
-    try:
-        data = (root / ".tinyship" / f"print-{_safe(key)}").read_bytes()
-    except OSError:
-        return None
-    start = len(_MAGIC) + _CHECK
-    content = memoryview(data)[start:]
-    if not data.startswith(_MAGIC) or statcache.check(content) != data[len(_MAGIC) : start]:
+    content = state.checked(root, f"print-{_safe(key)}", _MAGIC)
+    if content is None:
         return None
     end = 4 + int.from_bytes(content[:4], "little")
     return _fingerprint(tuple(json.loads(bytes(content[4:end]))), bytes(content[end:]))
@@ -218,6 +229,7 @@ class _Look:
         todo = [_Folder("", 0, filters, ignored=False)]
         held: list[_Folder] = []  # ignored folders that nothing was found in yet
         while todo:
+            cancelling.check()
             folder = todo.pop()
             names, looks, below = self._list(folder)
             todo += reversed(below)
@@ -347,6 +359,7 @@ def _digest(entry: Entry) -> bytes | None:
     with file:
         try:
             while data := file.read(_BLOCK if entry.stat.st_size >= _BLOCK else entry.stat.st_size + 1):
+                cancelling.check()
                 digest.update(data)
         except OSError as error:
             raise unreadable(entry.path, error) from error

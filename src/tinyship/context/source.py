@@ -28,6 +28,7 @@ class Context:
         hidden: patterns of what is left out whatever the ignore file is, unless that takes it in again.
         pinned: what is sent in place of the Dockerfile's own text, line for line about the same; None to send that.
             What COPY sees of it is the file itself with BuildKit, and what is sent with the other builders.
+        project: the folder, absolute, that people know paths from; ``root`` where None.
     """
 
     root: Path
@@ -36,15 +37,17 @@ class Context:
     patterns: tuple[str, ...]
     hidden: tuple[str, ...] = ()
     pinned: str | None = None
+    project: Path | None = None
 
     @classmethod
-    def open(cls, root: Path, dockerfile: Path, *, without: Path | None = None) -> Context:
+    def open(cls, root: Path, dockerfile: Path, *, without: Path | None = None, project: Path | None = None) -> Context:
         """The context of a folder and a Dockerfile, both absolute.
 
         The ignore file is ``<Dockerfile>.dockerignore`` beside the Dockerfile, else ``.dockerignore`` in the folder.
 
         Args:
             without: a folder that is left out where the context holds it, unless the ignore file takes it in again.
+            project: see ``Context``.
 
         Raises:
             ContextError: one of them is missing, unreadable, of the wrong kind, or empty.
@@ -61,12 +64,18 @@ class Context:
         real = dockerfile.resolve()
         inside = real.is_relative_to(root.resolve()) and dockerfile.parent.resolve().is_relative_to(root.resolve())
         name = real.relative_to(root.resolve()).as_posix() if inside else _outside_name(dockerfile)
-        return cls(root, dockerfile, name, patterns, hidden)
+        return cls(root, dockerfile, name, patterns, hidden, project=project)
 
     @property
     def dockerfile_is_outside(self) -> bool:
         """Whether the Dockerfile has to be added to the files of the folder."""
         return not (self.root / self.dockerfile_name).is_file()
+
+    @property
+    def shown_name(self) -> str:
+        """The Dockerfile's path as people know it: from the project's folder, or in full where it is not in there."""
+        project, file = self.project or self.root, self.dockerfile
+        return (file.relative_to(project) if file.is_relative_to(project) else file).as_posix()
 
     @property
     def text(self) -> str:

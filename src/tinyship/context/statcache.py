@@ -23,7 +23,6 @@ from tinyship.context.table import Row
 from tinyship.errors import TinyshipError
 
 _MAGIC = b"tslook1\n"
-_CHECK = 16
 _LENGTH = struct.Struct("<Q")
 _LOOK = struct.Struct("=QQQqqq")
 _FIELDS = attrgetter("st_mode", "st_ino", "st_dev", "st_size", "st_mtime_ns", "st_ctime_ns")
@@ -58,10 +57,11 @@ class Clock:
     """Says whether a file is old enough for its look to tell more than its content.
 
     Args:
-        root: the project's folder; what its file system takes for the time counts too.
+        root: the project's folder; what its file system takes for the time counts too. None where nothing may be
+            written there.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path | None) -> None:
         self._root = root
         self._now: int | None = None
         self._device = -1
@@ -71,6 +71,8 @@ class Clock:
         if self._now is not None:
             return
         self._now = time.time_ns()
+        if self._root is None:
+            return
         try:
             probe = state.folder(self._root) / f"clock.{os.getpid()}.{threading.get_ident()}"
             try:
@@ -159,15 +161,8 @@ class Cache:
 
 def load(root: Path, name: str) -> Cache:
     """What is remembered under a name; nothing where that is not there, or is damaged."""
-    try:
-        data = (root / ".tinyship" / name).read_bytes()
-    except OSError:
-        return Cache()
-    start = len(_MAGIC) + _CHECK
-    if not data.startswith(_MAGIC) or len(data) < start + _LENGTH.size:
-        return Cache()
-    content = memoryview(data)[start:]
-    if check(content) != data[len(_MAGIC) : start]:
+    content = state.checked(root, name, _MAGIC)
+    if content is None or len(content) < _LENGTH.size:
         return Cache()
     end = _LENGTH.size + _LENGTH.unpack_from(content)[0]
     return Cache(bytes(content[_LENGTH.size : end]), content[end:])
@@ -175,13 +170,5 @@ def load(root: Path, name: str) -> Cache:
 
 def save(root: Path, name: str, rows: bytes, looks: bytes) -> None:
     """Remember it; where that cannot be written, the next time only takes longer."""
-    content = b"".join((_LENGTH.pack(len(rows)), rows, looks))
     with suppress(TinyshipError):
-        state.write(root, name, b"".join((_MAGIC, check(content), content)))
-
-
-def check(content: bytes | memoryview) -> bytes:
-    """What tells a damaged file from a whole one."""
-    import xxhash
-
-    return xxhash.xxh3_128_digest(content)
+        state.keep_checked(root, name, _MAGIC, b"".join((_LENGTH.pack(len(rows)), rows, looks)))

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import IO, NamedTuple, Protocol
 
+from tinyship import cancelling
 from tinyship.context.names import shown
 from tinyship.errors import ContextError
 
@@ -110,6 +111,7 @@ def in_order(entries: Iterable[os.DirEntry[str]]) -> list[os.DirEntry[str]]:
 
 def _scan(folder: str, path: str, *, held: bool) -> list[os.DirEntry[str]]:
     """What is in a folder, in order; nothing where it is gone, or is ignored and locked."""
+    cancelling.check()
     try:
         with os.scandir(folder) as entries:
             return in_order(entries)

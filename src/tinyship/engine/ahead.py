@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator
 from queue import Empty, Queue
 from threading import Event, Thread
 
+from tinyship import cancelling
+
 _PIECE = 1 << 19
 _PIECES = 16
 _PATIENCE = 20
@@ -19,7 +21,7 @@ def ahead(pieces: Iterable[bytes]) -> Iterator[bytes]:
     """
     queue: Queue[bytes | BaseException | None] = Queue(_PIECES)
     left = Event()
-    thread = Thread(target=_read, args=(pieces, queue, left), daemon=True)
+    thread = Thread(target=cancelling.carried(_read), args=(pieces, queue, left), daemon=True)
     thread.start()
     try:
         while (found := queue.get()) is not None:

@@ -37,12 +37,11 @@ class Record:
 
 def records(engine: Engine) -> tuple[Record, ...]:
     """All that is in the cache; nothing where the engine has no BuildKit."""
-    api = engine.api
     speaks = tuple(int(part) for part in engine.api_version.split(".") if part.isdigit())
     params = {"type": "build-cache"} if speaks >= _TYPES_SINCE and not engine.is_podman else {}
     found: dict[str, Any] = asked_again(
         "asking what is in the engine's build cache",
-        lambda: api._result(api._get(api._url("/system/df"), params=params), True),
+        lambda: engine.get("/system/df", params),
     )
     entries = found.get("BuildCache") or (found.get("BuildCacheUsage") or {}).get("Items") or ()
     return tuple(

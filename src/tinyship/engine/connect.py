@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 import socket
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
-from weakref import WeakSet
 
+from tinyship import cancelling, cuttable
 from tinyship.engine import quick
 from tinyship.errors import Cancelled, EngineUnreachable
 
@@ -41,8 +40,6 @@ class Engine:
     address: str
     chosen_by: str
     api_version: str
-    _open: WeakSet[Any] = field(default_factory=WeakSet, init=False, repr=False, compare=False)
-    _interrupted: threading.Event = field(default_factory=threading.Event, init=False, repr=False, compare=False)
 
     @property
     def api(self) -> Any:
@@ -55,7 +52,7 @@ class Engine:
         from tinyship.engine.faults import translated
 
         with translated("asking the engine for its image store"):
-            status = self.client.info().get("DriverStatus") or []
+            status = self.get("/info").get("DriverStatus") or []
         return _SNAPSHOTTER in [value for _, value in status]
 
     @cached_property
@@ -63,6 +60,9 @@ class Engine:
         """What comes with the answer to ``GET /_ping``, names in lower case; much cheaper than ``GET /version``."""
         from tinyship.engine.faults import translated
 
+        if isinstance(self.client, quick.Client):
+            with suppress(quick.Unanswered):
+                return self.client.headers()
         with translated("asking the engine what it is"):
             response = self.api._get(self.api._url("/_ping", versioned_api=False))
         return {name.lower(): value for name, value in response.headers.items()}
@@ -94,6 +94,13 @@ class Engine:
         """Whether it has BuildKit inside: Docker's engines for Linux do, Podman does not."""
         return not self.is_podman and self._headers.get("ostype") == "linux"
 
+    def get(self, path: str, params: Mapping[str, str] | None = None) -> Any:
+        """What the engine answers to a question of its API, like ``/info``; raises what docker-py raises."""
+        if isinstance(self.client, quick.Client):
+            with suppress(quick.Unanswered):
+                return self.client.get(path, params)
+        return self.api._result(self.api._get(self.api._url(path), params=dict(params or {})), True)
+
     def close(self) -> None:
         """Close the client's connections."""
         self.client.close()
@@ -104,45 +111,6 @@ class Engine:
             return bool(self.api.ping())
         except Exception:  # of whatever kind, it does not
             return False
-
-    @contextmanager
-    def waited_for(self, response: Any) -> Iterator[None]:
-        """Have ``interrupt`` cut off a streamed response while it is waited for.
-
-        Raises:
-            Cancelled: that is what happened.
-        """
-        connection = None
-        with suppress(AttributeError):  # the way through requests, urllib3 and http.client
-            connection = response.raw._fp.fp.raw._sock
-            self.may_cut(connection)
-        try:
-            yield
-        except Exception:
-            self.check()
-            raise
-        finally:
-            if connection is not None:
-                self._open.discard(connection)
-        self.check()
-
-    def may_cut(self, connection: Any) -> None:
-        """Have ``interrupt`` cut off a connection, as long as there is one."""
-        self.check()
-        with suppress(TypeError):  # it is none of a kind that can be cut off
-            self._open.add(connection)
-
-    def interrupt(self) -> None:
-        """Cut off what others wait for, builds and the output of containers: it ends with that, and is cleared up."""
-        self._interrupted.set()
-        for connection in list(self._open):
-            with suppress(OSError, AttributeError, ValueError):
-                connection.shutdown(socket.SHUT_RDWR)
-
-    def check(self) -> None:
-        """Raise Cancelled where what is waited for was cut off."""
-        if self._interrupted.is_set():
-            raise Cancelled("it was ended before it came to an end")
 
 
 def connect(*, timeout: float = 60.0) -> Engine:
@@ -166,12 +134,14 @@ def _quickly(timeout: float) -> Engine | None:
     def make(version: str) -> Any:
         import docker
 
-        return docker.DockerClient(
+        client = docker.DockerClient(
             base_url=address,
             version=version,
             timeout=timeout,  # type: ignore[arg-type]  # the stubs want whole seconds
             max_pool_size=_CONNECTIONS,
         )
+        cuttable.make(client.api)
+        return client
 
     try:
         client = quick.connect(address, timeout, make)
@@ -190,7 +160,12 @@ def _fully(timeout: float) -> Engine:
     _refuse_unknown_context(chosen_by)
     try:
         _probe(address)
-        client = docker.from_env(timeout=timeout, max_pool_size=_CONNECTIONS)  # type: ignore[arg-type]  # the stubs want whole seconds
+        client = cancelling.abandonable(
+            lambda: docker.from_env(timeout=timeout, max_pool_size=_CONNECTIONS)  # type: ignore[arg-type]  # the stubs want whole seconds
+        )
+        cuttable.make(client.api)
+    except Cancelled:
+        raise
     except docker.errors.InvalidVersion as error:
         raise _too_old(address, "an older one") from error
     except Exception as error:

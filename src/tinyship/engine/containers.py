@@ -13,6 +13,7 @@ from typing import Any
 
 from msgspec import Struct, field
 
+from tinyship import cancelling
 from tinyship.engine.connect import Engine
 from tinyship.engine.faults import translated
 from tinyship.engine.output import Lines, demultiplexed
@@ -77,7 +78,8 @@ def container(engine: Engine, request: ContainerRequest) -> Iterator[str]:
         # remove it. So that nothing is left behind, both are asked for where no interrupt reaches.
         try:
             keeper.submit(_keep, engine, request, name, made, left)
-            yield made.result()
+            with cancelling.cutting(left.set):  # all that waits for it ends with it
+                yield made.result()
         finally:
             left.set()
 
@@ -225,9 +227,8 @@ def _watch(engine: Engine, container_id: str, events: Events, source: str, *, at
             if attach_first:
                 api._disable_socket_timeout(api._get_raw_response_socket(response))
                 api.start(container_id)
-            with engine.waited_for(response):
-                for stream, data in demultiplexed(response):
-                    lines.write(stream, data)
+            for stream, data in demultiplexed(response):
+                lines.write(stream, data)
             lines.close()
         finally:
             response.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from tinyship import cancelling
 from tinyship.errors import EngineError
 
 
@@ -16,7 +17,8 @@ def translated(what: str) -> Iterator[None]:
         what: what was being done, as a phrase that "failed" or "cannot" can follow: "tagging lacion/foo:local".
     """
     try:
-        yield
+        with cancelling.current().telling():
+            yield
     except Exception as error:
         known = _known(error, what)
         if known is None:
@@ -39,6 +41,12 @@ def _known(error: Exception, what: str) -> EngineError | None:
     if isinstance(error, docker.errors.DockerException):
         return EngineError(f"{what}: {error}")
     return None
+
+
+def status(error: Exception) -> int | None:
+    """The status of the engine's answer, where docker-py raised that; else None."""
+    found: int | None = getattr(getattr(error, "response", None), "status_code", None)
+    return found
 
 
 def said(error: Exception) -> str:

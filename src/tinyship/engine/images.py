@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, suppress
 from datetime import UTC, datetime
@@ -9,16 +10,19 @@ from typing import Any
 
 from msgspec import Struct
 
+from tinyship import cancelling
 from tinyship.credentials import Credential, header, host_of
 from tinyship.engine import inventory, quick
 from tinyship.engine.connect import Engine
-from tinyship.engine.faults import translated
+from tinyship.engine.faults import said, status, translated
 from tinyship.engine.frames import frames
 from tinyship.errors import EngineError, RegistryError
 from tinyship.events import Events, Transfer
 from tinyship.reference import familiar
 
 _PIECE = 1 << 20
+_PAUSES = (0.1, 0.2, 0.4, 0.8)
+"""Seconds before a name is given again: containerd's store fails whoever gives one while somebody else does."""
 
 
 class Image(Struct, frozen=True):
@@ -87,21 +91,49 @@ def tag(engine: Engine, image_id: str, reference: str) -> None:
     """Give an image one more name; another image that had it loses it."""
     repository, tag = _split(reference)
     with translated(f"tagging {reference}"):
+        for pause in _PAUSES:
+            try:
+                engine.api.tag(image_id, repository, tag)
+            except Exception as error:
+                if "already exists" not in said(error):
+                    raise
+                time.sleep(pause)
+            else:
+                return
         engine.api.tag(image_id, repository, tag)
 
 
 def untag(engine: Engine, reference: str) -> bool:
     """Take a name from an image; without its last name it is removed. False where a container still uses it."""
-    from docker.errors import NotFound
-
-    return _delete(engine, reference, NotFound)
+    return _delete(engine, reference)
 
 
 def remove(engine: Engine, image_id: str) -> bool:
     """Remove an image that has no name. False where a container or another image still uses it."""
+    return _delete(engine, image_id)
+
+
+def delete(engine: Engine, reference: str) -> list[dict[str, str]] | None:
+    """Have the engine delete an image by its id, or a name of one; raises what docker-py raises.
+
+    Returns:
+        what it says that is gone; nothing where its answer was lost, but the image is gone; None where it has none.
+    """
+    lost = False
+    client = getattr(engine, "client", None)
+    if isinstance(client, quick.Client):
+        try:
+            return client.remove_image(reference)
+        except quick.Lost:
+            lost = True
+        except quick.Unanswered:
+            pass
     from docker.errors import NotFound
 
-    return _delete(engine, image_id, NotFound)
+    try:
+        return list(engine.api.remove_image(reference) or ())
+    except NotFound:
+        return [] if lost else None
 
 
 def import_rootfs(engine: Engine, chunks: Iterable[bytes], *, name: str, changes: Sequence[str], events: Events) -> str:
@@ -130,7 +162,7 @@ def import_rootfs(engine: Engine, chunks: Iterable[bytes], *, name: str, changes
             raise EngineError(f"{what}: the engine said that it worked, but has no such image")
         tag(engine, image.id, name)
     finally:
-        with suppress(EngineError):  # where that fails, the import failed first, for the same reason
+        with suppress(EngineError), cancelling.shielded():  # where that fails, the import failed first
             untag(engine, incoming)
     return image.id
 
@@ -160,7 +192,7 @@ def saved(engine: Engine, reference: str) -> Iterator[bytes]:
         response = api._get(api._url("/images/{0}/get", reference), stream=True, timeout=None)
         api._raise_for_status(response)
     try:
-        with closing(response), engine.waited_for(response):
+        with closing(response):
             yield from response.iter_content(_PIECE)
     except (requests.RequestException, urllib3.exceptions.HTTPError, OSError):
         with translated(what):
@@ -249,16 +281,12 @@ def _tell(frame: dict[str, Any], action: str, events: Events) -> None:
         events(Transfer(frame["id"], action, int(detail["current"]), int(detail.get("total") or 0)))
 
 
-def _delete(engine: Engine, name: str, not_found: type[Exception]) -> bool:
-    from docker.errors import APIError
-
+def _delete(engine: Engine, name: str) -> bool:
     with translated(f"removing {name}"):
         try:
-            engine.api.remove_image(name)
-        except not_found:
-            return True
-        except APIError as error:
-            if error.response is not None and error.response.status_code == 409:
+            delete(engine, name)
+        except Exception as error:
+            if status(error) == 409:
                 return False
             raise
     return True

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from msgspec import Struct
 
+from tinyship import cancelling
 from tinyship.engine.connect import Engine
 from tinyship.engine.faults import translated
 from tinyship.reference import familiar
@@ -82,7 +83,7 @@ class Usage(Struct, frozen=True):
 
 def images(engine: Engine) -> tuple[Listed, ...]:
     """All images, whosever they are, but for the steps between that the classic builder leaves."""
-    return tuple(map(_listed, asked_again("listing images", engine.api.images)))
+    return tuple(map(_listed, asked_again("listing images", lambda: engine.get("/images/json"))))
 
 
 def _listed(entry: Mapping[str, Any]) -> Listed:
@@ -98,7 +99,7 @@ def _listed(entry: Mapping[str, Any]) -> Listed:
 
 def containers(engine: Engine) -> tuple[Container, ...]:
     """All containers, also those that do not run."""
-    found = asked_again("listing containers", lambda: engine.api.containers(all=True))
+    found = asked_again("listing containers", lambda: engine.get("/containers/json", {"all": "1"}))
     return tuple(
         Container(
             id=entry["Id"],
@@ -141,29 +142,35 @@ def _usage(engine: Engine, found: Mapping[str, Any], entries: Sequence[Mapping[s
 
 def layers(engine: Engine, ids: Collection[str]) -> dict[str, tuple[str, ...]]:
     """The diff ids of the layers of some images, by their ids; without those that are gone."""
-    from docker.errors import NotFound
 
     def ask(image_id: str) -> tuple[str, ...] | None:
         with translated(f"looking at {image_id}"):
             try:
-                found = engine.api.inspect_image(image_id)
-            except NotFound:
-                return None
+                found = engine.get(f"/images/{image_id}/json")
+            except Exception as error:
+                from docker.errors import NotFound
+
+                if isinstance(error, NotFound):
+                    return None
+                raise
         return tuple((found.get("RootFS") or {}).get("Layers") or ())
 
     with ThreadPoolExecutor(_THREADS) as pool:
-        return {image_id: found for image_id, found in zip(ids, pool.map(ask, ids), strict=True) if found is not None}
+        return {
+            image_id: found
+            for image_id, found in zip(ids, pool.map(cancelling.carried(ask), ids), strict=True)
+            if found is not None
+        }
 
 
 def _df(engine: Engine) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """What the engine says of its disk, and of each image."""
-    api = engine.api
     speaks = tuple(int(part) for part in engine.api_version.split(".") if part.isdigit())
     params = {"type": "image"} if speaks >= _TYPES_SINCE and not engine.is_podman else {}
     params |= {"verbose": "1"} if speaks >= _VERBOSE_SINCE else {}
     found: dict[str, Any] = asked_again(
         "asking what the engine's images hold",
-        lambda: api._result(api._get(api._url("/system/df"), params=params), True),
+        lambda: engine.get("/system/df", params),
     )
     items = found.get("Images") or (found.get("ImagesUsage") or found.get("ImageUsage") or {}).get("Items")
     return found, list(items or ())
@@ -174,18 +181,18 @@ def asked_again(what: str, ask: Callable[[], _T]) -> _T:
 
     Some fail where something went while they looked at it, and some while they look at their disk for somebody else.
     """
-    from docker.errors import APIError, NotFound
-
     gone, end = 0, time.monotonic() + _PATIENCE
     with translated(what):
         while True:
             try:
                 return ask()
-            except NotFound:
-                gone += 1
-                if gone == _TRIES:
+            except Exception as error:
+                from docker.errors import NotFound  # loaded when something fails: that takes longer than an answer
+
+                if isinstance(error, NotFound):
+                    gone += 1
+                    if gone == _TRIES:
+                        raise
+                elif _BUSY not in str(error) or time.monotonic() > end:
                     raise
-            except APIError as error:
-                if _BUSY not in str(error) or time.monotonic() > end:
-                    raise
-            time.sleep(_PAUSE)
+            cancelling.sleep(_PAUSE)

@@ -10,10 +10,13 @@ import json
 import os
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
+
+from tinyship import cancelling
 
 _UNIX = "unix://"
 _DEFAULT = "unix:///var/run/docker.sock"
@@ -23,6 +26,10 @@ _OK, _NOT_FOUND = 200, 404
 
 class Unanswered(Exception):
     """The question has to be asked in the usual way."""
+
+
+class Lost(Unanswered):
+    """The question was asked, and may have been heard; the answer did not come, or not whole."""
 
 
 class Client:
@@ -40,9 +47,13 @@ class Client:
         self._make = make
         self._lock = threading.Lock()
         self._client: Any = None
-        self.api_version = str(_read(*self._ask("/version")).get("ApiVersion") or "")
+        self.api_version = str(self._version().get("ApiVersion") or "")
         if not self.api_version.replace(".", "").isdigit():
             raise Unanswered
+
+    def _version(self) -> dict[str, Any]:
+        status, _, body = self._ask("/version")
+        return _read(status, body)
 
     def __getattr__(self, name: str) -> Any:
         with self._lock:
@@ -63,25 +74,63 @@ class Client:
         """
         if not reference:
             raise Unanswered
-        status, body = self._ask(f"/v{self.api_version}/images/{quote(reference, safe='/:')}/json")
+        status, _, body = self._ask(f"/v{self.api_version}/images/{quote(reference, safe='/:')}/json")
         return None if status == _NOT_FOUND else _read(status, body)
 
-    def _ask(self, path: str) -> tuple[int, bytes]:
-        """Status and body. HTTP/1.0 has no more to it than that the answer ends with the connection."""
+    def get(self, path: str, params: Mapping[str, str] | None = None) -> Any:
+        """What the engine answers to a question of its API, like ``/info``.
+
+        Raises:
+            Unanswered: ask in the usual way.
+        """
+        status, _, body = self._ask(f"/v{self.api_version}{path}{f'?{urlencode(params)}' if params else ''}")
+        return _parsed(status, body)
+
+    def headers(self) -> dict[str, str]:
+        """What comes with the answer to ``GET /_ping``, names in lower case.
+
+        Raises:
+            Unanswered: ask in the usual way.
+        """
+        status, head, _ = self._ask("/_ping")
+        if status != _OK:
+            raise Unanswered
+        lines = (line.partition(":") for line in head.decode("latin-1").split("\r\n")[1:])
+        return {name.lower(): value.strip() for name, _, value in lines}
+
+    def remove_image(self, reference: str) -> list[dict[str, str]] | None:
+        """Have the engine remove an image, or a name of one; None where it has none.
+
+        Raises:
+            Lost: it may be gone by now.
+            Unanswered: ask in the usual way.
+        """
+        if not reference:
+            raise Unanswered
+        status, _, body = self._ask(f"/v{self.api_version}/images/{quote(reference, safe='/:')}", "DELETE")
+        found = None if status == _NOT_FOUND else _parsed(status, body)
+        if found is not None and not isinstance(found, list):
+            raise Unanswered
+        return found
+
+    def _ask(self, path: str, method: str = "GET") -> tuple[int, bytes, bytes]:
+        """Status, head and body. HTTP/1.0 has no more to it than that the answer ends with the connection."""
+        sent = False
         try:
-            with socket.socket(socket.AF_UNIX) as connection:
+            with socket.socket(socket.AF_UNIX) as connection, cancelling.cutting(partial(cancelling.shut, connection)):
                 connection.settimeout(self._timeout)
                 connection.connect(self._path)
-                connection.sendall(f"GET {path} HTTP/1.0\r\nHost: docker\r\nUser-Agent: tinyship\r\n\r\n".encode())
+                sent = True
+                connection.sendall(f"{method} {path} HTTP/1.0\r\nHost: docker\r\nUser-Agent: tinyship\r\n\r\n".encode())
                 answer = b"".join(iter(lambda: connection.recv(_PIECE), b""))
         except (OSError, UnicodeError) as error:
-            raise Unanswered from error
+            raise (Lost if sent else Unanswered) from error
         head, found, body = answer.partition(b"\r\n\r\n")
         status = head.split(b" ", 2)[1:2]
         length = _length(head)
         if not found or not status or not status[0].isdigit() or (length is not None and length != len(body)):
-            raise Unanswered
-        return int(status[0]), body
+            raise Lost
+        return int(status[0]), head, body
 
 
 def address() -> str:
@@ -122,16 +171,21 @@ def _configured() -> dict[str, Any] | None:
 
 
 def _read(status: int, body: bytes) -> dict[str, Any]:
+    """The object that a good answer is."""
+    found = _parsed(status, body)
+    if not isinstance(found, dict):
+        raise Unanswered
+    return found
+
+
+def _parsed(status: int, body: bytes) -> Any:
     """What a good answer holds."""
     if status != _OK:
         raise Unanswered
     try:
-        found = json.loads(body)
+        return json.loads(body)
     except ValueError as error:
         raise Unanswered from error
-    if not isinstance(found, dict):
-        raise Unanswered
-    return found
 
 
 def _length(head: bytes) -> int | None:

@@ -7,7 +7,7 @@ from contextlib import suppress
 
 from tinyship.engine import images
 from tinyship.engine.connect import Engine
-from tinyship.engine.faults import said, translated
+from tinyship.engine.faults import said, status, translated
 from tinyship.errors import EngineError
 from tinyship.reference import familiar
 
@@ -32,43 +32,61 @@ def remove(engine: Engine, image_id: str, names: Sequence[str], told: Told) -> s
         why it is still there; empty where it is not.
     """
     taken: list[str] = []
+    last = set(names)
+    there = False
     if len(names) != 1 or engine.is_podman or engine.containerd_store:
         found = images.find(engine, image_id)
         if not found:
             return ""
+        there = True
         if more := sorted(set(found.tags) - set(names)):
             return _other(more[0])
         present = [name for name in names if name in found.tags]
         if names and not present:
             return "its names were taken from it meanwhile"
+        last = set(present[-1:])
         for name in present[:-1]:
             if images.untag(engine, name):
                 taken.append(name)
                 told(name, True)
-    refused = _delete(engine, image_id, set(names), told)
+    refused = _delete(engine, image_id, last, told, there=there)
     if refused:
         for name in taken:
             _give_back(engine, name, image_id, told)
     return refused
 
 
-def _delete(engine: Engine, image_id: str, names: set[str], told: Told) -> str:
-    """Delete an image that has at most one name; why that is refused, where it is."""
-    from docker.errors import APIError, NotFound
+def _delete(engine: Engine, image_id: str, names: set[str], told: Told, *, there: bool) -> str:
+    """Delete an image that has at most one name; why that is refused, where it is.
 
+    Args:
+        engine: that has it.
+        image_id: of the image.
+        names: the one that it has.
+        told: as ``remove`` has it.
+        there: whether it was there a moment ago.
+    """
     with translated(f"removing {image_id}"):
         try:
-            answer = engine.api.remove_image(image_id)
-        except NotFound:
-            return ""
-        except APIError as error:
-            words = said(error)
-            if "more than one tag" in words:  # Podman's, which it calls a fault of its own
+            answer = images.delete(engine, image_id)
+        except Exception as error:
+            words, code = said(error), status(error)
+            if code is not None and "more than one tag" in words:  # Podman's, which it calls a fault of its own
                 return "it has got another name meanwhile"
-            if error.response is None or error.response.status_code != 409:
+            if code == 409:
+                return _delete_by_name(engine, image_id, names, told) if "repositories" in words else _reason(words)
+            if code is None or not there or images.find(engine, image_id):
                 raise
-            return _delete_by_name(engine, image_id, names, told) if "repositories" in words else _reason(words)
-    gone = [familiar(entry["Untagged"]) for entry in answer or () if "@" not in entry.get("Untagged", "@")]
+            answer = []  # containerd's store may miss what it has just taken away itself
+    if answer is None:
+        if not there:
+            return ""
+        if images.find(engine, image_id):
+            return "the engine did not find it"
+    if answer:
+        gone = [familiar(entry["Untagged"]) for entry in answer if "@" not in entry.get("Untagged", "@")]
+    else:
+        gone = sorted(name for name in names if images.find(engine, name) is None)
     for name in gone or [image_id]:
         told(name, True)
     return ""

@@ -98,9 +98,8 @@ def build(
         )
     log = TextLog(events, dialect, request.context)
     try:
-        with engine.waited_for(response):
-            for frame in frames(response, what=what):
-                log.read(frame)
+        for frame in frames(response, what=what):
+            log.read(frame)
     except StreamError as error:
         raise log.failure(error) from error
     except EngineError as error:
@@ -225,8 +224,8 @@ class TextLog:
         return error
 
     def _file(self) -> tuple[str, str]:
-        """The name of the Dockerfile, and its text."""
-        return self.context.dockerfile_name, self.context.dockerfile.read_text(errors="replace")
+        """The path of the Dockerfile, as it is shown, and its text."""
+        return self.context.shown_name, self.context.dockerfile.read_text(errors="replace")
 
     def _source(self, step: Step) -> Excerpt | None:
         """The lines that a step is; where every stage counts its own steps, only those that are there once."""

@@ -6,13 +6,13 @@ Source: the OCI distribution specification.
 from __future__ import annotations
 
 import hashlib
-import time
 from collections.abc import Iterator
 from contextlib import closing
 from functools import partial
 from typing import TYPE_CHECKING, Self
 from urllib.parse import urljoin
 
+from tinyship import cancelling
 from tinyship.credentials import Credential
 from tinyship.errors import ConfigError, RegistryError
 from tinyship.events import Events, Notice, ignore
@@ -265,7 +265,7 @@ class Repository:
                     raise
                 wait = min(pause(self.patience, futile), self.patience.longest)
                 self._events(Notice(f"{error.message}; going on from byte {read} in {wait:.1f} s", "warning"))
-                time.sleep(wait)
+                cancelling.sleep(wait)
         if size is not None and read != size:
             came = "more" if read > size else f"{read}"
             raise RegistryError(

@@ -8,6 +8,7 @@ from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urljoin
 
+from tinyship import cancelling, cuttable
 from tinyship.credentials import Credential
 from tinyship.errors import RegistryError
 from tinyship.events import Events
@@ -25,9 +26,14 @@ T = TypeVar("T")
 SMALL_LIMIT = 4 << 20
 """Bytes of a manifest, and of whatever else is no blob, at most: what the specification asks registries to take."""
 
+_CONNECTING = 10.0
+"""Seconds that TCP may take to connect; in these it asks four times."""
+
 _LEFT = 64 << 10
 """Bytes that are read for nothing rather than that a new connection is made."""
 
+_BRIEFLY = 1.0
+"""Seconds that a registry has to take back what somebody no longer waits for."""
 _HUB_API = "registry-1.docker.io"
 
 
@@ -87,6 +93,7 @@ class Connection:
                 host=host,
                 hint="`ca` is a PEM file of certificates.",
             ) from error
+        cuttable.make(session)
         self._session = session
         self._authorization: dict[str, str] = {}
         self._asked = threading.Lock()
@@ -169,8 +176,10 @@ class Connection:
             upload: its whole address.
             what: it is a part of.
         """
+        briefly = _BRIEFLY if cancelling.current().is_set() else 0.0
         if self.leads_to(upload):
-            with suppress(RegistryError), self.asking("DELETE", upload, what, accepted=(200, 202, 204)):
+            ask = self.asking("DELETE", upload, what, accepted=(200, 202, 204), timeout=briefly)
+            with suppress(RegistryError), cancelling.shielded(), ask:
                 pass
 
     def _authorize(self, challenge: Response, sent: dict[str, str], *, anew: bool) -> tuple[dict[str, str], bool]:
@@ -205,7 +214,12 @@ class Connection:
     ) -> Response:
         def once() -> Response:
             response: Response = self._session.request(
-                method, url, headers=headers, data=body() if body else None, stream=True, timeout=timeout
+                method,
+                url,
+                headers=headers,
+                data=body() if body else None,
+                stream=True,
+                timeout=(min(timeout, _CONNECTING), timeout),
             )
             return response
 

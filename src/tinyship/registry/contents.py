@@ -6,13 +6,12 @@ Source: the OCI image specification, ``manifest.md`` and ``image-index.md``.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import FIRST_EXCEPTION, CancelledError, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
-from threading import Event
 from typing import Any, TypeVar
 
+from tinyship import cancelling, parallel
 from tinyship.errors import RegistryError
 from tinyship.reference import DIGEST, TAG
 from tinyship.registry.client import Repository
@@ -108,28 +107,7 @@ def each(act: Callable[[T], R], things: Iterable[T]) -> list[R]:
     Raises:
         RegistryError: that of the first that failed; from then on nothing more is begun.
     """
-    failed = Event()
-
-    def one(thing: T) -> R:
-        if failed.is_set():
-            raise CancelledError
-        try:
-            return act(thing)
-        except BaseException:
-            failed.set()
-            raise
-
-    pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="registry")
-    try:
-        futures = [pool.submit(one, thing) for thing in things]
-        wait(futures, return_when=FIRST_EXCEPTION)
-    finally:
-        failed.set()  # where it is interrupted, too
-        pool.shutdown(wait=True, cancel_futures=True)
-    errors = (future.exception() for future in futures if not future.cancelled())
-    if error := next((error for error in errors if error and not isinstance(error, CancelledError)), None):
-        raise error
-    return [future.result() for future in futures]
+    return parallel.each(cancelling.carried(act), things, threads=AT_ONCE)
 
 
 def _content(repository: Repository, digest: str) -> Content:

@@ -8,12 +8,14 @@ from __future__ import annotations
 import errno
 import json
 import re
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.client import BadStatusLine, RemoteDisconnected
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from tinyship import cancelling
 from tinyship.codes import without_codes
 from tinyship.credentials import Credential
 from tinyship.errors import RegistryError
@@ -49,7 +51,15 @@ def translated(host: str, what: str, timeout: float) -> Iterator[None]:
     import urllib3.exceptions as urllib
 
     try:
-        yield
+        with cancelling.current().telling():
+            yield
+    except requests.ConnectTimeout as error:
+        # TCP has tried again for as long by itself.
+        raise RegistryError(
+            f"{_where(host, error)} cannot be reached: no connection came about",
+            host=host,
+            hint="Is the network up, or is a proxy needed?",
+        ) from error
     except (requests.Timeout, urllib.TimeoutError, TimeoutError) as error:
         where = _where(host, error)
         raise RegistryError(
@@ -253,6 +263,10 @@ def _connection(error: Exception, host: str, what: str) -> RegistryError:
     where = _where(host, error)
     causes = list(_causes(error))
     if any("NameResolutionError" in type(cause).__name__ or "gaierror" in type(cause).__name__ for cause in causes):
+        if any(isinstance(cause, socket.gaierror) and cause.errno == socket.EAI_AGAIN for cause in causes):
+            return RegistryError(
+                f"the host {where} cannot be looked up: no name server answers", host=host, hint="Is the network up?"
+            )
         return RegistryError(f"the host {where} is not known", host=host, hint="Is its name right, and the network up?")
     if any(isinstance(cause, ConnectionRefusedError) for cause in causes):
         return RegistryError(f"nothing listens at {where}", host=host, hint="Is the registry running?")

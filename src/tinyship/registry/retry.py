@@ -14,6 +14,7 @@ from typing import TypeVar
 
 from msgspec import Struct
 
+from tinyship import cancelling
 from tinyship.errors import RegistryError
 from tinyship.events import Events, Notice
 
@@ -45,7 +46,7 @@ def trying(
     events: Events,
     patience: Patience,
     long: bool = False,
-    sleep: Callable[[float], None] = time.sleep,
+    sleep: Callable[[float], None] = cancelling.sleep,
     clock: Callable[[], float] = time.monotonic,
 ) -> T:
     """What ``act`` returns, at one of several tries.

@@ -16,7 +16,8 @@ from typing import Any, get_args
 import msgspec
 
 from tinyship.errors import ConfigError
-from tinyship.settings.schema import Option, Settings, Words
+from tinyship.settings.schema import Settings
+from tinyship.settings.stages import Option, Words
 
 PREFIX = "TINYSHIP_"
 _TRUE = {"true", "yes", "on", "1"}

@@ -13,11 +13,13 @@ class Hook(Section, frozen=True):
     """A shell command, or a task of the same Invoke program, before or after a stage."""
 
     before: StageName = ""
+    """The stage that it is run before. A hook has either this or ``after``."""
     after: StageName = ""
+    """The stage that it is run after."""
     run: str = ""
-    """A command for the shell, run in the project's folder."""
+    """A command for the shell, in the project's folder. For example ``scripts/check --all``."""
     task: str = ""
-    """The name of a task, as one types it."""
+    """In place of ``run``: a task of the same Invoke program, as one types its name. For example ``notify``."""
 
     def __post_init__(self) -> None:
         if bool(self.before) == bool(self.after):

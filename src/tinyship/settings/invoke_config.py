@@ -15,7 +15,8 @@ from typing import Any
 from invoke.config import Config
 
 from tinyship.errors import ConfigError
-from tinyship.settings.load import SECTION, Layer
+from tinyship.settings.merge import Layer
+from tinyship.settings.wrong import SECTION
 
 _LEVELS = ("collection", "system", "user", "project", "env", "runtime", "overrides", "modifications")
 _SUFFIXES = ("yaml", "yml", "json", "py")

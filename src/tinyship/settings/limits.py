@@ -15,17 +15,22 @@ class Budget(Section, frozen=True):
     """A limit on an image. Sizes like ``40MB`` (decimal) or ``40MiB``; growth like ``5%`` or ``2MB``."""
 
     stage: Literal["base", "build", "release"] = "release"
+    """What the limit is for."""
     unpacked: str | int = ""
+    """A limit on the files on disk, all layers; MB is decimal, MiB binary. For example ``40MB``, ``40MiB``."""
     pull: str | int = ""
-    """Checked before there is a manifest, so against what gzip would make of the layers: an estimate."""
+    """A limit on what a pull transfers. There is no manifest before a push, so it is held against what gzip would
+    make of the layers: an estimate. For example ``15MB``."""
     unique: str | int = ""
+    """A limit on what lies above the base image. For example ``10MB``."""
     dead: str | int = ""
-    """Bytes that layers hold and later ones hide; ``0`` where there may be none."""
+    """A limit on bytes that layers hold and later ones hide. For example ``0``."""
     layers: int = 0
+    """A limit on the number of layers. For example ``4``."""
     growth: str | int = ""
-    """How much larger than the last release `unpacked` may be."""
+    """How much larger than the last release ``unpacked`` may be: a share, or bytes. For example ``5%``, ``2MB``."""
     floor: str | int = "100kB"
-    """Growth below this never alarms: a share of a tiny image is next to nothing."""
+    """Growth below this never alarms: a share of a tiny image is next to nothing. For example ``200kB``."""
 
     def __post_init__(self) -> None:
         for key in ("unpacked", "pull", "unique", "dead", "growth", "floor"):
@@ -42,11 +47,13 @@ class Size(Section, frozen=True):
     """Limits on sizes, and where their history goes beside ``.tinyship/history.jsonl``."""
 
     budgets: tuple[Budget, ...] = ()
+    """Limits, each on one stage."""
     notes: bool = True
-    """A clean push writes what was released as a git note on its commit, and notes count as history."""
+    """Whether a clean push writes the sizes of what it pushed as a git note on the commit, in
+    ``refs/notes/tinyship``, and whether such notes count as history."""
     notes_remote: str = ""
-    """A git remote, like ``origin``: its notes are fetched before a release, and ours pushed to it after a clean push;
-    no network is used where nothing is set."""
+    """A git remote: its notes are fetched before a release is measured, and ours are pushed to it after a clean push,
+    merged with what others pushed. Empty: no network is used. For example ``origin``."""
 
     def __post_init__(self) -> None:
         if self.notes_remote:

@@ -1,15 +1,12 @@
-"""Merges the sources of the config and parses them into settings; an error names key, value and source in one line."""
+"""Settings of the sources of the config: merged for each image, parsed, and checked against each other."""
 
 from __future__ import annotations
 
 import difflib
-import json
 import os
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from datetime import date
-from typing import Any, get_args
+from typing import Any
 
 import msgspec
 from msgspec import Struct, field
@@ -17,37 +14,13 @@ from msgspec.structs import replace
 
 from tinyship import reference
 from tinyship.errors import ConfigError
-from tinyship.settings import environment, options
-from tinyship.settings.schema import Base, Settings
+from tinyship.settings import environment, options, wrong
+from tinyship.settings.merge import Layer, Merged
+from tinyship.settings.schema import Settings
+from tinyship.settings.stages import Base
+from tinyship.settings.wrong import SECTION
 
-SECTION = "tinyship"
-_AT = re.compile(r"(?P<problem>.*?)(?: - at `(?P<path>[^`]*)`)?", re.S)
-_UNKNOWN = re.compile(r"Object contains unknown field `(.*)`", re.S)
-_MISSING = re.compile(r"Object missing required field `(.*)`", re.S)
-_ABOUT = re.compile(r"`(\w+)`: (.*)", re.S)
-_EXPECTED = re.compile(r"Expected `([^`]*)`, got `([^`]*)`")
-_WORDS = {
-    "str": "text",
-    "int": "a whole number",
-    "float": "a number",
-    "bool": "yes or no",
-    "array": "a list",
-    "object": "a section",
-    "object | null": "a section",
-    "str | array": "text or a list",
-}
-_PRIVATE = ("args", "labels", "env", "secrets", "cache_from", "cache_to", "proxy")
-
-
-class Layer(Struct, frozen=True):
-    """One source of config: its name, as people know it, and what stands in its section ``tinyship``.
-
-    ``is_explicit`` marks what was set at run time, which wins over variables.
-    """
-
-    source: str
-    values: object
-    is_explicit: bool = False
+__all__ = ["Layer", "Loaded", "load", "overlaid"]
 
 
 class Loaded(Struct, frozen=True):
@@ -87,10 +60,10 @@ def load(layers: Sequence[Layer], *, image: str = "", environ: Mapping[str, str]
             hint="Write an invoke.yaml with at least `tinyship: {image: NAME}`, or let `tinyship init` write it.",
         )
     variables = _nested(environment.read(environ))
-    whole = _Merged()
+    whole = Merged()
     for layer in layers:
         whole.lay(layer.values, layer.source)
-    whole.lay(variables, _variable)
+    whole.lay(variables, environment.variable)
     entries = _entries(whole, image)
     merged = {name: _merged(layers, variables, entry) for name, entry in entries.items()}
     repositories = {name: str(one.values.get("image", "")) for name, one in merged.items() if name}
@@ -103,59 +76,6 @@ def load(layers: Sequence[Layer], *, image: str = "", environ: Mapping[str, str]
         for name, one in merged.items()
         if image in {"", name}
     )
-
-
-class _Merged(Struct):
-    """Sources laid over each other, and where each leaf is from."""
-
-    values: dict[str, Any] = field(default_factory=dict)
-    origins: dict[str, str] = field(default_factory=dict)
-    last: str = "the config"
-
-    def lay(self, values: object, source: Any) -> None:
-        """Lay a section over what is there; ``source`` is a name, or gives one for a key."""
-        if values is None:
-            return
-        if not isinstance(values, Mapping):
-            raise ConfigError(f"{_name(source, '')}: `{SECTION}` is {_shown(values)}, but a section is expected")
-        if not callable(source):
-            self.last = source
-        self._lay(self.values, values, "", source)
-
-    def _lay(self, into: dict[str, Any], values: Mapping[Any, Any], prefix: str, source: Any) -> None:
-        for key, value in dict(values).items():
-            if not isinstance(key, str):
-                raise ConfigError(f"{_name(source, prefix)}: `{SECTION}.{prefix}{key}` is no key: quote it")
-            dotted = f"{prefix}{key}"
-            if not isinstance(value, Mapping) or not isinstance(into.get(key), dict):
-                self._forget(dotted)
-                into.pop(key, None)
-            if isinstance(value, Mapping):
-                self._lay(into.setdefault(key, {}), value, f"{dotted}.", source)
-            elif value is not None:
-                into[key] = value
-                self.origins[dotted] = _name(source, dotted)
-
-    def _forget(self, dotted: str) -> None:
-        for key in [key for key in self.origins if key == dotted or key.startswith(f"{dotted}.")]:
-            del self.origins[key]
-
-    def source_of(self, dotted: str) -> str:
-        """Where a key is from: its own source, that of what is in it, or that of what it is in."""
-        inside = [source for key, source in self.origins.items() if key.startswith(f"{dotted}.")]
-        while dotted:
-            if dotted in self.origins:
-                return self.origins[dotted]
-            dotted = dotted.rpartition(".")[0]
-        return inside[0] if inside else self.last
-
-
-def _name(source: Any, dotted: str) -> str:
-    return str(source(dotted)) if callable(source) else str(source)
-
-
-def _variable(dotted: str) -> str:
-    return environment.variable(dotted)
 
 
 def _nested(flat: Mapping[str, Any]) -> dict[str, Any]:
@@ -186,7 +106,7 @@ def overlaid(loaded: Loaded, values: Mapping[str, Any], source: str) -> Loaded:
     return replace(loaded, settings=settings, origins={**loaded.origins, **dict.fromkeys(keys, source)})
 
 
-def _entries(whole: _Merged, image: str) -> dict[str, Layer | None]:
+def _entries(whole: Merged, image: str) -> dict[str, Layer | None]:
     """The entries of ``images`` as layers, by their names; a single None where the section itself is the image.
 
     Raises:
@@ -194,17 +114,19 @@ def _entries(whole: _Merged, image: str) -> dict[str, Layer | None]:
     """
     images = whole.values.get("images")
     source = whole.source_of("images")
-    if not images:
+    if images is None or images == []:
         if image:
             raise ConfigError(f"there are no `{SECTION}.images`, so none is named `{image}`")
         return {"": None}
     if not isinstance(images, list | tuple):
-        raise ConfigError(f"{source}: `{SECTION}.images` is {_shown(images)}, but a list is expected")
+        raise ConfigError(f"{source}: `{SECTION}.images` is {wrong.shown(images)}, but a list is expected")
     entries: dict[str, Layer | None] = {}
     for number, entry in enumerate(images):
         name = entry.get("name") if isinstance(entry, Mapping) else None
         if not isinstance(entry, Mapping) or not isinstance(name, str) or not name:
             raise ConfigError(f"{source}: `{SECTION}.images[{number}]` needs a `name`")
+        if "images" in entry:
+            raise ConfigError(f"{source}: `{SECTION}.images[{number}].images`: an entry has none of its own")
         if name in entries:
             raise ConfigError(f"{source}: two entries of `{SECTION}.images` are named `{name}`")
         values = {key: value for key, value in dict(entry).items() if key != "name"}
@@ -226,14 +148,14 @@ def _check_told_apart(repositories: Mapping[str, str], source: str) -> None:
             )
 
 
-def _merged(layers: Sequence[Layer], variables: Mapping[str, Any], entry: Layer | None) -> _Merged:
-    merged = _Merged()
+def _merged(layers: Sequence[Layer], variables: Mapping[str, Any], entry: Layer | None) -> Merged:
+    merged = Merged()
     for layer in layers:
         if not layer.is_explicit:
             merged.lay(layer.values, layer.source)
     if entry:
         merged.lay(entry.values, entry.source)
-    merged.lay(variables, _variable)
+    merged.lay(variables, environment.variable)
     for layer in layers:
         if layer.is_explicit:
             merged.lay(layer.values, layer.source)
@@ -242,11 +164,11 @@ def _merged(layers: Sequence[Layer], variables: Mapping[str, Any], entry: Layer 
     return merged
 
 
-def _loaded(merged: _Merged, name: str, repositories: Mapping[str, str]) -> Loaded:
+def _loaded(merged: Merged, name: str, repositories: Mapping[str, str]) -> Loaded:
     try:
         settings = msgspec.convert(merged.values, Settings, strict=False)
     except msgspec.ValidationError as error:
-        raise ConfigError(_explained(str(error), merged)) from None
+        raise ConfigError(wrong.explained(str(error), merged)) from None
     _check_needs(merged, name, settings.needs, list(repositories))
     try:
         contexts = tuple(_context(entry, name, repositories) for entry in settings.contexts)
@@ -262,7 +184,7 @@ def _made(bases: object) -> Iterator[str]:
             yield str(base.get("name", ""))
 
 
-def _owners(merged: Mapping[str, _Merged]) -> dict[str, str]:
+def _owners(merged: Mapping[str, Merged]) -> dict[str, str]:
     """Of base images that several images have: the repository of the first of these.
 
     Raises:
@@ -273,6 +195,8 @@ def _owners(merged: Mapping[str, _Merged]) -> dict[str, str]:
     for name, one in merged.items():
         for base in _bases(one.values.get("base")):
             before, known = first.setdefault(_canonical(base.name), (name, base))
+            if (before, known.name) == (name, base.name):
+                continue  # two of one name in one image are told of with the other settings
             if known.name != base.name:
                 raise ConfigError(
                     f"{one.source_of('base')}: the base image {base.name} of `{name}` is {known.name} of `{before}` in "
@@ -305,7 +229,7 @@ def _bases(entries: object) -> Iterator[Base]:
             yield msgspec.convert(entry, Base, strict=False)
 
 
-def _check_needs(merged: _Merged, name: str, needs: Sequence[str], names: Sequence[str]) -> None:
+def _check_needs(merged: Merged, name: str, needs: Sequence[str], names: Sequence[str]) -> None:
     """Raise ConfigError where an image needs what is no other entry of ``images``."""
     for wanted in needs:
         where = f"{merged.source_of('needs')}: `{SECTION}.needs`"
@@ -343,97 +267,3 @@ def _context(entry: str, name: str, repositories: Mapping[str, str]) -> str:
     if wanted == name:
         raise ValueError(f"`{entry}`: `{value}` is this image itself")
     return f"{key}={options.IMAGE}{repositories[wanted]}:local"
-
-
-def _explained(message: str, merged: _Merged) -> str:
-    """msgspec's message with the names and words of the config."""
-    match = _AT.fullmatch(message)
-    assert match
-    problem, path = match["problem"], (match["path"] or "$").removeprefix("$").lstrip(".")
-    dotted = re.sub(r"\[.*?\]", "", path)
-    if unknown := _UNKNOWN.fullmatch(problem):
-        key = f"{dotted}.{unknown[1]}".lstrip(".")
-        shown = f"{path}.{unknown[1]}".lstrip(".")
-        return f"{merged.source_of(key)}: `{SECTION}.{shown}` is no setting; {_nearest(dotted, unknown[1])}"
-    if missing := _MISSING.fullmatch(problem):
-        shown = f"{path}.{missing[1]}".lstrip(".")
-        return f"{merged.source_of(dotted)}: `{SECTION}.{shown}` is missing"
-    value = _at(merged.values, path)
-    where = f"{merged.source_of(dotted)}: `{SECTION}.{path}`" if path else f"{merged.source_of('')}: `{SECTION}`"
-    if dotted == "version" and not isinstance(value, Mapping):
-        literal = value if isinstance(value, str | int | float | date) else "1.2.3"
-        return f'{where} is {_shown(value)}, but a section is expected: `{{literal: "{literal}"}}`, and quote it'
-    if expected := _EXPECTED.fullmatch(problem):
-        wanted = _WORDS.get(expected[1], expected[1])
-        what = _shown(value) if not _is_private(dotted) else _WORDS.get(expected[2], expected[2])
-        quote = ": quote it" if "str" in expected[1] and isinstance(value, bool | int | float | date) else ""
-        return f"{where} is {what}, but {wanted} is expected{quote}"
-    if problem.startswith("Invalid enum value"):
-        return f"{where} is {_shown(value)}, but one of {', '.join(_choices(dotted))} is expected"
-    if keyed := _ABOUT.fullmatch(problem):
-        key, shown = (f"{prefix}.{keyed[1]}".lstrip(".") for prefix in (dotted, path))
-        return f"{merged.source_of(key)}: `{SECTION}.{shown}`: {keyed[2]}"
-    return f"{where}: {problem}"
-
-
-def _is_private(dotted: str) -> bool:
-    return dotted.rpartition(".")[2] in _PRIVATE
-
-
-def _shown(value: object) -> str:
-    if isinstance(value, Mapping | list | tuple):  # a secret may stand in it
-        return "a section" if isinstance(value, Mapping) else "a list"
-    text = json.dumps(value, default=str, ensure_ascii=False)
-    return f"`{text if len(text) <= 60 else text[:57] + '...'}`"
-
-
-def _at(values: Any, path: str) -> Any:
-    for part in re.findall(r"[^.\[\]]+", path):
-        try:
-            values = values[int(part)] if isinstance(values, list | tuple) else values[part]
-        except (KeyError, IndexError, TypeError, ValueError):
-            return None
-    return values
-
-
-def _nearest(dotted: str, key: str) -> str:
-    """The valid key that was meant: one of the same section, or one of that name in another."""
-    here = [field.name for field in msgspec.structs.fields(_section(dotted))]
-    if not dotted:
-        here.append("images")
-    elsewhere = {name.rpartition(".")[2]: name for name in _keys(Settings, "")}
-    # A close key of the same section before an equal one of another, and that before a distant one.
-    cutoff = 0.8 if key in elsewhere else 0.6
-    if near := difflib.get_close_matches(key, here, n=1, cutoff=cutoff):
-        return f"the nearest is `{near[0]}`"
-    if near := difflib.get_close_matches(key, elsewhere, n=1, cutoff=0.8):
-        return f"the nearest is `{SECTION}.{elsewhere[near[0]]}`"
-    near = difflib.get_close_matches(key, here, n=1, cutoff=0)
-    return f"the nearest is `{near[0]}`; there are {', '.join(here)}"
-
-
-def _section(dotted: str) -> type[msgspec.Struct]:
-    """The type of the section at a dotted key."""
-    section: type[msgspec.Struct] = Settings
-    for part in dotted.split(".") if dotted else ():
-        kind = next(field.type for field in msgspec.structs.fields(section) if field.name == part)
-        section = next(inner for inner in (kind, *get_args(kind)) if _is_section(inner))
-    return section
-
-
-def _is_section(kind: object) -> bool:
-    return isinstance(kind, type) and issubclass(kind, msgspec.Struct)
-
-
-def _keys(section: type[msgspec.Struct], prefix: str) -> Iterator[str]:
-    for entry in msgspec.structs.fields(section):
-        yield f"{prefix}{entry.name}"
-        for inner in (entry.type, *get_args(entry.type)):
-            if _is_section(inner):
-                yield from _keys(inner, f"{prefix}{entry.name}.")
-
-
-def _choices(dotted: str) -> tuple[str, ...]:
-    parent, _, name = dotted.rpartition(".")
-    kind = next(field.type for field in msgspec.structs.fields(_section(parent)) if field.name == name)
-    return tuple(str(choice) for choice in get_args(kind) if choice)

@@ -20,9 +20,10 @@ BUILDERS = ("auto", "buildkit", "classic")
 TARGET = "target:"
 """What a named context begins with that is another entry of ``images``."""
 IMAGE = "docker-image://"
-_PLATFORM = re.compile(r"[a-z0-9]+/[a-z0-9_]+(?:/[a-z0-9.]+)?")
+PLATFORM = re.compile(r"[a-z0-9]+/[a-z0-9_]+(?:/[a-z0-9.]+)?")
+"""Of an image: ``os/architecture[/variant]``."""
 _ULIMIT = re.compile(r"(?P<name>[a-z]+)=(?P<soft>-1|[0-9]+)(?::(?P<hard>-1|[0-9]+))?")
-_LIMITS = (
+LIMITS = (
     *("core", "cpu", "data", "fsize", "locks", "memlock", "msgqueue", "nice", "nofile", "nproc", "rss", "rtprio"),
     *("rttime", "sigpending", "stack"),
 )
@@ -181,8 +182,8 @@ def ulimit(entry: str) -> str:
     match = _ULIMIT.fullmatch(entry)
     if not match:
         raise ValueError(f"`{entry}` is no limit (like `nofile=1024:2048`)")
-    if match["name"] not in _LIMITS:
-        raise ValueError(f"`{match['name']}` is no limit; the nearest is `{_nearest(match['name'], _LIMITS)}`")
+    if match["name"] not in LIMITS:
+        raise ValueError(f"`{match['name']}` is no limit; the nearest is `{_nearest(match['name'], LIMITS)}`")
     soft, hard = int(match["soft"]), int(match["hard"] or match["soft"])
     if hard != -1 and (soft > hard or soft == -1):
         raise ValueError(f"`{entry}`: the soft limit, which comes first, is above the hard one")
@@ -195,7 +196,7 @@ def platform(entry: str) -> str:
     Raises:
         ValueError: it is none.
     """
-    if not _PLATFORM.fullmatch(entry):
+    if not PLATFORM.fullmatch(entry):
         meant = f", like `linux/{entry}`" if re.fullmatch(r"[a-z0-9_]+", entry) else " (like `linux/arm64`)"
         raise ValueError(f"`{entry}` is no platform{meant}")
     return entry

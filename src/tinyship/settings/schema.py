@@ -2,52 +2,30 @@
 
 Every path is relative to the project's root. Lists stand where one would expect maps with keys of the user's choosing,
 because such keys break Invoke's environment loader.
+
+What stands below a key is its meaning for people, everywhere: `./dev schema` makes the tables of `docs/settings.md` and
+the JSON Schema of it. What a last sentence "For example ``A``, ``B``." names are examples, as YAML.
 """
 
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Callable
-from typing import Annotated, Literal
-
-import msgspec
 
 from tinyship.settings import options
-from tinyship.settings.grammar import (
-    about,
-    check_artifact,
-    check_assignments,
-    check_command,
-    check_digest,
-    check_reference,
-    check_registry,
-    check_registry_once,
-    check_repository,
-    check_seconds,
-    check_tag,
-    check_template,
-)
+from tinyship.settings.grammar import about, check_assignments, check_registry_once, check_repository
 from tinyship.settings.hooks import Hook
 from tinyship.settings.limits import Size
 from tinyship.settings.quantity import parse_bytes, parse_duration
+from tinyship.settings.removal import Clean
 from tinyship.settings.section import Section
-from tinyship.settings.withdrawal import CleanRegistry
+from tinyship.settings.stages import Base, Build, Options, Push, Release
 from tinyship.versions import Scheme
 
-Words = str | tuple[str, ...]
-"""A command: a list of arguments, or one string that is split as a shell would split it (and runs without a shell)."""
-
-Option = Annotated[
-    str, msgspec.Meta(description="fields between commas, as `docker build` takes them: `key=value,...`")
-]
-"""An entry that has commas in it."""
-Options = tuple[Option, ...]
-
-
-def words(command: Words) -> tuple[str, ...]:
-    """The arguments of a command that is written as a list or as one string."""
-    return tuple(shlex.split(command)) if isinstance(command, str) else command
+IMAGES = """Several images, each with a repository of its own: sections with a ``name``, each laid over the section
+around it. An image is made after those that it stands on, others at the same time. For example
+``[{name: api, image: lacion/api}, {name: web, image: lacion/web}]``."""
+"""What the key ``images`` means, which is read before the settings of each image are."""
 
 
 class Version(Section, frozen=True):
@@ -55,15 +33,18 @@ class Version(Section, frozen=True):
 
     tag: str = ""
     """A glob of the git tags that are versions, ``v*`` where nothing is set; what stands before its ``*`` is cut from
-    the version. Beside ``literal`` or ``file`` it still says which versions were released before."""
+    the version. Beside ``literal`` or ``file`` it still says which versions were released before. For example
+    ``v*``."""
     scheme: Scheme = "auto"
-    """How versions are read and ordered: ``semver``, ``pep440``, or ``auto``: PEP 440 for what is no strict SemVer."""
+    """How versions are read and ordered. ``auto``: Semantic Versioning where a version is strictly that, else PEP
+    440, which calendar versions are too. ``1.0.0-1`` is a pre-release to the first, a post-release to the second."""
     literal: str = ""
-    """The version itself."""
+    """The version itself. For example ``"1.10"``."""
     file: str = ""
-    """A file that holds the version."""
+    """A file that holds the version. For example ``VERSION``."""
     regex: str = ""
-    """Finds the version in ``file``; its first group is the version. Without it, the file's text is."""
+    """Finds the version in ``file``; its first group is the version. Without it, the file's text is. For example
+    ``'Version = "(.+)"'``."""
 
     def __post_init__(self) -> None:
         if self.literal and self.file:
@@ -83,205 +64,19 @@ class Version(Section, frozen=True):
             raise ValueError("it needs a group around the version")
 
 
-class Rootfs(Section, frozen=True):
-    """A root filesystem: a tar file, or a command that writes a tar to its standard output. Exactly one of the two."""
-
-    tar: str = ""
-    command: Words = ()
-
-    def __post_init__(self) -> None:
-        if bool(self.tar) == bool(self.command):
-            raise ValueError("needs either `tar` or `command`")
-        with about("command"):
-            check_command(self.command)
-
-
-class Base(Section, frozen=True):
-    """A base image: built from a Dockerfile, imported from a root filesystem, or pulled by digest."""
-
-    name: str
-    dockerfile: str = ""
-    context: str = "."
-    target: str = ""
-    rootfs: Rootfs | None = None
-    changes: tuple[str, ...] = ()
-    """Dockerfile instructions that the engine applies to an imported root filesystem, like ``ENV A=1``."""
-    pull: str = ""
-    """The digest to pull, ``sha256:...``."""
-    platforms: tuple[str, ...] = ()
-    """As the project's own; for a base that a release for several platforms stands on."""
-    cache_to: Options = ()
-    """As the project's own. Each stage has its own, because two caches that are put to one place replace each other."""
-
-    def __post_init__(self) -> None:
-        with about("name"):
-            check_reference(self.name)
-        ways = [way for way in ("dockerfile", "rootfs", "pull") if getattr(self, way)]
-        if len(ways) != 1:
-            raise ValueError(f"`{self.name}` needs one of `dockerfile`, `rootfs` and `pull`")
-        if self.changes and not self.rootfs:
-            raise ValueError("`changes` go with `rootfs`")
-        for key in ("platforms", "cache_to"):
-            if getattr(self, key) and not self.dockerfile:
-                raise ValueError(f"`{key}`: it goes with `dockerfile`")
-        with about("platforms"):
-            options.check_each(self.platforms, options.platform)
-        with about("cache_to"):
-            options.check_each(self.cache_to, options.cache_to)
-        if self.pull:
-            with about("pull"):
-                check_digest(self.pull)
-
-
-class Build(Section, frozen=True):
-    """The fat image that compiles, and what is run in it."""
-
-    dockerfile: str = "Dockerfile.build"
-    context: str = "."
-    target: str = ""
-    tag: str = "build"
-    workdir: str = ""
-    """Where the context goes in the container; the image's WORKDIR where nothing is set."""
-    command: Words = ()
-    """What compiles; the image's CMD where nothing is set."""
-    artifacts: tuple[str, ...] = ()
-    """Files or folders that the command leaves below ``workdir``; copied to the same path below the root."""
-    env: tuple[str, ...] = ()
-    test: Words = ()
-    """The command of ``build.test``."""
-    shell: Words = ("/bin/sh",)
-    """The command of ``build.shell``."""
-    cache_to: Options = ()
-    """As the project's own. Each stage has its own, because two caches that are put to one place replace each other."""
-    outputs: Options = ()
-    """What is made beside the image, as ``docker build --output`` takes it: ``type=local,dest=out``."""
-
-    def __post_init__(self) -> None:
-        with about("tag"):
-            check_tag(self.tag)
-        with about("env"):
-            check_assignments(self.env)
-        for key in ("command", "test", "shell"):
-            with about(key):
-                check_command(getattr(self, key))
-        with about("artifacts"):
-            for artifact in self.artifacts:
-                check_artifact(artifact)
-        with about("cache_to"):
-            options.check_each(self.cache_to, options.cache_to)
-        with about("outputs"):
-            options.check_each(self.outputs, options.output)
-
-
-class Smoke(Section, frozen=True):
-    """How to tell that a released image works."""
-
-    command: Words = ()
-    """Run in the container until it exits with 0; the image's HEALTHCHECK where nothing is set."""
-    timeout: float = 30.0
-    """Seconds."""
-
-    def __post_init__(self) -> None:
-        with about("command"):
-            check_command(self.command)
-        with about("timeout"):
-            check_seconds(self.timeout)
-
-
-class Run(Section, frozen=True):
-    """How to run the released image."""
-
-    ports: tuple[str, ...] = ()
-    """As ``docker run -p`` takes them; every port that the image exposes, on a free loopback port, where empty."""
-    env: tuple[str, ...] = ()
-    command: Words = ()
-
-    def __post_init__(self) -> None:
-        with about("env"):
-            check_assignments(self.env)
-        with about("command"):
-            check_command(self.command)
-
-
-class Release(Section, frozen=True):
-    """The tiny image that ships."""
-
-    dockerfile: str = "Dockerfile"
-    context: str = "."
-    target: str = ""
-    outputs: Options = ()
-    """What is made beside the image, as ``docker build --output`` takes it: ``type=registry,name=...``."""
-    run: Run = Run()
-    smoke: Smoke = Smoke()
-
-    def __post_init__(self) -> None:
-        with about("outputs"):
-            options.check_each(self.outputs, options.output)
-
-
-class Push(Section, frozen=True):
-    """Where a release goes, under which tags."""
-
-    to: tuple[str, ...] = ()
-    """Registries, ``host[:port][/path]``; empty: the one that the image's name implies."""
-    tags: tuple[str, ...] = ("{version}", "{commit}", "latest")
-    smoke: bool = False
-    """Push only what passed ``release.smoke``."""
-    timeout: float = 300.0
-    """Seconds without a sign of life from the engine or the registry before a push is given up."""
-
-    def __post_init__(self) -> None:
-        with about("timeout"):
-            check_seconds(self.timeout)
-        with about("to"):
-            for registry in self.to:
-                check_registry(registry)
-        with about("tags"):
-            for template in self.tags:
-                check_template(template)
-            if not self.tags:
-                raise ValueError("there is none")
-
-
-class Clean(Section, frozen=True):
-    """What stays."""
-
-    keep: int = 3
-    """How many releases ``clean.images`` keeps in the engine."""
-    keep_git: Literal["none", "named", "all"] = "named"
-    """Which releases ``clean.images`` keeps for git: those of commits that a tag names or a branch ends at; with
-    ``all`` also of whatever these descend from; with ``none`` no more than the others."""
-    ask_above: float = 0.5
-    """The share of the project's images, from 0 to 1, above which a clean wants ``--yes``."""
-    cache_age: str = "168h"
-    """``clean.cache`` keeps what the engine's builder used within this time: ``24h``, ``30m``, ``7d``; empty: any."""
-    cache_size: str = ""
-    """``clean.cache`` removes only so much that this is left in all; the size does not matter where empty."""
-    registry: CleanRegistry = CleanRegistry()
-    """What ``clean.registry`` keeps in registries."""
-
-    def __post_init__(self) -> None:
-        if self.keep < 1:
-            raise ValueError("`keep`: it is at least 1 (`clean.all` removes everything)")
-        if not 0 <= self.ask_above <= 1:
-            raise ValueError("`ask_above`: it is a share, from 0 to 1")
-        with about("cache_age"):
-            parse_duration(self.cache_age or "0s")
-        with about("cache_size"):
-            parse_bytes(self.cache_size or "0")
-
-
 class BuilderTls(Section, frozen=True):
     """The certificates for a builder at ``tcp://``, as paths of PEM files; without any of them nothing is encrypted."""
 
     ca: str = ""
-    """What the builder's certificate is checked against; the system's own where nothing is set."""
+    """What the certificate of a builder at ``tcp://`` is checked against, a PEM file; the system's own where nothing
+    is set. For example ``certs/ca.pem``."""
     cert: str = ""
-    """Ours, for a builder that asks for one."""
+    """Our own certificate, for a builder that asks for one. For example ``certs/cert.pem``."""
     key: str = ""
-    """The private key of ``cert``."""
+    """The private key of ``cert``. For example ``certs/key.pem``."""
     server_name: str = ""
-    """The name in the builder's certificate; the host of its address where nothing is set."""
+    """The name in the builder's certificate; the host of its address where nothing is set. For example
+    ``buildkit.example.com``."""
 
     def __post_init__(self) -> None:
         if bool(self.cert) != bool(self.key):
@@ -306,78 +101,100 @@ class Settings(Section, frozen=True):
     """One image and how it is made, released and pushed."""
 
     image: str
-    """The repository's name, without a tag and without the registry of `push.to`."""
+    """The repository's name, without a tag, and without a registry where ``push.to`` has some; the one key that has
+    to be there. For example ``lacion/foo``."""
     needs: tuple[str, ...] = ()
-    """The names of other entries of ``images`` that are released before this one. What a Dockerfile or a named context
-    takes from another image need not be said here."""
+    """Of an entry of ``images``: the names of others that are released before it. What it takes from another by FROM,
+    ``COPY --from``, ``RUN --mount`` or ``contexts`` need not be said. For example ``[api]``."""
     jobs: int = 0
-    """How many images are worked on at the same time, at most; 0: twice as many as this machine has processors,
-    from 4 to 8. Of several images that of the first one counts."""
+    """How many images are worked on at the same time, at most; 0: twice as many as this machine has processors, from
+    4 to 8. Of several images that of the first one counts. For example ``4``."""
     version: Version = Version()
+    """Where the version comes from: git tags, a literal, or a file."""
     builder: str = "auto"
-    """``buildkit`` and ``classic`` are the engine's; ``tcp://host:port`` and ``unix:///path`` are any buildkitd;
-    ``auto`` is the engine's BuildKit where it has one."""
+    """What builds. ``buildkit`` and ``classic`` are the engine's; ``tcp://host:port`` and ``unix:///path`` are any
+    ``buildkitd``; ``auto`` is the engine's BuildKit where it has one. For example ``auto``, ``buildkit``,
+    ``classic``, ``tcp://build.example.com:1234``, ``unix:///run/buildkit/buildkitd.sock``."""
     builder_tls: BuilderTls | None = None
+    """The certificates for a builder at ``tcp://``; without any of them nothing is encrypted."""
     platforms: tuple[str, ...] = ()
-    """Those of the release image, like ``linux/arm64``; the engine's own where empty. The build stage has none:
-    artifacts come from one container."""
+    """Those of the release image; the engine's own where empty. Several need the engine's containerd image store. The
+    build stage has none: artifacts come from one container. For example ``[linux/amd64, linux/arm64]``."""
     args: tuple[str, ...] = ()
-    """Build arguments, ``KEY=value``, for every Dockerfile that declares them."""
+    """Build arguments, for every Dockerfile that declares them; GIT_COMMIT, VERSION, BUILD_DATE and SOURCE_DATE_EPOCH
+    come by themselves. For example ``["FOO=1"]``."""
     labels: tuple[str, ...] = ()
-    """Labels, ``key=value``, for the release image, beside those that come by themselves."""
+    """Labels of the release image, beside those that come by themselves. For example ``["team=ships"]``."""
     network: str = ""
-    """The network of RUN instructions, as ``docker build --network`` takes it."""
+    """The network of RUN instructions, as ``docker build --network`` takes it. For example ``default``, ``host``,
+    ``none``."""
     extra_hosts: tuple[str, ...] = ()
-    """``name:address``, as ``docker build --add-host`` takes them."""
+    """Names that RUN instructions know, ``name:address``, as ``docker build --add-host`` takes them. For example
+    ``["db:10.1.2.3"]``."""
     shm_size: str = ""
-    """Bytes of /dev/shm in RUN instructions, like ``128MB``; the engine's own where nothing is set."""
+    """The size of /dev/shm in RUN instructions; the engine's own where nothing is set. For example ``128MB``."""
     ulimits: tuple[str, ...] = ()
-    """Of RUN instructions, ``name=soft[:hard]``."""
+    """Limits of RUN instructions, ``name=soft[:hard]``. For example ``["nofile=1024:2048"]``."""
     secrets: Options = ()
-    """For ``RUN --mount=type=secret``: ``id=npm,env=NPM_TOKEN``, ``id=npm,src=path``; with the id alone it is the
-    variable of that name, or else the file."""
+    """For ``RUN --mount=type=secret``, and read when it asks; with the id alone it is the variable of that name, or
+    else the file. For example ``["id=npm,env=NPM_TOKEN"]``, ``["id=npm,src=path"]``, ``["id=npm"]``."""
     ssh: tuple[str, ...] = ()
-    """Agents for ``RUN --mount=type=ssh``: ``default`` is that of SSH_AUTH_SOCK, ``ID=path`` another one's socket."""
+    """Agents for ``RUN --mount=type=ssh``: ``default`` is that of SSH_AUTH_SOCK, ``ID=path`` another one's socket.
+    For example ``[default, other=$HOME/agent.sock]``."""
     contexts: tuple[str, ...] = ()
-    """Named contexts, for ``FROM`` and ``COPY --from``: ``NAME=folder``, ``NAME=docker-image://reference``, or
-    ``NAME=target:IMAGE``, the last release of another entry of ``images``."""
+    """Named contexts, for ``FROM`` and ``COPY --from``: a folder, an image, or what another entry of ``images``
+    released. For example ``[lib=../lib]``, ``["base=docker-image://alpine:3.22"]``, ``["api=target:api"]``."""
     cache_from: Options = ()
-    """Where every stage may take cached steps from: ``type=registry,ref=...`` (or the reference alone),
-    ``type=local,src=folder``."""
+    """Where every stage may take cached steps from; a reference alone is ``type=registry``. For example
+    ``["registry.example.com/foo:cache"]``, ``["type=local,src=cache"]``."""
     cache_to: Options = ()
-    """Where the release stage puts its steps: ``type=registry,ref=...``, ``type=local,dest=folder`` or ``type=inline``;
-    ``mode=max`` puts those of all the stages of its Dockerfile there."""
+    """Where the release stage puts its steps; ``mode=max`` puts those of all the stages of its Dockerfile there.
+    ``type=inline``, into the image, is all that engines without the containerd image store can do. For example
+    ``["type=registry,ref=registry.example.com/foo:cache,mode=max"]``, ``["type=local,dest=cache"]``,
+    ``[type=inline]``."""
     no_cache: bool = False
-    """Build every step again."""
+    """Build every step again; ``--no-cache`` on ``release``, ``build`` and ``base``."""
     no_cache_filter: tuple[str, ...] = ()
-    """Names of stages in Dockerfiles whose steps are all built again."""
+    """Names of stages in Dockerfiles whose steps are all built again. For example ``[build-stage]``."""
     pull: bool = False
-    """Ask the registry for base images even where the engine has them; never for those that are made here."""
+    """Ask the registry for base images even where the engine has them, never for those that are made here; ``--pull``
+    on ``release``, ``build`` and ``base``."""
     max_age: str = ""
     """How old images that are made here may become before they are made afresh, without any cache, although nothing
-    changed: ``36h``, ``7d``; any age where nothing is set."""
+    changed; any age where nothing is set. For example ``7d``, ``36h``."""
     ca: str = ""
-    """A PEM file of certificates that are trusted beside the system's: when registries are asked, and in builds as the
-    secret ``ca``, for ``RUN --mount=type=secret,id=ca``."""
+    """A PEM file of certificates that are trusted beside the system's: when registries are asked, in builds as the
+    secret ``ca``, for ``RUN --mount=type=secret,id=ca``, and in build containers as ``/run/secrets/ca``. For example
+    ``certs/company.pem``."""
     proxy: str = ""
-    """The proxy on the way to registries, and of RUN instructions and build containers; that of the environment, and
-    for builds that of the Docker config, where nothing is set."""
+    """The proxy on the way to registries, and of RUN instructions and build containers; where nothing is set that of
+    the environment (HTTPS_PROXY), and for builds that of the Docker config. For example
+    ``http://proxy.example.com:3128``."""
     no_proxy: tuple[str, ...] = ()
-    """Hosts, domains and networks that need no proxy, beside this machine; those of NO_PROXY where nothing is set, and
-    for builds those of the Docker config."""
+    """Hosts with all below them, addresses and networks that need no proxy, beside this machine; where nothing is set
+    those of the environment (NO_PROXY), and for builds those of the Docker config. For example ``[.example.com,
+    10.0.0.0/8]``."""
     insecure: tuple[str, ...] = ()
-    """Registries, ``host[:port]``, that plain HTTP may be spoken with; this machine's need not be named."""
+    """Registries that plain HTTP may be spoken with; this machine's need not be named. For example
+    ``[registry.example.com:5000]``."""
     mirrors: tuple[str, ...] = ()
-    """``registry=mirror[/path]``: where tinyship asks first for what a registry has, as far as it only reads and the
-    project does not push it; ``docker.io=mirror.example.com``."""
+    """Where tinyship asks first for what a registry has, as far as it only reads and the project does not push it;
+    digests are checked all the same. For example ``[docker.io=mirror.example.com/hub]``."""
     attests: Options = ()
-    """Attestations of the release image, which is what others get: ``type=provenance,mode=max``, ``type=sbom``."""
+    """Attestations of the release image, which is what others get; they need the containerd image store. For example
+    ``["type=provenance,mode=max", type=sbom]``."""
     base: tuple[Base, ...] = ()
+    """Base images, each built, imported or pulled, in this order."""
     build: Build | None = None
+    """The fat image that compiles, and what is run in it; null: there is none."""
     release: Release = Release()
+    """The tiny image that ships."""
     push: Push = Push()
+    """Where a release goes, under which tags."""
     size: Size = Size()
+    """Limits on sizes, and where their history goes beside ``.tinyship/history.jsonl``."""
     clean: Clean = Clean()
+    """What stays."""
     hooks: tuple[Hook, ...] = ()
     """What is run before and after stages, in this order."""
 

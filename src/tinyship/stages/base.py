@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
-from tinyship import credentials, labels
+from tinyship import credentials, labels, reference
 from tinyship.engine import images
 from tinyship.events import about
 from tinyship.plan import Action
@@ -14,7 +15,9 @@ from tinyship.stages.scope import Made, Scope
 from tinyship.stages.uptodate import Done
 
 if TYPE_CHECKING:
-    from tinyship.settings.schema import Base
+    from tinyship.settings.stages import Base
+
+_THERE = "the engine has this digest"
 
 
 def plan(scope: Scope) -> tuple[Action, ...]:
@@ -46,6 +49,25 @@ def make(scope: Scope, *, force: bool = False) -> tuple[Made, ...]:
         TinyshipError: one could not be made; names it. Those before it stay.
     """
     return tuple(_once(scope, base, force=force) for base in scope.settings.base)
+
+
+def foresee(scope: Scope, *, force: bool = False) -> None:
+    """Say why ``make`` would make each base image, or why not; nothing is made or changed."""
+    for base in scope.settings.base:
+        if scope.together.once(("foreseen", base.name), partial(_foresee, scope, base, force=force)):
+            scope.together.planned.add(reference.tagged(base.name))
+
+
+def _foresee(scope: Scope, base: Base, *, force: bool) -> bool:
+    if base.dockerfile:
+        return uptodate.foresee_build(scope, "base", building.of_base(scope, base), force=force)
+    if base.rootfs:
+        asked = (uptodate.FORCED,) if force else ()
+        look = partial(rootfs.given, scope.root, base, _changes(scope, base))
+        return uptodate.foresee(scope, "base", base.name, lambda _: look(), asked=asked)
+    why = _why_pull(scope, base, force=force)
+    uptodate.say(scope, "base", base.name, why or _THERE, works=bool(why))
+    return bool(why)
 
 
 def made_from(base: Base) -> str:
@@ -80,8 +102,7 @@ def _build(scope: Scope, base: Base, force: bool) -> Done:
 
 
 def _import(scope: Scope, base: Base, force: bool) -> Done:
-    whose = labels.own(scope.settings, "base", owner=scope.owners.get(base.name, ""))
-    changes = [*base.changes, *(f"LABEL {key}={value}" for key, value in whose.items())]
+    changes = _changes(scope, base)
     events = about(base.name, scope.events)
 
     def work(of: Given | None, afresh: bool) -> Done:
@@ -95,12 +116,30 @@ def _import(scope: Scope, base: Base, force: bool) -> Done:
     return uptodate.make(scope, "base", base.name, look, work, asked=(uptodate.FORCED,) if force else ())
 
 
-def _pull(scope: Scope, base: Base, force: bool) -> Done:
+def _changes(scope: Scope, base: Base) -> list[str]:
+    """What is done to an imported image: what the settings say, and our own labels."""
+    whose = labels.own(scope.settings, "base", owner=scope.owners.get(base.name, ""))
+    return [*base.changes, *(f"LABEL {key}={value}" for key, value in whose.items())]
+
+
+def _why_pull(scope: Scope, base: Base, *, force: bool) -> str:
+    """Why an image is pulled; empty where it need not be."""
     present = scope.image(base.name)
-    if present and not force and any(digest.endswith(f"@{base.pull}") for digest in present.digests):
-        uptodate.say(scope, "base", base.name, "the engine has this digest", works=False)
+    if force:
+        return uptodate.FORCED
+    if not present:
+        return uptodate.ABSENT
+    if any(digest.endswith(f"@{base.pull}") for digest in present.digests):
+        return ""
+    return "the engine has another image of this name"
+
+
+def _pull(scope: Scope, base: Base, force: bool) -> Done:
+    why = _why_pull(scope, base, force=force)
+    present = scope.image(base.name)
+    if present and not why:
+        uptodate.say(scope, "base", base.name, _THERE, works=False)
         return Done(present.id, "up to date")
-    why = uptodate.FORCED if force else "the engine has another image of this name" if present else uptodate.ABSENT
     uptodate.say(scope, "base", base.name, why, works=True)
     scope.works("base")
     credential = credentials.find(credentials.host_of(base.name))

@@ -25,7 +25,7 @@ from tinyship.stages.given import Given
 from tinyship.stages.scope import Made, Scope
 
 if TYPE_CHECKING:
-    from tinyship.settings.schema import Build
+    from tinyship.settings.stages import Build
 
 
 def reference(scope: Scope) -> str:
@@ -80,6 +80,28 @@ def make(scope: Scope, *, only_image: bool = False, force: bool = False) -> Made
     return Made("build", name, done.image_id, done.word, outcome.seconds, building.described(build))
 
 
+def foresee(scope: Scope, *, force: bool = False) -> tuple[str, ...]:
+    """Say why ``make`` would build and compile, or why not; nothing is built or changed.
+
+    Returns:
+        the artifacts that would be made.
+    """
+    build = scope.settings.build
+    if not build:
+        return ()
+    name = reference(scope)
+    first = uptodate.foresee_build(scope, "build", building.of_build(scope, build), force=force)
+    scope.together.planned.update((name,) if first else ())
+    if not build.artifacts:
+        return ()
+    image = scope.image(name)
+    last = memory.find(scope.root, scope.engine.address, _kept(name))
+    reasons = [uptodate.FORCED] if force else _why(scope, build, image.id, last) if image else []
+    reasons += [f"{name} is made before it"] if first and last else []
+    works = uptodate.say_why(scope, "build", name, reasons, last)
+    return build.artifacts if works else ()
+
+
 def test(scope: Scope) -> Finished:
     """Run the configured test command in a container of the build image, on a copy of the source.
 
@@ -110,7 +132,7 @@ def _settings(scope: Scope) -> Build:
 
 
 def _words(command: str | tuple[str, ...]) -> tuple[str, ...]:
-    from tinyship.settings.schema import words
+    from tinyship.settings.stages import words
 
     return words(command)
 
@@ -124,17 +146,13 @@ def _compile(scope: Scope, build: Build, image_id: str, *, force: bool) -> None:
     command = " ".join(_words(build.command)) or "its command"
     name = reference(scope)
     made = ", ".join(build.artifacts)
-    kept = f"{name} artifacts"
+    kept = _kept(name)
     with scope.stage("build", name, f"running {command}") as outcome:
-        before = _given(scope, build, image_id)
         last = memory.find(scope.root, scope.engine.address, kept)
-        artifacts = _artifacts(scope, build)
-        now = replace(before, parts={**before.parts, "artifacts": artifacts})
-        reasons = [uptodate.FORCED] if force else uptodate.changes(scope, kept, last, now)
-        missing = [f"`{artifact}` is missing" for artifact, digest in artifacts.items() if not digest and last]
-        reasons = reasons or missing
+        reasons = [uptodate.FORCED] if force else _why(scope, build, image_id, last)
         if last and not reasons:
             uptodate.say(scope, "build", name, f"nothing changed since it was run, {last.at}", works=False)
+            memory.of_use(scope.root, scope.engine.address, kept)
             outcome.word = f"{made} up to date"
             return
         uptodate.say(scope, "build", name, *reasons, works=True)
@@ -152,6 +170,20 @@ def _compile(scope: Scope, build: Build, image_id: str, *, force: bool) -> None:
             of = replace(of, parts={**of.parts, "artifacts": _artifacts(scope, build)})
             if _moment(scope, build) == moment:
                 uptodate.keep(scope, kept, image_id, of, last)
+
+
+def _kept(name: str) -> str:
+    """What the artifacts of a build image are called in ``memory``."""
+    return f"{name} artifacts"
+
+
+def _why(scope: Scope, build: Build, image_id: str, last: memory.Made | None) -> list[str]:
+    """Why the artifacts have to be made; empty where they are there, and nothing changed."""
+    before = _given(scope, build, image_id)
+    artifacts = _artifacts(scope, build)
+    now = replace(before, parts={**before.parts, "artifacts": artifacts})
+    missing = [f"`{artifact}` is missing" for artifact, digest in artifacts.items() if not digest and last]
+    return uptodate.changes(scope, _kept(reference(scope)), last, now) or missing
 
 
 def _moment(scope: Scope, build: Build) -> str:
@@ -191,7 +223,9 @@ def _artifacts(scope: Scope, build: Build) -> dict[str, str]:
     """A digest of each artifact; empty where it is missing or cannot be read."""
     name = f"artifacts-{given.digest(reference(scope))}"
     try:
-        every = fingerprint.of_paths(scope.root, build.artifacts, state_root=scope.root, name=name)
+        every = fingerprint.of_paths(
+            scope.root, build.artifacts, state_root=scope.root, name=name, remember=scope.together.remembers
+        )
     except ContextError:
         return dict.fromkeys(build.artifacts, "")
     parts = {artifact: part.only(every, [artifact.strip("/")]) for artifact in build.artifacts}

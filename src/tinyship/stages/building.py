@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from tinyship import credentials, dockerfile, labels
+from tinyship import credentials, dockerfile, labels, reference
 from tinyship.context.source import Context
 from tinyship.engine import images
 from tinyship.engine.builder import choose
@@ -25,7 +25,7 @@ from tinyship.stages import network, pins
 from tinyship.stages.scope import Scope
 
 if TYPE_CHECKING:
-    from tinyship.settings.schema import Base, Build, Release
+    from tinyship.settings.stages import Base, Build, Release
 
 _ELSEWHERE = "build with a `builder` elsewhere (`tcp://host:port`)"
 _STORE = "Turn on the engine's containerd image store"
@@ -170,11 +170,8 @@ def stands_on_our_own(scope: Scope, context: Context, text: str) -> bool:
     made |= {f"{settings.image}:{settings.build.tag}"} if settings.build else set()
     named = dict(options.context(entry) for entry in settings.contexts)
     local = {name for name, value in named.items() if value.startswith(options.IMAGE) and value.endswith(":local")}
-    full = {name if ":" in name.rpartition("/")[2] else f"{name}:latest" for name in made}
-    return any(
-        base in local or (base if ":" in base.rpartition("/")[2] else f"{base}:latest") in full
-        for base in dockerfile.parse(text).bases
-    )
+    full = {reference.tagged(name) for name in made}
+    return any(base in local or reference.tagged(base) in full for base in dockerfile.parse(text).bases)
 
 
 def _ca(scope: Scope, text: str) -> dict[str, Secret]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import suppress
 from functools import partial
 
-from tinyship import retention, turns
+from tinyship import parallel, retention, turns
 from tinyship.engine import containers, inventory, removal
 from tinyship.engine.connect import Engine
+from tinyship.engine.inventory import Container
 from tinyship.errors import Refused, TinyshipError
 from tinyship.plan import Action
 from tinyship.retention import Cleaned, Facts, Verdict
@@ -89,20 +89,25 @@ def _carry_out(scopes: Sequence[Scope], judgement: Judgement, done: Tally, ask: 
     engine = scopes[0].engine
     freed = 0
     touched = False
+
+    def artifact(one: judging.Artifact) -> None:
+        nonlocal freed
+        ask()
+        freed += _remove_artifact(one, done)
+
+    def container(one: Container) -> None:
+        ask()
+        if containers.remove(engine, one.id):
+            done.gone("container", one.name)
+
     try:
-        for artifact in judgement.artifacts:
-            if not artifact.verdict.stays:
-                ask()
-                freed += _remove_artifact(artifact, done)
-        for container, verdict in judgement.containers:
-            if not verdict.stays:
-                ask()
-                touched = True
-                if containers.remove(engine, container.id):
-                    done.gone("container", container.name)
+        parallel.each(artifact, [one for one in judgement.artifacts if not one.verdict.stays], threads=1)
+        ended = [one for one, verdict in judgement.containers if not verdict.stays]
+        touched = bool(ended)
+        parallel.each(container, ended, threads=_THREADS)
         for wave in judgement.waves():
             touched = True
-            _remove_images(engine, wave, done, ask)
+            parallel.each(partial(_remove_image, engine, done, ask), wave, threads=_THREADS)
         if judgement.task == judging.TASKS["everything"] and engine.is_podman:
             _sweep(scopes, done, ask)
     finally:
@@ -122,7 +127,7 @@ def _sweep(scopes: Sequence[Scope], done: Tally, ask: Ask) -> None:
             return
         before |= there
         for wave in waves:
-            _remove_images(scopes[0].engine, wave, done, ask)
+            parallel.each(partial(_remove_image, scopes[0].engine, done, ask), wave, threads=_THREADS)
 
 
 def _remove_artifact(artifact: judging.Artifact, done: Tally) -> int:
@@ -142,18 +147,7 @@ def _remove_artifact(artifact: judging.Artifact, done: Tally) -> int:
     return size
 
 
-def _remove_images(engine: Engine, images: Sequence[Facts], done: Tally, ask: Ask) -> None:
-    """Remove images a few at a time; after an error or an interrupt no more are begun, and those begun are ended."""
-    pool = ThreadPoolExecutor(_THREADS)
-    try:
-        removals = [pool.submit(_remove_image, engine, image, done, ask) for image in images]
-        for future in wait(removals, return_when=FIRST_EXCEPTION).done:
-            future.result()
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _remove_image(engine: Engine, image: Facts, done: Tally, ask: Ask) -> None:
+def _remove_image(engine: Engine, done: Tally, ask: Ask, image: Facts) -> None:
     ask()
     name = retention.name_of(image)
     why = removal.remove(engine, image.id, image.names, partial(_tell, done, image))

@@ -165,7 +165,7 @@ def _bases(scope: Scope, request: BuildRequest, text: str) -> Iterator[_Base]:
 
 def _context(request: BuildRequest, name: str) -> Path | str | None:
     """The named context that an image's name leads to, as BuildKit looks for it."""
-    full = name if ":" in name.rpartition("/")[2] else f"{name}:latest"
+    full = reference.tagged(name)
     return next((source for key, source in request.contexts.items() if key in {name, full, full[:-7]}), None)
 
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from msgspec import Struct
 
+from tinyship import commands
 from tinyship.errors import CommandFailed, ConfigError, Refused, TinyshipError
 from tinyship.events import Log
 from tinyship.plan import Action
@@ -185,23 +186,11 @@ def _shell(scope: Scope, hook: Hook, told: Told, tell: Callable[[str], None]) ->
             f"HOOK_{told.kind.upper()}": str(file),
             WITHIN: "\n".join(_within.get()),
         }
-        process = subprocess.Popen(  # noqa: S602  the project's own command, as that of a Makefile
-            hook.run,
-            shell=True,
-            cwd=scope.root,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-        )
-        try:
+        pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+        # The project's own command, as that of a Makefile.
+        with commands.running(hook.run, shell=True, cwd=scope.root, env=environment, **pipes) as process:  # noqa: S604
             _forward(process, tell)
             code = process.wait()
-        finally:
-            process.kill()
-            process.wait()
-            if process.stdout:
-                process.stdout.close()
     return (code, f"ended with exit code {code}") if code >= 0 else (128 - code, f"was ended by signal {-code}")
 
 

@@ -12,7 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-from tinyship import labels, reach, repository, retention
+from tinyship import cancelling, labels, reach, repository, retention
 from tinyship.engine import inventory
 from tinyship.engine.connect import Engine
 from tinyship.engine.containers import OWN
@@ -67,9 +67,12 @@ class Judgement:
         """The images that go, in groups: nothing in a group stands on anything in it or in a later one."""
         left = {image.id: image for image, verdict in self.images if not verdict.stays}
         while left:
-            top = tuple(image for image in left.values() if not left.keys() & image.carries.keys())
-            yield top or tuple(left.values())
-            left = {key: image for key, image in left.items() if image not in top} if top else {}
+            top = tuple(image for image in left.values() if not left.keys() & image.carries.keys()) or tuple(
+                left.values()
+            )
+            yield top
+            for image in top:
+                del left[image.id]
 
 
 def judge(scopes: Sequence[Scope], what: What) -> Judgement:
@@ -80,8 +83,9 @@ def judge(scopes: Sequence[Scope], what: What) -> Judgement:
         GitError: git does not say what it reaches.
     """
     engine = scopes[0].engine
-    with ThreadPoolExecutor(1) as pool:  # one engine, two answers that it takes time for
-        asked = pool.submit(inventory.containers, engine)
+    with ThreadPoolExecutor(2) as pool:  # an engine takes its time for its answers
+        asked = pool.submit(cancelling.carried(inventory.containers), engine)
+        pool.submit(repository.load)
         listed, usage = inventory.images_and_usage(engine)
         there = _There(engine, usage, listed, asked.result())
     projects = {scope.settings.image for scope in scopes}

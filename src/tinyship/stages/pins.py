@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tinyship.lock import Lock
     from tinyship.named import Place
     from tinyship.reference import Reference
-    from tinyship.settings.schema import Base, Build, Release
+    from tinyship.settings.stages import Base, Build, Release
     from tinyship.stages.scope import Scope
 
 DOCKERFILE, CONTEXTS, SETTINGS = "Dockerfile", "contexts", "settings"

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import Any
 
-from tinyship import parallel
+from tinyship import cancelling, parallel
 from tinyship.errors import RegistryError
 from tinyship.record import Release
 from tinyship.registry.client import Repository
@@ -61,7 +61,8 @@ class Place:
         """
         asked: dict[str, Callable[[], Any]] = {tag: partial(self.repository.digest, tag) for tag in tags}
         names = dict.fromkeys((*asked, _LISTING) if listing else asked, ())
-        said = parallel.run(names, lambda name: asked.get(name, self.listed)(), jobs=_AT_ONCE, patience=0)
+        ask = cancelling.carried(lambda name: asked.get(name, self.listed)())
+        said = parallel.run(names, ask, jobs=_AT_ONCE, patience=0)
         for error in said.failed.values():
             raise error
         self.seen = said.done.pop(_LISTING, None)
@@ -153,7 +154,7 @@ class Place:
         within the time that one request takes: that long is waited here before the last question.
         """
         if self.promised:
-            time.sleep(max(0.0, self.promised + _SETTLING - time.monotonic()))
+            cancelling.sleep(max(0.0, self.promised + _SETTLING - time.monotonic()))
         return {tag: found for tag in tags if not ((found := self.ask(tag)) and self.is_ours(found))}
 
     def _config(self, digest: str) -> str:

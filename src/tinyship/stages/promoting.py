@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 
-from tinyship import promises, record, reference, revision
+from tinyship import cancelling, promises, record, reference, revision
 from tinyship.errors import GitError, Refused, RegistryError, TinyshipError
 from tinyship.events import Notice
 from tinyship.record import Release
@@ -102,7 +101,7 @@ class Promotion:
             RegistryError: one names something else.
         """
         if self.moves:
-            time.sleep(_SETTLING)
+            cancelling.sleep(_SETTLING)
         for goal in self.goals:
             self._there[goal.reference] = goal.repository.digest(goal.tag) or ""
         lost = [goal for goal in self.goals if self._there[goal.reference] != self.digest]

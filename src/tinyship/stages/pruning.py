@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from tinyship import turns
+from tinyship import cancelling, turns
 from tinyship.engine import cache
 from tinyship.engine.cache import Record
 from tinyship.errors import Refused, TinyshipError
@@ -124,7 +124,7 @@ def clean(scopes: Sequence[Scope], *, yes: bool = False, show: Callable[[Found],
             try:
                 gone = cache.prune(engine, older_than=found.limits.age, keep=found.limits.bytes) if found.goes else ()
             finally:
-                with suppress(TinyshipError):
+                with suppress(TinyshipError), cancelling.shielded():
                     after = cache.records(engine)
                     there = {record.id for record in after}
                     for record_id in gone if gone is not None else (one.id for one in found.records):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC
 
@@ -10,7 +11,7 @@ from msgspec import Struct
 from tinyship import record, revision
 from tinyship.engine import images
 from tinyship.engine.images import Image
-from tinyship.errors import ArtifactError
+from tinyship.errors import ArtifactError, EngineError
 from tinyship.events import Notice
 from tinyship.plan import Action
 from tinyship.record import BaseImage, Release, Sizes
@@ -20,6 +21,9 @@ from tinyship.sizes.table import Row
 from tinyship.stages import building, history, pins, size, uptodate
 from tinyship.stages.scope import Scope
 from tinyship.tags import sanitise
+
+_TAKEN = 3
+"""How often another release may take the only name of an image that is released."""
 
 
 class Released(Struct, frozen=True):
@@ -58,6 +62,19 @@ def check(scope: Scope) -> None:
     building.check(scope, building.of_release(scope, f"{scope.settings.image}:{local_tags(scope)[0]}"), "release")
 
 
+def foresee(scope: Scope, artifacts: Sequence[str] = (), *, force: bool = False) -> None:
+    """Say why ``make`` would build the image, or why not; nothing is built or changed.
+
+    Args:
+        artifacts: that would be made before.
+    """
+    names = [f"{scope.settings.image}:{tag}" for tag in local_tags(scope)]
+    more = [f"`{artifact}` is made before it" for artifact in artifacts]
+    request = building.of_release(scope, names[0])
+    if uptodate.foresee_build(scope, "release", request, force=force, more=more):
+        scope.together.planned.update(names)
+
+
 def check_artifacts(scope: Scope) -> None:
     """Raise ArtifactError for artifacts of the build stage that are not there."""
     build = scope.settings.build
@@ -81,6 +98,17 @@ def make(scope: Scope, *, force: bool = False) -> Released:
         BuildFailed: a step of the Dockerfile failed.
         BudgetExceeded: a budget is broken; its ``rows`` hold the sizes. The image stays as ``local``, without a record.
     """
+    for _ in range(_TAKEN):
+        try:
+            return _make(scope, force=force)
+        except EngineError as error:
+            if "no such image" not in error.message.lower() or not scope.engine.containerd_store:
+                raise
+            scope.events(Notice("another release took the image's only name, and the engine let it go: building again"))
+    return _make(scope, force=force)
+
+
+def _make(scope: Scope, *, force: bool) -> Released:
     for notice in scope.revision.notices:
         scope.events(Notice(notice))
     settings, name = scope.settings.release, scope.settings.image

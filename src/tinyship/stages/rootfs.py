@@ -8,15 +8,17 @@ import subprocess
 import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
+from tinyship import commands
 from tinyship.errors import CommandFailed, ContextError
 from tinyship.events import Events, Log
 from tinyship.stages.given import Given, combined, stamp
 
 if TYPE_CHECKING:
-    from tinyship.settings.schema import Base, Rootfs
+    from tinyship.settings.stages import Base, Rootfs
 
 _CHUNK = 1 << 18
 _TAIL = 20
@@ -88,38 +90,35 @@ def _content(file: Path) -> str:
 
 
 def _argv(rootfs: Rootfs) -> tuple[str, ...]:
-    from tinyship.settings.schema import words
+    from tinyship.settings.stages import words
 
     return words(rootfs.command)
 
 
 def _output(root: Path, argv: tuple[str, ...], name: str, events: Events) -> Iterator[bytes]:
-    try:
-        process = subprocess.Popen(argv, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    except OSError as error:
-        raise CommandFailed(
-            f"`{argv[0]}` cannot be started: {error.strerror}",
-            exit_code_of_command=127,
-            hint="`rootfs.command` runs in the project's root, without a shell.",
-        ) from error
     tail: deque[str] = deque(maxlen=_TAIL)
-    assert process.stdout
-    assert process.stderr
-    reader = threading.Thread(target=_forward, args=(process.stderr, name, tail, events), daemon=True)
-    reader.start()
-    try:
+    with ExitStack() as stack:
+        try:
+            command = commands.running(argv, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+            process = stack.enter_context(command)
+        except OSError as error:
+            raise CommandFailed(
+                f"`{argv[0]}` cannot be started: {error.strerror}",
+                exit_code_of_command=127,
+                hint="`rootfs.command` runs in the project's root, without a shell.",
+            ) from error
+        assert process.stdout
+        assert process.stderr
+        reader = threading.Thread(target=_forward, args=(process.stderr, name, tail, events), daemon=True)
+        reader.start()
+        stack.callback(reader.join)
+        stack.callback(process.kill)  # which ends the reader
         output = process.stdout.fileno()
         yield from iter(lambda: os.read(output, _CHUNK), b"")
         code = process.wait()
-    finally:
-        process.kill()
-        process.wait()
-        reader.join()
-        process.stdout.close()
-        process.stderr.close()
     if code:
-        command = " ".join(argv)
-        raise CommandFailed(f"`{command}` failed with exit code {code}", exit_code_of_command=code, tail=tuple(tail))
+        shown = " ".join(argv)
+        raise CommandFailed(f"`{shown}` failed with exit code {code}", exit_code_of_command=code, tail=tuple(tail))
 
 
 def _forward(stream: IO[bytes], name: str, tail: deque[str], events: Events) -> None:

@@ -207,7 +207,10 @@ class Scope:
         try:
             # What tinyship keeps changes with every release, and must not change the next image.
             return Context.open(
-                (self.root / context).resolve(), self.root / file, without=self.root.resolve() / ".tinyship"
+                (self.root / context).resolve(),
+                self.root / file,
+                without=self.root.resolve() / ".tinyship",
+                project=self.root,
             )
         except TinyshipError as error:
             raise error.at(stage, self.settings.image) from None
@@ -230,7 +233,12 @@ class Scope:
         if again or key not in self._files:
             name = hashlib.sha256(repr(key).encode("utf-8", "surrogateescape")).hexdigest()[:20]
             self._files[key] = fingerprint.of_folder(
-                root, Matcher(patterns), rules=patterns, state_root=self.root, name=name
+                root,
+                Matcher(patterns),
+                rules=patterns,
+                state_root=self.root,
+                name=name,
+                remember=self.together.remembers,
             )
         return self._files[key]
 
@@ -266,17 +274,22 @@ class Scope:
         self.forget()
         return True
 
+    def placed(self, error: TinyshipError, stage: str, image: str) -> TinyshipError:
+        """An error with its stage and image, where it is not one that several images share."""
+        return error if self.together.is_common(error) else error.at(stage, image)
+
     @contextmanager
     def stage(self, stage: str, image: str, action: str) -> Iterator[Outcome]:
-        """Tell what begins and how it ended, and give every error on the way its stage and image."""
-        self.together.check()
+        """Tell what begins and how it ended, and give every error on the way its stage and image; see ``placed``."""
+        self.together.cancellation.check()
         self.events(StageStarted(stage, image, action))
         begun = time.monotonic()
         outcome = Outcome()
         try:
-            yield outcome
+            with self.together.cancellation.telling():
+                yield outcome
         except TinyshipError as error:
-            raise error.at(stage, image) from error.__cause__
+            raise self.placed(error, stage, image) from error.__cause__
         outcome.seconds = time.monotonic() - begun
         self.events(StageEnded(stage, image, outcome.word, outcome.seconds))
 

@@ -13,7 +13,7 @@ from tinyship.stages import building
 from tinyship.stages.scope import Scope
 
 if TYPE_CHECKING:
-    from tinyship.settings.schema import Base
+    from tinyship.settings.stages import Base
 
 
 def check(scopes: Sequence[Scope]) -> None:

@@ -82,7 +82,8 @@ def exceeded(
 ) -> BudgetExceeded:
     """The error that says which budgets an image breaks, and why."""
     lines = [line for one in broken for line in one.lines()]
-    return BudgetExceeded(len(broken), lines, rows, diffs=diffs, stage="release", image=image)
+    heavy = broken[0].row.image
+    return BudgetExceeded(len(broken), lines, rows, heavy=heavy, diffs=diffs, stage="release", image=image)
 
 
 def released(scope: Scope) -> str:

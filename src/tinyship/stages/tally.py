@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
+from typing import Any
 
 from tinyship import state
 from tinyship.errors import CleanStopped, TinyshipError
@@ -102,6 +103,16 @@ def reported(root: Path, task: str, stayed: Sequence[Verdict]) -> Iterator[Tally
 
 
 def _write(root: Path, cleaned: Cleaned) -> None:
+    state.write(root, NAME, _text(cleaned.as_json()))
+
+
+def _text(report: Mapping[str, Any]) -> str:
+    """JSON for people, too: of a list one row a line."""
     import json
 
-    state.write(root, NAME, json.dumps(cleaned.as_json(), indent=2, ensure_ascii=False) + "\n")
+    encode = json.JSONEncoder(ensure_ascii=False).encode
+    fields = []
+    for key, value in report.items():
+        rows = ",\n".join(f"    {encode(row)}" for row in value) if isinstance(value, list) else ""
+        fields.append(f"  {encode(key)}: [\n{rows}\n  ]" if rows else f"  {encode(key)}: {encode(value)}")
+    return "{\n" + ",\n".join(fields) + "\n}\n"

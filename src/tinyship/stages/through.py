@@ -88,6 +88,6 @@ def _called(scope: Scope, stage: str, own: Callable[..., Any], options: dict[str
     try:
         return own(scope, **{name: value for name, value in options.items() if takes_all or name in names})
     except TinyshipError as error:
-        raise error.at(stage, scope.settings.image) from error.__cause__
+        raise scope.placed(error, stage, scope.settings.image) from error.__cause__
     finally:
         scope.forget()

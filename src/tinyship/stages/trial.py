@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from tinyship import labels, record
+from tinyship import cancelling, labels, record
 from tinyship.engine import containers, images
 from tinyship.engine.containers import ContainerRequest
 from tinyship.engine.images import Image
@@ -18,7 +18,7 @@ from tinyship.record import Release
 from tinyship.stages.scope import Scope
 
 if TYPE_CHECKING:
-    from tinyship.settings.schema import Words
+    from tinyship.settings.stages import Words
 
 _PAUSE = 0.25
 
@@ -104,7 +104,7 @@ def _wait(scope: Scope, container: str, command: tuple[str, ...], timeout: float
             raise _failed(scope, container, "its health check says that it does not work", 1)
         if time.monotonic() > end:
             raise _failed(scope, container, f"{how} did not pass within {timeout:g} s", 1, last)
-        time.sleep(_PAUSE)
+        cancelling.sleep(_PAUSE)
 
 
 def _failed(scope: Scope, container: str, why: str, code: int, said: tuple[str, ...] = ()) -> CommandFailed:
@@ -147,6 +147,6 @@ def _started(scope: Scope, release: Release) -> Iterator[str]:
 
 
 def _words(command: Words) -> tuple[str, ...]:
-    from tinyship.settings.schema import words
+    from tinyship.settings.stages import words
 
     return words(command)

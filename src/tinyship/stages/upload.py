@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 
 from msgspec import Struct
 
+from tinyship import cancelling
 from tinyship.engine import images
 from tinyship.engine import push as engine_push
 from tinyship.errors import EngineError, RegistryError
@@ -80,7 +81,7 @@ def _push(scope: Scope, place: Place, tag: str, look: Callable[[], None]) -> eng
             host = place.repository.host
             told = f"the push to {host} is tried again in {wait:g} s ({attempt + 1} of {_TRIES})"
             scope.events(Notice(f"{error.message}; {told}", "warning"))
-            time.sleep(wait)
+            cancelling.sleep(wait)
     raise AssertionError("unreachable")
 
 
@@ -135,7 +136,7 @@ def _named(scope: Scope, image_id: str, reference: str) -> Iterator[None]:
     try:
         yield
     finally:
-        with suppress(EngineError):  # where that fails, the push failed first, and says why
+        with suppress(EngineError), cancelling.shielded():  # where that fails, the push failed first, and says why
             if before is None:
                 images.untag(scope.engine, reference)
             elif before.id != image_id and scope.settings.push.to:

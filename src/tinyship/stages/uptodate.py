@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from msgspec import Struct
 from msgspec.structs import replace
 
-from tinyship import memory
+from tinyship import memory, reference
 from tinyship.context.fingerprint import Changes, Fingerprint
 from tinyship.context.names import shown
 from tinyship.engine import images
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 FIRST = "it is made here for the first time"
 ABSENT = "no image in this engine"
 FORCED = "`--force` asks for it"
+_AGAIN = "made again, all steps from the builder's cache"
 _SHOWN = 3
 _BECAME = {
     "new": "`{}` is new",
@@ -84,11 +85,22 @@ def build(scope: Scope, stage: str, ask: Callable[[], BuildRequest], *, force: b
     def work(of: Given | None, afresh: bool) -> Done:
         what = replace(request, no_cache=True, pull=request.pull or _pulls(scope, request, of)) if afresh else request
         result = building.build(scope, what)
-        word = "up to date" if result.cached else "built"
+        word = (_AGAIN if force else "up to date") if result.cached else "built"
         return Done(result.image_id, word, is_certain=result.is_certain, afresh=what.no_cache)
 
-    asked = ((FORCED,) if force else ()) + tuple(_asked(request))
-    return make(scope, stage, request.tags[0], look, work, asked=asked)
+    return make(scope, stage, request.tags[0], look, work, asked=_asked(request, force=force))
+
+
+def foresee_build(
+    scope: Scope, stage: str, request: BuildRequest, *, force: bool = False, more: Sequence[str] = ()
+) -> bool:
+    """Say why ``build`` would build an image, or why not, and return whether it would; nothing is built or changed.
+
+    Args:
+        more: reasons beside those that are found here.
+    """
+    asked = _asked(request, force=force)
+    return foresee(scope, stage, request.tags[0], lambda _: given.of_request(scope, request), asked=asked, more=more)
 
 
 def make(
@@ -111,19 +123,11 @@ def make(
     Raises:
         TinyshipError: that of ``work``; then nothing is kept.
     """
-    last = memory.find(scope.root, scope.engine.address, name)
-    try:
-        before: Given | None = look(False)
-        reasons = [*asked, *changes(scope, name, last, before)] if before else [*asked]
-    except Unknown as error:
-        before, reasons = None, [*asked, error.message]
-    age = scope.settings.max_age
-    afresh = bool(last and age and memory.seconds_since(last.afresh) > parse_duration(age))
-    if afresh:
-        reasons.insert(0, f"it is older than {age}")
+    last, before, reasons, afresh = _looked(scope, name, look, asked)
     if not reasons and last:
         if image := present(scope, name, last.image):
             say(scope, stage, name, f"nothing changed since it was made, {last.at}", works=False)
+            memory.of_use(scope.root, scope.engine.address, name)
             return Done(image.id, "up to date")
         reasons.append(ABSENT)
     say(scope, stage, name, *reasons, works=True)
@@ -139,6 +143,59 @@ def make(
             if (after.parts, after.moment) == (before.parts, before.moment):
                 keep(scope, name, done.image_id, after, None if done.afresh else last)
     return done
+
+
+def foresee(
+    scope: Scope,
+    stage: str,
+    name: str,
+    look: Callable[[bool], Given],
+    *,
+    asked: Sequence[str] = (),
+    more: Sequence[str] = (),
+) -> bool:
+    """Say why ``make`` would make an image, or why not, and return whether it would; nothing is changed.
+
+    What would be made before it is in ``Together.planned``. Arguments are those of ``make``, and ``more`` reasons.
+    """
+    last, now, reasons, _ = _looked(scope, name, look, asked)
+    bases = now.parts.get(given.BASES, {}) if now else {}
+    planned = scope.together.planned
+    before = [f"{base} is made before it" for base in bases if reference.tagged(reference.familiar(base)) in planned]
+    reasons += [*before, *more] if last else []
+    if not reasons and last and not (scope.image(name) or scope.image(last.image)):
+        reasons.append(ABSENT)
+    return say_why(scope, stage, name, reasons, last)
+
+
+def say_why(scope: Scope, stage: str, name: str, reasons: Sequence[str], last: Made | None) -> bool:
+    """Say why there is work, or since when there is none; returns whether there is.
+
+    Args:
+        reasons: for work; empty where there is none.
+        last: what is kept of what was made before.
+    """
+    works = bool(reasons) or last is None
+    since = (f"nothing changed since it was made, {last.at}",) if last else (FIRST,)
+    say(scope, stage, name, *(reasons or since), works=works)
+    return works
+
+
+def _looked(
+    scope: Scope, name: str, look: Callable[[bool], Given], asked: Sequence[str]
+) -> tuple[Made | None, Given | None, list[str], bool]:
+    """What was made before, what it would be made of now, why it has to be, and whether without any cache."""
+    last = memory.find(scope.root, scope.engine.address, name)
+    try:
+        now: Given | None = look(False)
+        reasons = [*asked, *changes(scope, name, last, now)] if now else [*asked]
+    except Unknown as error:
+        now, reasons = None, [*asked, error.message]
+    age = scope.settings.max_age
+    afresh = bool(last and age and memory.seconds_since(last.afresh) > parse_duration(age))
+    if afresh:
+        reasons.insert(0, f"it is older than {age}")
+    return last, now, reasons, afresh
 
 
 def _anew(look: Callable[[bool], Given]) -> Given | None:
@@ -203,8 +260,12 @@ def _pulls(scope: Scope, request: BuildRequest, of: Given | None) -> bool:
     return bool(of and of.from_registries and not ours and not scope.engine.containerd_store)
 
 
-def _asked(request: BuildRequest) -> Iterator[str]:
+def _asked(request: BuildRequest, *, force: bool) -> tuple[str, ...]:
     """Why a build has work whatever its image is."""
+    return ((FORCED,) if force else ()) + tuple(_always(request))
+
+
+def _always(request: BuildRequest) -> Iterator[str]:
     if request.no_cache or request.no_cache_filter:
         yield "`no_cache` asks for it"
     if request.pull:

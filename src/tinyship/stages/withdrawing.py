@@ -10,7 +10,7 @@ from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING
 
-from tinyship import history, record, tags, turns, versiontags, withdrawal
+from tinyship import cancelling, history, record, tags, turns, versiontags, withdrawal
 from tinyship.errors import RegistryError
 from tinyship.repository import around, run
 from tinyship.retention import EVER, Cleaned, Verdict
@@ -18,7 +18,8 @@ from tinyship.stages import clean, goals, tally
 from tinyship.stages import history as kept
 from tinyship.stages.scope import Scope
 from tinyship.stages.tally import Tally
-from tinyship.withdrawal import Going, Judgement, Known, Rules
+from tinyship.stock import Known, Rules
+from tinyship.withdrawal import Going, Judgement
 
 if TYPE_CHECKING:
     from tinyship.registry.client import Repository
@@ -100,6 +101,11 @@ class Shelf:
                 self._refuse(tally, one, f"`{tag}` is gone, or names something else by now")
                 return
         ask()
+        with cancelling.shielded():  # what is begun comes to its end, and is told of
+            self._delete_now(tally, one)
+
+    def _delete_now(self, tally: Tally, one: Going) -> None:
+        repository = self.repository
         alone: list[str] = []
         try:
             self._take(one, alone)

@@ -33,8 +33,14 @@ def make(
     They are made in the order of `tinyship.base`. An entry is a Dockerfile, a
     root filesystem (a tar file, or a command whose standard output is a tar),
     or a digest to pull. A build is up to date when all that decides it is as it
-    was, and the engine has the image; an import, when its tar, its command, the files that the command names and
-    its `changes` are those of last time; a pull, when the digest is there.
+    was, and the engine has the image; an import, when its tar, its command, the
+    files that the command names and its `changes` are those of last time; a
+    pull, when the digest is there.
+
+    Examples:
+      invoke base
+      invoke base --explain       # and why each is made, or is not
+      invoke base --force --pull  # anew, on the newest images below
     """
     from tinyship import pipeline
     from tinyship.stages.scope import Made
@@ -45,7 +51,7 @@ def make(
         session.console.result({"images": made})
 
     session.explaining(explain).with_flags(no_cache=no_cache, pull=pull).selected(image).make(
-        pipeline.plan_bases,
+        lambda scope: pipeline.plan_bases(scope, explain=explain, force=force),
         lambda scope: pipeline.make_bases(scope, force=force),
         show,
         jobs=jobs,
@@ -59,6 +65,10 @@ def list_(session: Session, json: bool = False) -> None:
 
     The size is the unpacked one: that of the image's files on disk, all layers
     together. An image that is not in the engine is listed as missing.
+
+    Examples:
+      invoke base.list
+      invoke base.list --json
     """
     from datetime import UTC, datetime
 

@@ -36,15 +36,20 @@ def make(
     """Compile in a container, copy the artifacts back.
 
     First the base images are brought up to date and the build image is built,
-    then its command is run on the source in a container of it. The source (`build.context`, after its ignore rules) is
-    copied into the container, so this works with a remote engine too. The
-    command is `build.command`, or the image's CMD; its output is shown as it
-    comes. Each of `build.artifacts` then replaces the file or folder of the
-    same path here, in one move: owned by you, modes kept, nothing else touched.
-    Without artifacts only the image is built. The image is not built again
-    while all that decides it is as it was, and the engine has it; nor is the
-    command run again while image, source, settings and artifacts are those of
-    last time.
+    then its command is run on the source in a container of it. The source
+    (`build.context`, after its ignore rules) is copied into the container, so
+    this works with a remote engine too. The command is `build.command`, or the
+    image's CMD; its output is shown as it comes. Each of `build.artifacts` then
+    replaces the file or folder of the same path here, in one move: owned by
+    you, modes kept, nothing else touched. Without artifacts only the image is
+    built. The image is not built again while all that decides it is as it was,
+    and the engine has it; nor is the command run again while image, source,
+    settings and artifacts are those of last time.
+
+    Examples:
+      invoke build
+      invoke build --only-image                # no compile
+      invoke build --image api --image 'web*'  # of several images these
     """
     from tinyship import pipeline
     from tinyship.stages.scope import Made
@@ -59,7 +64,7 @@ def make(
                 session.console.say(artifact)
 
     chosen.make(
-        pipeline.plan_build,
+        lambda scope: pipeline.plan_build(scope, explain=explain, force=force),
         lambda scope: pipeline.make_build(scope, only_image=only_image, force=force),
         show,
         jobs=jobs,
@@ -74,6 +79,9 @@ def run_tests(session: Session, json: bool = False) -> None:
     The command of `build.test` is run in a container of it, on a copy of the
     source. The build image has to be there (`invoke build`). Nothing is copied
     back.
+
+    Examples:
+      invoke build build.test
     """
     from tinyship import pipeline
     from tinyship.plan import Action
@@ -93,6 +101,9 @@ def shell(session: Session) -> None:
     A copy of the source is in its working directory. The shell is
     `build.shell`, `/bin/sh` where nothing is set. The container is removed when
     the shell ends; its exit code is this task's.
+
+    Examples:
+      invoke build.shell
     """
     from invoke.exceptions import Exit
 

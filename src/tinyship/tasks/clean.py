@@ -24,6 +24,10 @@ def leftovers(session: Session, json: bool = False) -> None:
     Of images and containers only what bears this project's label goes. This is
     make's clean: releases, build image and base images stay, and so do files
     that git tracks. A table says first what goes, what stays, and why.
+
+    Examples:
+      invoke --dry clean  # the table alone
+      invoke clean
     """
     _clean(session, "work")
 
@@ -36,6 +40,11 @@ def images(session: Session, yes: bool = False, json: bool = False) -> None:
     tags name or branches end at (`clean.keep_git`), what containers use, what
     is tagged `local`, what has another project's name, and what others stand
     on. A table says first what goes, what stays, and why; `--dry` ends there.
+
+    Examples:
+      invoke --dry clean.images  # the table alone
+      invoke clean.images
+      invoke clean.images --yes  # even where most of them go
     """
     _clean(session, "old_releases", yes=yes)
 
@@ -47,6 +56,10 @@ def all_(session: Session, yes: bool = False, json: bool = False) -> None:
     That is artifacts, containers, releases, build image and base images, but
     for what others use. The record of the last release stays in `.tinyship/`.
     A table says first what goes, what stays, and why; `--dry` ends there.
+
+    Examples:
+      invoke --dry clean.all  # the table alone
+      invoke clean.all --yes
     """
     _clean(session, "everything", yes=yes)
 
@@ -60,6 +73,10 @@ def cache(session: Session, yes: bool = False, json: bool = False) -> None:
     was used within `clean.cache_age` (168h) stays, what a build uses, and what
     is shared with an image. With `clean.cache_size` only so much goes that this
     is left. Podman has no such cache.
+
+    Examples:
+      invoke clean.cache  # the table alone
+      invoke clean.cache --yes
     """
     from tinyship import pipeline
     from tinyship.stages import pruning

@@ -16,6 +16,7 @@ from invoke.exceptions import Exit, Failure
 from invoke.executor import Executor
 
 from tinyship.errors import CommandFailed, ConfigError
+from tinyship.tasks.commands import calling
 
 _ONE = threading.Lock()
 """Whatever tasks write is read from the process's own standard output, so that one is run at a time."""
@@ -78,17 +79,11 @@ class ProgramTasks:
 def around(context: Context) -> ProgramTasks | None:
     """The tasks of the program that runs a task now; None where it was called by no program.
 
-    A task knows its config, and not what it is a task of: only what called it does.
-
     Args:
         context: of the task.
     """
-    frame = sys._getframe()
-    while frame := frame.f_back:  # type: ignore[assignment]  # it ends with None
-        caller = frame.f_locals.get("self")
-        if isinstance(caller, Executor):
-            return ProgramTasks(caller, context)
-    return None
+    executor = calling(Executor)
+    return ProgramTasks(executor, context) if executor else None
 
 
 def _failed(said: str, code: int) -> CommandFailed:

@@ -21,6 +21,10 @@ def init(session: Bare, text: bool = False, json: bool = False) -> None:
     written: Dockerfile, .dockerignore, tasks.py, invoke.yaml, .gitignore; a file
     that is there stays as it is. With `--dry` nothing is written, and the texts
     are shown.
+
+    Examples:
+      tinyship --dry init  # shows what would be written
+      tinyship init
     """
     from dataclasses import asdict
 

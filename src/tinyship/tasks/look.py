@@ -48,6 +48,11 @@ def explain(
     with `@NAME` behind it where it holds several; a git revision that was
     released; or a reference in a registry, of which nothing is stored here.
     `engine:`, `file:`, `git:` or `registry:` before it says where to look.
+
+    Examples:
+      invoke size.explain release
+      invoke size.explain alpine:3.22 --top 3
+      invoke size.explain file:image.tar --platform linux/arm64 --json
     """
     from tinyship import pipeline
     from tinyship.console import looks
@@ -91,6 +96,10 @@ def diff(session: Session, before: str, after: str, platform: str = "", top: int
     differs is none. An image is named as `size.explain` takes it, so two
     releases are `invoke size.diff 1.4.0 1.5.0`, and what a stage adds is
     `invoke size.diff base release`.
+
+    Examples:
+      invoke size.diff base release
+      invoke size.diff 1.4.0 release --top 0
     """
     from tinyship import pipeline
     from tinyship.console import looks
@@ -126,6 +135,10 @@ def remote(session: Session, image: str, json: bool = False) -> None:
     project's base image. `unpacked`: bytes of the files on disk, known where
     every layer was looked at here before. Attestations are no images, and not
     counted.
+
+    Examples:
+      invoke size.remote alpine:3.22
+      invoke size.remote registry.example.com/lacion/foo:1.4.0 --json
     """
     from tinyship import pipeline
     from tinyship.console import looks
@@ -169,6 +182,10 @@ def report(
     box, drawn to scale, dead bytes hatched; the stages side by side; the
     releases so far; what differs from the last one; what would make it smaller.
     Needs plotly: `pip install 'tinyship[report]'`.
+
+    Examples:
+      invoke size.report
+      invoke size.report --against 1.4.0 --out size.html
     """
     from tinyship import pipeline, state
     from tinyship.plan import Action

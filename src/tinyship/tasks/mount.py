@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from copy import copy
 from types import ModuleType
 from typing import Any
 
 from invoke.collection import Collection
 from invoke.context import Context
+from invoke.parser.argument import Argument
 from invoke.tasks import Task
 
 from tinyship.tasks import (
@@ -36,9 +36,23 @@ _COLLECTIONS: dict[str, tuple[ModuleType, ...]] = {
     "push": (push, promote),
     "clean": (clean, withdraw),
     "size": (size, look),
+    "config": (config,),
 }
 _STAGES = ("base", "build", "release", "push")
 _ABOUT = "Build, release and push tiny images: base, build, release, push, clean, size."
+
+
+class Flag(Argument):
+    """A flag of a task.
+
+    Invoke copies every flag there is before it reads a command line. A flag's value is replaced, never changed, so that
+    a copy may share what it has.
+    """
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Flag:
+        twin = Flag.__new__(Flag)
+        twin.__dict__.update(self.__dict__)
+        return twin
 
 
 class MountedTask(Task):  # type: ignore[type-arg]  # Invoke's own signature is not usable as an argument
@@ -60,9 +74,17 @@ class MountedTask(Task):  # type: ignore[type-arg]  # Invoke's own signature is 
 
     def __deepcopy__(self, memo: dict[int, Any]) -> MountedTask:
         """A copy that is another task, and shares what never changes; Invoke copies every task that it mounts."""
-        twin = copy(self)
-        twin.help = dict(self.help)
+        twin = MountedTask.__new__(MountedTask)
+        twin.__dict__.update(self.__dict__)
         return twin
+
+    def get_arguments(self, ignore_unknown_help: bool | None = None) -> list[Argument]:
+        """A flag for each parameter of the task's function but the first."""
+        body, spec = self.spec.body, self.spec
+        names = body.__code__.co_varnames[1 : body.__code__.co_argcount]
+        defaults = dict(zip(reversed(names), reversed(body.__defaults__ or ()), strict=False))
+        flags = [_flag(name, defaults.get(name), spec) for name in names]
+        return sorted(flags, key=lambda flag: not flag.positional)  # as the parser wants them
 
 
 def collection(
@@ -94,18 +116,20 @@ def collection(
             for spec in _specs(module):
                 child.add_task(_mounted(spec, image, made, own))
         made.add_collection(child)
-    for spec in _specs(config):
-        made.add_task(_mounted(spec, image, made))
     return made
 
 
 def program() -> Collection:
     """The tasks of the program ``tinyship``: those of a project, and what makes one."""
-    from tinyship.tasks import init
+    from tinyship.tasks import commands, init
 
     made = collection()
     for spec in _specs(init):
         made.add_task(_mounted(spec, "", made))
+    for name in made.task_names:
+        task = made[name]
+        task.__doc__ = commands.of_program(task.__doc__ or "", "tinyship")
+        task.help = {flag: commands.of_program(line, "tinyship") for flag, line in task.help.items()}
     return made
 
 
@@ -125,10 +149,10 @@ def _mounted(
     def body(context: Context, *words: Any, **flags: Any) -> None:
         from tinyship.tasks.session import run
 
-        run(spec, context, image, _by_name(spec, words, flags), mount.configuration(), stages)
+        run(spec, context, image, _by_name(spec, words, flags), mount, stages)
 
     body.__wrapped__ = spec.body  # type: ignore[attr-defined]  # whose signature Invoke makes flags of, but the first
-    body.__doc__ = inspect.getdoc(spec.body)
+    body.__doc__ = spec.body.__doc__
     body.__name__ = spec.name
     made = MountedTask(
         body,
@@ -136,11 +160,21 @@ def _mounted(
         default=spec.default,
         help=dict(spec.help),
         positional=spec.positional,
-        iterable=spec.iterable,
-        auto_shortflags=False,
     )
     made.mount, made.spec = mount, spec
     return made
+
+
+def _flag(name: str, default: Any, spec: Spec) -> Flag:
+    kind = list if name in spec.iterable else str if default is None else type(default)
+    return Flag(
+        names=(name.strip("_").replace("_", "-"),),
+        attr_name=name if "_" in name else None,
+        kind=kind,
+        default=[] if kind is list else default,
+        help=spec.help.get(name),
+        positional=name in spec.positional,
+    )
 
 
 def _by_name(spec: Spec, words: Sequence[Any], flags: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -23,6 +23,11 @@ def update(session: Session, only: str = "", json: bool = False) -> None:
     other, whichever builder builds. The table shows what moved and the change
     of the compressed bytes that a pull transfers. One that cannot be asked for
     keeps its pin; the others move, and the exit code is 1. `--dry` only shows.
+
+    Examples:
+      invoke --dry base.update  # only shows what would move
+      invoke base.update
+      invoke base.update --only alpine:3.22,golang:1.24-alpine
     """
     from dataclasses import asdict
 
@@ -92,6 +97,10 @@ def outdated(session: Session, exit_code: bool = False, json: bool = False) -> N
     code is 0 all the same; for scripts `--exit-code` makes it 1 where there is
     something to do. Of releases only the last one counts for that: the one in
     the record, or else the highest version in the registry.
+
+    Examples:
+      invoke base.outdated
+      invoke base.outdated --exit-code  # 1 where a base has moved
     """
     from invoke.exceptions import Exit
 

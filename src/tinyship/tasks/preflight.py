@@ -26,6 +26,10 @@ def check(session: Session, version: str | None = None, json: bool = False) -> N
     each registry of `push.to` whether we may push there (it is asked, by
     beginning an upload that is taken back), and what the tags of this release
     name there now. Exit code 1 where something failed.
+
+    Examples:
+      invoke release.check
+      invoke release.check --version 2.0.1 --json
     """
     from invoke.exceptions import Exit
 
@@ -45,16 +49,29 @@ def plan(session: Session, version: str | None = None, json: bool = False) -> No
     What would be built, tagged and pushed, and what `release.check` says; only
     whether we may push is not asked, as nothing may change. It is what
     `invoke --dry release push` prints.
+
+    Examples:
+      invoke release.plan
+      invoke release.plan --version 2.0.1
     """
     both(session.with_version(version))
 
 
-def both(session: Session, *, only: bool = False, pushed: Collection[str] | None = None) -> None:
+def both(
+    session: Session,
+    *,
+    only: bool = False,
+    pushed: Collection[str] | None = None,
+    explain: bool = False,
+    force: bool = False,
+) -> None:
     """Show the plan of the release of each image, and then that of each push.
 
     Args:
         only: leave base and build as they are.
         pushed: the images that are pushed, by their names; all where None.
+        explain: see ``pipeline.plan_release``.
+        force: see ``pipeline.plan_release``.
     """
     from tinyship import pipeline
     from tinyship.plan import Plan
@@ -63,7 +80,8 @@ def both(session: Session, *, only: bool = False, pushed: Collection[str] | None
     def plans(scope: Scope) -> tuple[Plan, ...]:
         is_pushed = pushed is None or scope.name in pushed
         pushing = (pipeline.plan_push(scope, after_release=True),) if is_pushed else ()
-        return pipeline.plan_release(scope, only=only, checked=True), *pushing
+        released = pipeline.plan_release(scope, only=only, checked=True, explain=explain, force=force)
+        return released, *pushing
 
     def show(done: list[tuple[Plan, ...]]) -> None:
         session.plans((*(some[0] for some in done), *(each for some in done for each in some[1:])))

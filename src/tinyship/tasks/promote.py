@@ -36,6 +36,11 @@ def promote(session: Session, source: str, target: str, force: bool = False, jso
     end. A tag that `push.tags` give to one version or commit, or that looks
     like one, is never taken from another image without `--force`; one of a
     shortened version or of a date moves. Bytes are compressed ones.
+
+    Examples:
+      invoke push.promote 1.4.0 stable
+      invoke push.promote release registry.example.com/lacion/foo:1.4.0
+      invoke --dry push.promote 1.4.0 stable,production
     """
     from dataclasses import replace
 

@@ -53,6 +53,11 @@ def send(
     compressed ones, as the registry has them; `pull` is what a pull transfers.
     What a clean tree was released from gets a git note with its sizes, in
     `refs/notes/tinyship`: see `size.history`.
+
+    Examples:
+      invoke push
+      invoke --dry push             # what would be sent, and given
+      invoke push --image-ref-only  # repository@sha256:... for a script
     """
     from tinyship import formats
 

@@ -38,6 +38,11 @@ def show(session: Session, format: str = "", image_ref_only: bool = False, json:
     --format=skaffold: a file for `skaffold deploy --build-artifacts FILE`.
 
     References are those of the first registry of `push.to`.
+
+    Examples:
+      invoke release.show
+      invoke release.show --format env
+      invoke release.show --image-ref-only
     """
     from tinyship import formats, pipeline, record
     from tinyship.console import releases
@@ -80,6 +85,10 @@ def listing(session: Session, registry: bool = False, limit: int = 20, json: boo
     the history in `.tinyship`, and, with --registry, the registry. `digest`:
     its first digits, known once pushed. `pull`: compressed bytes that a pull
     transfers. `unpacked`: the files on disk, all layers, uncompressed.
+
+    Examples:
+      invoke release.list
+      invoke release.list --registry --limit 5
     """
     from tinyship import pipeline
     from tinyship.console import releases
@@ -122,6 +131,10 @@ def notes(session: Session, from_: str = "", to: str = "", authors: bool = False
     Conventional Commits (`feat:`, `fix(api)!:`). What the images gained, and
     which bases moved, is told where both releases are written down: see
     `release.list`.
+
+    Examples:
+      invoke release.notes
+      invoke release.notes --from 1.3.0 --to 1.4.0 --authors
     """
     from tinyship import pipeline
     from tinyship.console import changelog
@@ -155,6 +168,10 @@ def graph(session: Session, format: str = "", image: Sequence[str] | None = None
 
     --format=mermaid: a flowchart, for Markdown. What the engine does not have
     is shown without sizes.
+
+    Examples:
+      invoke release.graph
+      invoke release.graph --format mermaid
     """
     from tinyship.console import graphs
     from tinyship.formats import check_one
@@ -174,6 +191,9 @@ def schema(session: Session) -> None:
 
     Of `.tinyship/release.json`, and of what `--json` of release, push and
     release.show prints.
+
+    Examples:
+      invoke release.schema > release.schema.json
     """
     from tinyship import record
 

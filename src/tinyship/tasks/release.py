@@ -74,6 +74,13 @@ def make(
     committed or not, and so do its Dockerfiles, ignore files, settings and
     pins, and an image that it stands on. Where none is, nothing is released,
     and the exit code is 0.
+
+    Examples:
+      invoke release
+      invoke release --push
+      invoke --dry release push  # the plan of both
+      invoke release --version 2.0.1 --image api --explain
+      invoke release --changed-since origin/main --jobs 4 --fail-fast
     """
     from tinyship import pipeline, record
     from tinyship.errors import ConfigError, TinyshipError
@@ -103,13 +110,14 @@ def make(
     if session.dry:
         session.plans_release(version)
     if push and session.dry:
-        both(chosen, only=only, pushed=[loaded.name for loaded in pushed.project.images])
+        names = [loaded.name for loaded in pushed.project.images]
+        both(chosen, only=only, pushed=names, explain=explain, force=force)
         return
     if push:
         ready(pushed, allow_dirty=allow_dirty)
     try:
         chosen.make(
-            lambda scope: pipeline.plan_release(scope, only=only, checked=True),
+            lambda scope: pipeline.plan_release(scope, only=only, checked=True, explain=explain, force=force),
             lambda scope: pipeline.make_release(scope, only=only, force=force),
             show,
             jobs=jobs,
@@ -156,6 +164,9 @@ def run(session: Session) -> None:
     `release.run.ports`, as `docker run -p` takes them, or else every port that
     the image exposes, each on a free port of the loopback address. The
     container's exit code is this task's.
+
+    Examples:
+      invoke release.run
     """
     from invoke.exceptions import Exit
 
@@ -187,6 +198,9 @@ def smoke(session: Session, json: bool = False) -> None:
     `release.smoke.command`, run in the container until it exits with 0, or else
     the image's HEALTHCHECK; within `release.smoke.timeout` seconds.
     `push.smoke: true` makes every push depend on it.
+
+    Examples:
+      invoke release release.smoke
     """
     from tinyship import pipeline, record
     from tinyship.stages import trial

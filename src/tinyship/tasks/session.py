@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from invoke.collection import Collection as Tasks
 from invoke.context import Context
 from invoke.exceptions import Exit
 
@@ -18,6 +19,7 @@ from tinyship.project import Project
 from tinyship.settings import invoke_config, load
 from tinyship.stages.scope import Scope
 from tinyship.tasks import hooks
+from tinyship.tasks.commands import Commands
 from tinyship.tasks.spec import Spec
 
 INTERRUPTED = 130
@@ -169,7 +171,7 @@ def run(
     context: Context,
     image: str,
     flags: Mapping[str, Any],
-    own: Mapping[str, Any],
+    mount: Tasks,
     stages: Mapping[str, Callable[..., Any]] | None = None,
 ) -> None:
     """Run the body of a task in a session of its own.
@@ -179,14 +181,16 @@ def run(
         context: as Invoke gives it to tasks.
         image: the entry of ``images`` that the mount is for; all where empty.
         flags: the task's arguments.
-        own: what the mount was configured with.
+        mount: that the task is of.
         stages: the mount's own functions in place of stages.
 
     Raises:
         Exit: with the error's text and code where it failed; Invoke prints the one and exits with the other.
     """
+    commands = Commands(mount)
+    own = mount.configuration()
     try:
-        with Console(json=bool(flags.get("json"))) as console:
+        with Console(json=bool(flags.get("json")), wording=commands.said) as console:
             try:
                 session = _bare(context, console) if spec.bare else _open(context, image, console, own, stages)
                 spec.body(session, **flags)
@@ -197,7 +201,7 @@ def run(
     except TinyshipError as error:
         if logging.getLogger("invoke").isEnabledFor(logging.DEBUG):
             raise
-        raise Exit(f"error: {error}", code=error.exit_code) from None
+        raise Exit(commands.said(f"error: {error}"), code=error.exit_code) from None
     except KeyboardInterrupt:
         raise Exit("interrupted", code=INTERRUPTED) from None
 

@@ -33,6 +33,11 @@ def table(
     `dead`: bytes that layers hold and later ones hide. `change`: unpacked bytes
     gained since the last release, or against the image of --compare, with
     which a broken budget is an error.
+
+    Examples:
+      invoke size
+      invoke size --compare 1.4.0
+      invoke size --markdown  # for a merge request
     """
     from tinyship import pipeline
     from tinyship.console import looks
@@ -109,6 +114,11 @@ def history(
     also as a git note on its commit, in `refs/notes/tinyship`. Where
     `size.notes_remote` is set, these notes travel by themselves; else --fetch
     fetches them, and `git push origin refs/notes/tinyship` sends them.
+
+    Examples:
+      invoke size.history
+      invoke size.history --stage build --limit 5
+      invoke size.history --fetch --registry
     """
     from tinyship import pipeline
     from tinyship.errors import ConfigError

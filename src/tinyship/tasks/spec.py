@@ -10,7 +10,7 @@ from typing import Any
 
 BUILD_HELP = {
     "force": "Work even where nothing that decides the result changed; steps may still come from the builder's cache.",
-    "explain": "Say why each image is made, or why it need not be.",
+    "explain": "Say why each image is made, or why it need not be; with --dry, why it would be.",
     "no_cache": "Build every step of the Dockerfiles again, whatever is cached.",
     "pull": "Ask the registries for newer base images; never for those that are made here.",
 }

@@ -37,6 +37,10 @@ def registry(session: Session, yes: bool = False, json: bool = False) -> None:
     again after each deletion. It frees the bytes when it collects its garbage.
     What was deleted stands in `.tinyship/clean.json`, also after a failure. No
     engine is needed.
+
+    Examples:
+      invoke --dry clean.registry  # the table alone
+      invoke clean.registry
     """
     from tinyship import pipeline
     from tinyship.console import verdicts, withdrawals

@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from tinyship.console import history
+from tinyship.console import fold, history
 from tinyship.console.console import Console
 from tinyship.trend import Point, Trend
 
@@ -83,3 +83,11 @@ def test_json() -> None:
     """With --json it is one line, with plain bytes."""
     data = json.loads(shown(io.StringIO(), as_json=True))
     assert data["images"][0]["points"][1]["unpacked_change"] == -18_250_000
+
+
+@pytest.mark.parametrize(("width", "last"), [(60, "layers"), (90, "digest"), (120, "#")])
+def test_what_there_is_room_for(monkeypatch: pytest.MonkeyPatch, width: int, last: str) -> None:
+    """On a narrow terminal the bars go first, and then the digest."""
+    monkeypatch.setattr(fold, "room", lambda: width)
+    _, head, *rows = history.lines(TREND, blocks=False)
+    assert (rows[-1] if last == "#" else head).endswith(last)

@@ -259,3 +259,15 @@ def test_a_pinned_dockerfile_from_outside(root: Path, tmp_path: Path) -> None:
     found = sent(context)
     assert found[context.dockerfile_name] == b"FROM a@b\n"
     assert found["Dockerfile"] == b"FROM scratch\n"
+
+
+def test_what_people_call_the_dockerfile(tmp_path: Path) -> None:
+    """The path from the project, wherever the context is; without a project from the context, else the whole path."""
+    inside, outside = tmp_path / "docker" / "base" / "Dockerfile", tmp_path / "Dockerfile"
+    inside.parent.mkdir(parents=True)
+    for file in (inside, outside):
+        file.write_text("FROM scratch\n")
+    assert Context.open(inside.parent, inside, project=tmp_path).shown_name == "docker/base/Dockerfile"
+    assert Context.open(inside.parent, outside, project=tmp_path).shown_name == "Dockerfile"
+    assert Context.open(inside.parent, inside).shown_name == "Dockerfile"
+    assert Context.open(inside.parent, outside).shown_name == str(outside)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -13,38 +13,25 @@ from tinyship.errors import EngineError
 
 
 class Fake:
-    """An engine's client that answers from a list, one after the other, and raises what is to be raised."""
+    """An engine that answers from a list, one after the other, and raises what is to be raised."""
 
-    def __init__(self, *answers: Any) -> None:
+    def __init__(self, answers: Sequence[Any], **more: Any) -> None:
         self.answers = list(answers)
-        self.params: dict[str, Any] = {}
+        self.asked: list[tuple[str, Mapping[str, str]]] = []
+        self.__dict__.update(more)
 
-    def images(self) -> Any:
+    def get(self, path: str, params: Mapping[str, str] | None = None) -> Any:
         """The next answer."""
+        self.asked.append((path, params or {}))
         answer = self.answers.pop(0)
         if isinstance(answer, Exception):
             raise answer
         return answer
 
-    def containers(self, all: bool) -> Any:
-        """The next answer."""
-        assert all
-        return self.images()
-
-    def _url(self, path: str) -> str:
-        return path
-
-    def _get(self, url: str, params: dict[str, Any]) -> Any:
-        self.params = params
-        return self.images()
-
-    def _result(self, answer: Any, json: bool) -> Any:
-        return answer
-
 
 def engine(*answers: Any, api_version: str = "1.41", containerd: bool = False, podman: bool = False) -> Any:
     """An engine that gives these answers."""
-    return SimpleNamespace(api=Fake(*answers), api_version=api_version, containerd_store=containerd, is_podman=podman)
+    return Fake(answers, api_version=api_version, containerd_store=containerd, is_podman=podman)
 
 
 def test_a_list_that_fails_for_what_goes_is_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -95,7 +82,7 @@ def test_usage_of_a_graph_driver() -> None:
     asked = engine({"LayersSize": 16, "Images": images})
     found = inventory.usage(asked)
     assert (found.total, dict(found.alone), dict(found.shared)) == (16, {"a": 6}, {"a": 4})
-    assert asked.api.params == {}
+    assert asked.asked[0][1] == {}
 
 
 def test_usage_of_containerd() -> None:
@@ -103,7 +90,7 @@ def test_usage_of_containerd() -> None:
     images = [{"Id": "a", "Size": 10, "SharedSize": 4}, {"Id": "b", "Size": 10, "SharedSize": 7}]
     asked = engine({"LayersSize": 16, "Images": images}, api_version="1.45", containerd=True)
     assert dict(inventory.usage(asked).alone) == {"a": 2, "b": 0}
-    assert asked.api.params == {"type": "image"}
+    assert asked.asked[0][1] == {"type": "image"}
 
 
 def test_usage_of_newer_engines() -> None:
@@ -112,7 +99,7 @@ def test_usage_of_newer_engines() -> None:
     asked = engine({"ImageUsage": items}, api_version="1.52")
     found = inventory.usage(asked)
     assert (found.total, dict(found.alone)) == (9, {"a": 3})
-    assert asked.api.params == {"type": "image", "verbose": "1"}
+    assert asked.asked[0][1] == {"type": "image", "verbose": "1"}
     assert inventory.usage(engine({"LayersSize": None, "Images": None})).total == 0
 
 

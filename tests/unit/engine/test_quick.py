@@ -30,6 +30,7 @@ class Server:
     def __init__(self, path: Path) -> None:
         self.answers: dict[str, bytes] = {"/version": answer(VERSION)}
         self.asked: list[str] = []
+        self.methods: list[str] = []
         self.path = path
         self._listening = socket.socket(socket.AF_UNIX)
         self._listening.bind(str(path))
@@ -48,7 +49,8 @@ class Server:
             except OSError:
                 return
             with connection:
-                asked = connection.recv(1 << 16).split(b" ")[1].decode()
+                method, asked = connection.recv(1 << 16).decode().split(" ")[:2]
+                self.methods.append(method)
                 self.asked.append(asked)
                 connection.sendall(self.answers.get(asked, answer(b"{}", "404 Not Found")))
 
@@ -75,6 +77,35 @@ def test_an_image(server: Server) -> None:
     assert found.inspect_image("a/b:1") == {"Id": "sha256:1"}
     assert found.inspect_image("a/b:2") is None
     assert server.asked == ["/version", "/v1.41/images/a/b:1/json", "/v1.41/images/a/b:2/json"]
+
+
+def test_other_questions(server: Server) -> None:
+    """What the API answers, with what is asked beside; and what comes with the answer to a ping."""
+    found = client(server)
+    server.answers["/v1.41/containers/json?all=1"] = answer(b"[1]")
+    assert found.get("/containers/json", {"all": "1"}) == [1]
+    with pytest.raises(quick.Unanswered):
+        found.get("/info")
+    server.answers["/_ping"] = b"HTTP/1.0 200 OK\r\nOstype: linux\r\nLibpod-API-Version: 4.3.1\r\n\r\nOK"
+    assert found.headers() == {"ostype": "linux", "libpod-api-version": "4.3.1"}
+
+
+def test_a_removal(server: Server) -> None:
+    """What is gone is told; an engine that refuses is asked in the usual way; a lost answer is told from no answer."""
+    found = client(server)
+    server.answers["/v1.41/images/a:1"] = answer(b'[{"Untagged": "a:1"}]')
+    assert found.remove_image("a:1") == [{"Untagged": "a:1"}]
+    assert server.methods[-1] == "DELETE"
+    assert found.remove_image("a:2") is None
+    server.answers["/v1.41/images/a:1"] = answer(b'{"message": "a container uses it"}', "409 Conflict")
+    with pytest.raises(quick.Unanswered) as refused:
+        found.remove_image("a:1")
+    assert not isinstance(refused.value, quick.Lost)
+    server.answers["/v1.41/images/a:1"] = answer(b"[", length=20)
+    with pytest.raises(quick.Lost):
+        found.remove_image("a:1")
+    with pytest.raises(quick.Unanswered):
+        found.remove_image("")
 
 
 @pytest.mark.parametrize(

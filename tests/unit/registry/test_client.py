@@ -5,10 +5,12 @@ from __future__ import annotations
 import gzip
 import json
 import re
+import socket
 import threading
 from base64 import b64decode
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -17,6 +19,7 @@ from registries import INDEX, OCI, Answer, Answers, Asked, Server, Store, digest
 
 from tinyship.credentials import Credential
 from tinyship.errors import ConfigError, RegistryError
+from tinyship.registry import connection
 from tinyship.registry.client import Repository
 from tinyship.registry.connection import SMALL_LIMIT
 from tinyship.registry.manifest import Manifest
@@ -437,9 +440,36 @@ def test_nothing_listens() -> None:
         manifest(registry.host)
 
 
+def test_no_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever takes no connection is asked once, and not for long."""
+    monkeypatch.setattr(connection, "_CONNECTING", 0.5)
+    with socket.socket() as deaf, ExitStack() as waiting:
+        deaf.bind(("127.0.0.1", 0))
+        deaf.listen(0)
+        for _ in range(4):  # more than fit into its queue
+            one = waiting.enter_context(socket.socket())
+            one.setblocking(False)
+            one.connect_ex(deaf.getsockname())
+        host = f"127.0.0.1:{deaf.getsockname()[1]}"
+        with pytest.raises(RegistryError, match=f"{host} cannot be reached") as raised:
+            manifest(host)
+    assert "tried" not in raised.value.message
+
+
 def test_unknown_host() -> None:
     """A name that is none."""
     with pytest.raises(RegistryError, match=r"the host nowhere\.invalid:5000 is not known"):
+        manifest("nowhere.invalid:5000")
+
+
+def test_no_name_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where nobody knows names, the name may be right."""
+
+    def lookup(*words: object) -> object:
+        raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+
+    monkeypatch.setattr(socket, "getaddrinfo", lookup)
+    with pytest.raises(RegistryError, match=r"the host nowhere\.invalid:5000 cannot be looked up"):
         manifest("nowhere.invalid:5000")
 
 

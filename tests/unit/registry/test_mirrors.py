@@ -13,7 +13,8 @@ from tinyship.credentials import Credential
 from tinyship.errors import RegistryError
 from tinyship.events import Event, Notice
 from tinyship.registry.mirrors import Mirrored
-from tinyship.settings.schema import Push, Settings
+from tinyship.settings.schema import Settings
+from tinyship.settings.stages import Push
 from tinyship.stages.scope import Scope
 
 LAYER = b"a layer " * 100_000

@@ -9,7 +9,8 @@ import pytest
 
 from tinyship.errors import ConfigError
 from tinyship.settings.load import Layer, Loaded, load
-from tinyship.settings.schema import Settings, words
+from tinyship.settings.schema import Settings
+from tinyship.settings.stages import words
 
 FILE = "invoke.yaml"
 

@@ -13,7 +13,7 @@ import pytest
 from tinyship.engine.cache import Record
 from tinyship.errors import CleanStopped, EngineError, Refused
 from tinyship.retention import Verdict
-from tinyship.settings.schema import Clean
+from tinyship.settings.removal import Clean
 from tinyship.stages import pruning
 from tinyship.stages.pruning import Limits
 from tinyship.stages.tally import CleanInterrupted
@@ -72,8 +72,8 @@ class Fake:
     def _url(self, path: str) -> str:
         return path
 
-    def _get(self, url: str, params: dict[str, Any]) -> dict[str, Any]:
-        self.asked.append((url, params))
+    def get(self, path: str, params: dict[str, Any]) -> dict[str, Any]:
+        self.asked.append((path, params))
         return {"BuildCache": list(self.records.values())}
 
     def _post(self, url: str, params: dict[str, Any], timeout: float | None) -> dict[str, Any]:

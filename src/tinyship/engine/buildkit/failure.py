@@ -25,6 +25,7 @@ _UNAVAILABLE = 14
 _LONGEST = 100
 _METADATA = re.compile(r"\[(?:\S+ )?internal\] load metadata for (.*)|FROM (.*)", re.S)
 _CONFIG = re.compile(r"resolve image config for (?:docker-image://)?(.*)", re.S)
+_OUTRUN = re.compile(r'image "[^"]+": already exists')
 _CODE = re.compile(r"exit code: (\d+)")
 _LINE = re.compile(r"^(?:on )?line (\d+): ")
 _SYNTAX = re.compile(r"#\s*syntax\s*=\s*(\S+)", re.I)
@@ -66,6 +67,14 @@ def explain(error: RpcError, failed: FailedStep | None, context: Context) -> Eng
     return about.step(failed)
 
 
+def was_outrun(message: str) -> bool:
+    """Whether an image has no name only because another build gave the name while this one did.
+
+    Source: containerd, ``core/metadata``: it creates a name that it did not find, and updates one that it did.
+    """
+    return bool(_OUTRUN.search(message))
+
+
 def in_words(message: str) -> str:
     """What BuildKit says, without what it says around it; for a command that failed its exit code."""
     if code := _CODE.search(message):
@@ -76,7 +85,7 @@ def in_words(message: str) -> str:
 
 def shown_name(context: Context, filename: str) -> str:
     """A file as the user knows it: BuildKit has the Dockerfile's last part only."""
-    return context.dockerfile_name if filename in {"", context.dockerfile.name} else filename
+    return context.shown_name if filename in {"", context.dockerfile.name} else filename
 
 
 class _About:
@@ -85,7 +94,7 @@ class _About:
     def __init__(self, error: RpcError, context: Context) -> None:
         self._error = error
         self._words = in_words(error.message)
-        self._file = context.dockerfile_name
+        self._file = context.shown_name
         self._text = context.dockerfile.read_text(errors="replace")
         self._source = next(_sources(error.details, context), None)
 
@@ -160,7 +169,7 @@ def _sources(details: bytes, context: Context) -> Iterator[Excerpt]:
             info = entry.get("info") or {}
             name = shown_name(context, info.get("filename") or "")
             text = base64.b64decode(info.get("data") or "").decode(errors="replace")
-            if context.pinned is not None and name == context.dockerfile_name:
+            if context.pinned is not None and name == context.shown_name:
                 text = context.dockerfile.read_text(errors="replace")  # as its author knows it
             ranges = [(_line(one, "start"), _line(one, "end")) for one in entry.get("ranges") or ()]
             made = excerpt.of_lines(name, text, ranges)

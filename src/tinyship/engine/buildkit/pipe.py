@@ -13,7 +13,7 @@ from tinyship.engine.buildkit import tls
 from tinyship.engine.buildkit.tls import Socket
 from tinyship.engine.connect import Engine
 from tinyship.engine.request import Tls
-from tinyship.errors import EngineError, TinyshipError
+from tinyship.errors import EngineError
 
 _LONGEST_HEAD = 65_536
 _PATIENCE = 30.0
@@ -75,11 +75,6 @@ def connection(engine: Engine) -> Socket:
             raise EngineError(f"connecting to BuildKit: {error.strerror or error}") from error
         found = made.sock
         found.settimeout(None)
-        try:
-            engine.may_cut(found)
-        except TinyshipError:
-            found.close()
-            raise
     return tls.shared(found)
 
 

@@ -196,7 +196,9 @@ def _state(vertex: Any) -> _State:
     if not vertex.HasField("completed"):
         return "running"
     if vertex.error:
-        return "canceled" if _CANCELED in vertex.error else "failed"
+        from tinyship.engine.buildkit import failure
+
+        return "canceled" if _CANCELED in vertex.error or failure.was_outrun(vertex.error) else "failed"
     return "done"
 
 

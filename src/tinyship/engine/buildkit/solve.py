@@ -8,12 +8,14 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
+import time
 import uuid
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from tinyship import cancelling
 from tinyship.context.ignore import Matcher
 from tinyship.context.scout import Scout
 from tinyship.credentials import Credential
@@ -33,6 +35,8 @@ from tinyship.events import Events, Notice
 _SOLVE = "/moby.buildkit.v1.Control/Solve"
 _STATUS = "/moby.buildkit.v1.Control/Status"
 _LAST_WORDS = 2.0
+_PAUSES = (0.1, 0.2, 0.4, 0.8)
+"""Seconds before an image is named again, where another build was quicker."""
 _SAYS_ID = ("containerimage.digest", "containerimage.config.digest")
 """The id of an image is the first in containerd's store, and the second in a graph driver's."""
 _SINCE = {"contexts": (1, 42), "ulimits": (1, 42), "shm_size": (1, 42), "attests": (1, 43)}
@@ -61,7 +65,7 @@ class BuildKitBuilder:
         build = _Build(request, events)
         control = self.door.control()
         try:
-            with frontend.folders(request) as folders:
+            with cancelling.cutting(control.close), frontend.folders(request) as folders:
                 told = Told(request.state, request.context.root, folders) if request.state else None
                 handlers = build.handlers(folders, told)
                 with session.opened(self.door, control, handlers, shared_key=_shared_key(request, told)) as number:
@@ -105,7 +109,25 @@ class BuildKitBuilder:
             yield _part(output)
 
     def _solve(self, control: Channel, build: _Build, session_id: str, part: _Part) -> Mapping[str, str]:
-        """Have one thing made; returns what BuildKit says of it."""
+        """Have one thing made, and named as often as other builds give the name at the same moment.
+
+        Returns:
+            what BuildKit says of it.
+        """
+        for pause in _PAUSES:
+            try:
+                return self._try(control, build, session_id, part)
+            except RpcError as error:
+                from tinyship.engine.buildkit import failure
+
+                if not failure.was_outrun(error.message):
+                    raise
+                build.events(Notice("another build gave the image's name at this moment; giving it again"))
+            part = replace(part, again=True)
+            time.sleep(pause)
+        return self._try(control, build, session_id, part)
+
+    def _try(self, control: Channel, build: _Build, session_id: str, part: _Part) -> Mapping[str, str]:
         from tinyship.engine.buildkit.proto.control_pb2 import SolveResponse, StatusRequest
 
         build.part = part
@@ -114,7 +136,7 @@ class BuildKitBuilder:
         status = control.call(_STATUS, StatusRequest(Ref=solve.Ref).SerializeToString())
         reader = threading.Thread(target=_follow, args=(status, build.progress), daemon=True, name="tinyship-status")
         reader.start()
-        if part.first:
+        if part.first and not part.again:
             build.scout.start()
         # The last words of a step come with the status, which ends soon after the solve does; who is interrupted does
         # not wait for them, because the build ends with the connections.
@@ -157,12 +179,14 @@ class _Part:
         attributes: of the exporter.
         take: gets what the exporter hands out; None where it hands out nothing.
         first: it is the one that the cache is exported with, and ``no_cache`` holds for.
+        again: it was made, and is cached, but could not be named.
     """
 
     kind: str
     attributes: Mapping[str, str]
     take: Taker | None = None
     first: bool = False
+    again: bool = False
 
 
 def _part(output: Output) -> _Part:
@@ -221,7 +245,7 @@ class _Build:
             return [CacheOptionsEntry(Type=entry.kind, Attrs=entry.attributes) for entry in of]
 
         attributes = frontend.attributes(self.request, self.imports)
-        if not part.first:
+        if part.again or not part.first:
             attributes.pop("no-cache", None)
         return SolveRequest(
             Ref=uuid.uuid4().hex,
@@ -238,8 +262,13 @@ class _Build:
 
     def failure(self, error: RpcError) -> TinyshipError:
         """Why the build failed."""
+        from tinyship.engine.buildkit import failure
+
         if self.failures:
             return self.failures[0]
+        if failure.was_outrun(error.message):
+            said = f"others give {', '.join(self.request.tags)} again and again: {error.message}"
+            return EngineError(said, hint="Try again.")
         if self.part and f'exporter "{self.part.kind}" could not be found' in error.message:
             return ConfigError(
                 f"this engine's image store cannot make `outputs` of type {self.part.kind}",

@@ -25,7 +25,6 @@ from tinyship.context import statcache
 from tinyship.context.statcache import LOOK, Clock
 
 _MAGIC = b"tstold1\n"
-_CHECK = 16
 _TIME = struct.Struct("<q")
 _ENTRY = LOOK + _TIME.size
 _SECOND = 1_000_000_000
@@ -53,13 +52,9 @@ class Told:
         self._clock.start()
         self._lock = threading.Lock()
         self._fresh = False
-        found = _Memory.load(self._file)
+        found = _Memory.load(self._root, self._name)
         self._found = found.key if found else ""
         self._memory = found if found and not found.is_full() and found.fits(folders) else _Memory()
-
-    @property
-    def _file(self) -> Path:
-        return self._root / ".tinyship" / self._name
 
     @property
     def key(self) -> str:
@@ -115,14 +110,15 @@ class Told:
         """
         with self._lock:
             if not self._fresh:
+                state.of_use(self._root, self._name)
                 return
             self._fresh = False
             with state.locked(self._root, "told.lock"):
-                other = _Memory.load(self._file)
+                other = _Memory.load(self._root, self._name)
                 if (other.key if other else "") not in {self._found, self._memory.key}:
                     return  # another process began anew; what was told here is of a copy that nobody will ask for again
                 kept = self._memory.merged(other) if other and other.key == self._memory.key else self._memory
-                state.write(self._root, self._name, kept.packed())
+                state.keep_checked(self._root, self._name, _MAGIC, kept.packed())
                 self._found = kept.key
 
 
@@ -164,27 +160,21 @@ class _Memory:
         self.room = room or _ROOM
 
     @classmethod
-    def load(cls, file: Path) -> _Memory | None:
+    def load(cls, root: Path, name: str) -> _Memory | None:
         """What a file has; None where that is damaged or not there."""
         import msgspec
 
-        try:
-            data = file.read_bytes()
-        except OSError:
-            return None
-        start = len(_MAGIC) + _CHECK
-        content = memoryview(data)[start:]
-        if not data.startswith(_MAGIC) or statcache.check(content) != data[len(_MAGIC) : start]:
-            return None
-        return cls(*msgspec.msgpack.decode(content, type=tuple[str, _Files, _Folders, int]))
+        content = state.checked(root, name, _MAGIC)
+        return (
+            None if content is None else cls(*msgspec.msgpack.decode(content, type=tuple[str, _Files, _Folders, int]))
+        )
 
     def packed(self) -> bytes:
-        """As it is in a file."""
+        """As ``load`` finds it in a file."""
         import msgspec
 
         self.room = max(self.room, _ROOM + _TURNS * max((len(known) for known in self.files.values()), default=0))
-        content = msgspec.msgpack.encode((self.key, self.files, self.folders, self.room))
-        return b"".join((_MAGIC, statcache.check(content), content))
+        return msgspec.msgpack.encode((self.key, self.files, self.folders, self.room))
 
     def is_full(self) -> bool:
         """Whether there is so much that to send everything again is cheaper than to remember it."""

@@ -124,6 +124,13 @@ def test_ends_are_final(told: Told) -> None:
     assert [event.error for event in told.events if isinstance(event, Step)] == ["", "exit code 7", "", ""]
 
 
+def test_another_build_was_quicker(told: Told) -> None:
+    """An image that could not be named is named again: nothing failed yet."""
+    error = 'failed to solve: image "docker.io/lacion/foo:local": already exists'
+    told.read({"name": "exporting to image", "begun": 1, "ended": 2, "error": error})
+    assert [step.state for step in told.events if isinstance(step, Step)] == ["running", "canceled"]
+
+
 @pytest.mark.parametrize(
     ("names", "cached"),
     [

@@ -1,0 +1,96 @@
+"""What a user would type for a task: `invoke release` in a text becomes the command of this program and this mount."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterator
+from typing import Any, TypeVar
+
+from invoke.collection import Collection
+from invoke.executor import Executor
+from invoke.program import Program
+
+_T = TypeVar("_T")
+_COMMAND = re.compile(r"`invoke ([^`]+)`")
+
+
+class Commands:
+    """The commands of the program that runs a task now; as they are written where it was called by no program.
+
+    Args:
+        mount: the tasks that texts are about, under the names that they have there.
+    """
+
+    def __init__(self, mount: Collection) -> None:
+        self._mount = mount
+        self._executor = calling(Executor)
+        self._program = calling(Program)
+        self._before: tuple[str, str] | None = None
+
+    def said(self, text: str) -> str:
+        """A text with its commands as one would type them here."""
+        return _COMMAND.sub(self._typed, text) if "`invoke " in text else text
+
+    def _typed(self, found: re.Match[str]) -> str:
+        if self._before is None:
+            self._before = _called(self._program), self._prefix()
+        program, prefix = self._before
+        words = found[1].split(" ")
+        return f"`{program} {' '.join(self._named(words, prefix))}`"
+
+    def _named(self, words: list[str], prefix: str) -> Iterator[str]:
+        """The words, those of them that are tasks by their whole names; what follows a task may be what it takes."""
+        takes = False
+        for word in words:
+            task = None if takes or word.startswith("-") else _find(self._mount, word)
+            takes = takes or bool(task and task.positional)
+            yield f"{prefix}{word}" if task else word
+
+    def _prefix(self) -> str:
+        """What stands before the names of this mount's tasks: the names of the collections that it is in."""
+        every = self._executor.collection if self._executor else None
+        for name in every.task_names if every else ():
+            task = every[name] if every else None
+            spec = getattr(task, "spec", None)
+            if spec and getattr(task, "mount", None) is self._mount:
+                for ours in self._mount.task_names:
+                    if self._mount[ours].spec is spec and name.endswith(ours):
+                        return str(name.removesuffix(ours))
+        return ""
+
+
+def of_program(text: str, name: str) -> str:
+    """A text with its commands as one would type them for a program whose tasks have the names that texts know."""
+    return text.replace("`invoke ", f"`{name} ")
+
+
+def calling(kind: type[_T]) -> _T | None:
+    """The nearest object of a class that called this; None where none did.
+
+    A task knows its config, and not what it is a task of: only what called it does.
+    """
+    frame = sys._getframe()
+    while frame := frame.f_back:  # type: ignore[assignment]  # it ends with None
+        caller = frame.f_locals.get("self")
+        if isinstance(caller, kind):
+            return caller
+    return None
+
+
+def _find(mount: Collection, name: str) -> Any:
+    """The task of this name; None where there is none."""
+    try:
+        return mount[name]
+    except (KeyError, ValueError):
+        return None
+
+
+def _called(program: Program | None) -> str:
+    """The program's name as it was called, where that is one of its names; with the collection that it was told."""
+    if not program:
+        return "invoke"
+    names = program.binary_names
+    name = program.called_as if program.called_as in names else names[0]
+    collection = program.args.collection.value if "collection" in program.args else ""
+    return f"{name} -c {collection}" if collection else name

@@ -1,0 +1,33 @@
+"""Every command of a page that needs an engine runs, in the order of the page, and writes what the page shows."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from scenes import SCENES, Scene
+from tests.pages import ROOT
+
+from conftest import named, unavailable
+from tinyship import testing
+from tinyship.engine.connect import Engine
+
+pytestmark = [pytest.mark.engine, pytest.mark.needs("buildkit")]
+
+
+@pytest.fixture
+def scene(tmp_path: Path, engine: Engine, busybox: str) -> Iterator[Scene]:
+    """A scene with an empty registry; the images that are made in it have short names, as on pages."""
+    if not testing.registry_program():
+        unavailable("no docker-registry on PATH")
+    word = "".join(secrets.choice("bcdfghjklmnpqrstvwxz") for _ in range(6))
+    with testing.registry(tmp_path / "registry") as registry, named(engine, word) as name:
+        yield Scene(tmp_path, engine, registry, name, busybox)
+
+
+@pytest.mark.parametrize("page", SCENES)
+def test_page(page: str, scene: Scene) -> None:
+    """As its reader would type it, without an error that the page does not show."""
+    SCENES[page](scene).play(ROOT / page)

@@ -1,0 +1,53 @@
+"""What is not written by hand of the site, as an extension of Sphinx: tasks, record, examples, links out of `docs/`.
+
+A page says where a generated part goes with a comment, which GitHub does not show: `<!-- site: tasks -->`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pygments.lexers.special import TextLexer
+
+from tools.site import changelog, contents, examples, links, names, record, tasks
+
+if TYPE_CHECKING:
+    from sphinx.application import Sphinx
+    from sphinx.environment import BuildEnvironment
+
+PARTS: dict[str, Callable[[], str]] = {
+    "changelog": changelog.page,
+    "record": record.page,
+    "tasks": tasks.page,
+}
+_PLACE = re.compile(r"<!-- site: (\w+) -->")
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    """Let Sphinx call us."""
+    app.connect("builder-inited", _make_pages)
+    app.connect("env-get-outdated", _made_anew)
+    app.connect("source-read", _fill)
+    app.connect("missing-reference", names.resolve)
+    app.connect("autodoc-process-docstring", names.plain, priority=400)  # before napoleon
+    app.connect("doctree-resolved", names.dashes)
+    app.add_lexer("mermaid", TextLexer)  # what GitHub draws is text here
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
+
+
+def _make_pages(app: Sphinx) -> None:
+    examples.write(Path(app.srcdir) / examples.FOLDER)
+
+
+def _made_anew(app: Sphinx, env: BuildEnvironment, *pages: set[str]) -> list[str]:
+    """The pages that may differ although their files do not."""
+    return [page for page in env.found_docs if page == "index" or _PLACE.search(env.doc2path(page).read_text())]
+
+
+def _fill(app: Sphinx, page: str, source: list[str]) -> None:
+    """Put generated parts where a page wants them, and let its links lead to pages of the site."""
+    text = _PLACE.sub(lambda place: PARTS[place[1]](), source[0])
+    source[0] = links.within(contents.present(text, Path(app.srcdir)), Path(page).parent)
