@@ -47,7 +47,7 @@ class Console:
         json: standard output is for one line of JSON, and for nothing else.
         stdout: standard output where None.
         stderr: standard error where None.
-        wording: what becomes of all that is said, where tasks have other names than texts know them by.
+        wording: what becomes of all that is said to people, where tasks have other names than texts know them by.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class Console:
         wording: Callable[[str], str] = str,
     ) -> None:
         self._json = json
-        self._out = Stream(stdout or sys.stdout, wording)
+        self._out = Stream(stdout or sys.stdout, str if json else wording)
         self._err = Stream(stderr or sys.stderr, wording)
         self._live = _is_terminal(self._out, self._err)
         self._display: Display | None = None
