@@ -27,6 +27,7 @@ ALLOWED = {
     "tinyship.tasks.base",
     "tinyship.tasks.build",
     "tinyship.tasks.clean",
+    "tinyship.tasks.commands",
     "tinyship.tasks.config",
     "tinyship.tasks.look",
     "tinyship.tasks.mount",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -195,6 +196,30 @@ def test_hints_are_commands(way: tuple[str, str], inv: Run) -> None:
     assert f"\n  `inv {prefix}release` comes first.\n" in inv(tasks, f"{prefix}release.show")[1]
     (said,) = data(inv(tasks, f"{prefix}release.show", "--json")[0])
     assert said["error"]["hint"] == f"`inv {prefix}release` comes first."
+
+
+def test_help_has_commands(way: tuple[str, str], inv: Run) -> None:
+    """What a page of help, and the list, tell one to type is there under that name; what a flag takes is no task."""
+    prefix, tasks = way
+    shown = inv(tasks, "--help", f"{prefix}release.plan")[0]
+    assert f"  Show what `inv {prefix}release {prefix}push` would do.\n" in shown
+    assert f"  Examples:\n    inv {prefix}release.plan\n    inv {prefix}release.plan --version 2.0.1\n" in shown
+    assert "invoke" not in shown
+    shown = inv(tasks, "--help", f"{prefix}size.history")[0]
+    assert f"    inv {prefix}size.history --stage build --limit 5\n" in shown
+    shown = inv(tasks, "--help", f"{prefix}build")[0]
+    assert re.search(rf"^    inv {re.escape(prefix)}build --only-image +# no compile$", shown, re.M)
+    listed = "".join(inv(tasks, "--list")[0].split())  # Invoke folds at hyphens too
+    assert f"`inv{prefix}release{prefix}push`" in listed
+
+
+@pytest.mark.parametrize(("task", "why"), [("base", "makes no base images"), ("build", "has no build stage")])
+def test_nothing_to_make_is_said(task: str, why: str, inv: Run) -> None:
+    """A stage that the project does not have does nothing, and says so; its result is empty."""
+    out, err, code = inv("ns = tinyship.collection()\n", task)
+    assert (out, code) == ("", 0)
+    assert err.startswith(f"note: this project {why}")
+    assert data(inv("ns = tinyship.collection()\n", task, "--json")[0]) == [{"images": []}]
 
 
 def test_what_others_say_stays(inv: Run, project: Path, repository: Repository) -> None:

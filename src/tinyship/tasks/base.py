@@ -49,6 +49,7 @@ def make(
         made = list(dict.fromkeys(one for each in done for one in each))
         session.console.table(("image", "made", "id"), [(one.image, one.made_from, _short(one.id)) for one in made])
         session.console.result({"images": made})
+        _say_none(session, made)
 
     session.explaining(explain).with_flags(no_cache=no_cache, pull=pull).selected(image).make(
         lambda scope: pipeline.plan_bases(scope, explain=explain, force=force),
@@ -98,6 +99,7 @@ def list_(session: Session, json: bool = False) -> None:
         ],
         right=("unpacked",),
     )
+    _say_none(session, rows)
     session.console.result(
         {
             "images": [
@@ -116,3 +118,11 @@ def list_(session: Session, json: bool = False) -> None:
 
 def _short(image_id: str) -> str:
     return image_id.removeprefix("sha256:")[:12]
+
+
+def _say_none(session: Session, made: Sequence[object]) -> None:
+    """Say why nothing is shown, where there are no base images."""
+    from tinyship.events import Notice
+
+    if not made:
+        session.console.event(Notice("this project makes no base images: `tinyship.base` is empty"))

@@ -52,12 +52,15 @@ def make(
       invoke build --image api --image 'web*'  # of several images these
     """
     from tinyship import pipeline
+    from tinyship.events import Notice
     from tinyship.stages.scope import Made
 
     chosen = session.explaining(explain).with_flags(no_cache=no_cache, pull=pull).selected(image)
 
     def show(done: list[Made | None]) -> None:
         session.console.result({"images": [made for made in done if made]})
+        if "build" not in chosen.project.stages and not any(one.settings.build for one in chosen.project.images):
+            session.console.event(Notice("this project has no build stage: a release needs its Dockerfile alone"))
         for scope_images in chosen.project.images:
             stage = scope_images.settings.build
             for artifact in stage.artifacts if stage and not only_image else ():

@@ -16,6 +16,7 @@ from tinyship.tasks import (
     base,
     build,
     clean,
+    commands,
     config,
     look,
     pins,
@@ -65,6 +66,16 @@ class MountedTask(Task):  # type: ignore[type-arg]  # Invoke's own signature is 
     mount: Collection
     """The collection that it was made for; Invoke may have copied that since."""
     spec: Spec
+
+    @property
+    def __doc__(self) -> str | None:
+        """The page of help, with the commands that one types for the program that shows it."""
+        said = self.__dict__.get("said")
+        return commands.helped(said, self.mount) if said and "mount" in self.__dict__ else said
+
+    @__doc__.setter  # noqa: A003
+    def __doc__(self, said: str | None) -> None:
+        self.__dict__["said"] = said
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, MountedTask) and self.mount is other.mount and self.spec is other.spec
@@ -132,7 +143,7 @@ def collection(
 
 def program() -> Collection:
     """The tasks of the program ``tinyship``: those of a project, and what makes one."""
-    from tinyship.tasks import commands, init
+    from tinyship.tasks import init
 
     made = collection()
     for spec in _specs(init):

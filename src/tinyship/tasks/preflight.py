@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from tinyship.tasks.session import Session
 
 
-_VERSION = {"version": "As `invoke release --version` would release it."}
+_VERSION = {"version": "As `--version` of `release` would release it."}
 
 
 @task("check", help=_VERSION)

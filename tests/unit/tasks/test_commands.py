@@ -21,6 +21,8 @@ from tinyship.tasks.commands import Commands
         ("`invoke size.diff base release`", "`inv api.size.diff base release`"),
         ("`invoke push.promote 1.4.0 release`", "`inv api.push.promote 1.4.0 release`"),
         ("`invoke --help size.explain`", "`inv --help api.size.explain`"),
+        ("`invoke size.history --stage build --fetch`", "`inv api.size.history --stage build --fetch`"),
+        ("`invoke release --push build`", "`inv api.release --push api.build`"),
         ("`invoke size.history --fetch`", "`inv api.size.history --fetch`"),
         ("invoke release, `git push`", "invoke release, `git push`"),
     ],
