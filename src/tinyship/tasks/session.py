@@ -196,7 +196,7 @@ def run(
                 spec.body(session, **flags)
             except TinyshipError as error:
                 console.failed()
-                console.result({"error": _as_data(error, commands)})
+                console.result({"error": _as_data(error)})
                 raise
     except TinyshipError as error:
         if logging.getLogger("invoke").isEnabledFor(logging.DEBUG):
@@ -225,14 +225,13 @@ def _bare(context: Context, console: Console) -> Bare:
     return Bare(Path.cwd(), console, dry=bool(context.config.run.dry))
 
 
-def _as_data(error: TinyshipError, commands: Commands) -> dict[str, Any]:
+def _as_data(error: TinyshipError) -> dict[str, Any]:
     names = ("message", "hint", "stage", "image", "tail", "source")
     found = {"kind": type(error).__name__, **{name: getattr(error, name) for name in names}}
-    found["hint"] = commands.said(error.hint)
     if isinstance(error, CleanStopped):
         found["cleaned"] = error.cleaned.as_json()
     if isinstance(error, ImagesFailed):
-        found["failed"] = {name: _as_data(one, commands) for name, one in error.failed.items()}
+        found["failed"] = {name: _as_data(one) for name, one in error.failed.items()}
         found["stopped"] = error.stopped
         found["cancelled"] = error.cancelled
         found["done"] = list(error.done)
