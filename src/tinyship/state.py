@@ -15,7 +15,7 @@ from tinyship import cancelling
 from tinyship.errors import TinyshipError
 
 _DAY = 86_400.0
-_PASSING = ("looks-", "print-", "made-", "told-")
+_PASSING = ("looks-", "print-", "made-", "told-", "git-")
 """Of the names of files that cost no more than work when they are lost."""
 _LONG = 30 * _DAY
 _CHECK = 16

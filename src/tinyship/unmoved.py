@@ -67,7 +67,12 @@ def keep(root: Path, version: Version) -> None:
         after = _look(root, version)
         if before and after and before.digest == after.digest:
             data = {"scheme": _SCHEME, "digest": after.digest, "revision": asdict(replace(found, changes=()))}
-            state.write(root, _name(version), json.dumps(data, indent=1, default=str) + "\n")
+            state.keep(root, _name(version), json.dumps(data, indent=1, default=str) + "\n")
+
+
+def of_use(root: Path, version: Version) -> None:
+    """Note that what is kept was of use."""
+    state.of_use(root, _name(version))
 
 
 def _look(root: Path, version: Version) -> _Look | None:

@@ -325,6 +325,28 @@ def test_clean(ship: Ship, engine: Engine) -> None:
     assert not names & there
 
 
+def test_clean_between_two_names(ship: Ship, engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An image that is being removed goes with all of its names, each of which is told of."""
+    ship.invoke("release")
+    released = images.find(engine, f"{ship.image}:local")
+    assert released
+    assert len(released.tags) > 2
+    cancellation, untag = Cancellation(), images.untag
+
+    def end(engine: Engine, reference: str) -> bool:
+        taken = untag(engine, reference)
+        cancellation.cancel()
+        return taken
+
+    monkeypatch.setattr(images, "untag", end)
+    with suppress(Cancelled):  # or it was the last one
+        Project.load(ship.root, cancellation=cancellation).clean(everything=True, yes=True)
+    told = json.loads((ship.root / ".tinyship" / "clean.json").read_text())
+    names = {entry["name"] for entry in told["removed"]}
+    assert images.find(engine, released.id) is None
+    assert names >= set(released.tags)
+
+
 def test_lost_race(ship: Ship) -> None:
     """What is done is done: an end that comes later changes nothing."""
     cancellation = Cancellation()

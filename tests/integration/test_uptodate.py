@@ -638,3 +638,25 @@ def test_as_if_always_built(lean: Lean, seed: int) -> None:
         assert contents.files(lean.engine, lean.local) == ours, done
     assert 0 < skipped < 40
     assert not [event for event in lean.seen if isinstance(event, Notice) and event.level == "warning"]
+
+
+@pytest.mark.needs("containerd")
+def test_let_go_after_the_look(lean: Lean, engine: Engine) -> None:
+    """An image that was up to date, and that the engine let go before it had all of its names, is built again."""
+    lean.release()
+    image = images.find(engine, lean.local)
+    assert image
+    left = list(image.tags)
+    left.remove(lean.local)
+    images.untag(engine, left.pop())
+    left.append(lean.local)
+
+    def let_go(event: Event) -> None:
+        while left and isinstance(event, StageEnded) and event.stage == "release":
+            images.untag(engine, left.pop())
+
+    lean.listener = let_go
+    lean.release()
+    found = images.find(engine, lean.local)
+    assert found
+    assert set(found.tags) == set(image.tags)

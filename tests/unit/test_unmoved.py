@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -226,6 +228,20 @@ def test_unreadable(released: Repository, text: str) -> None:
     (file,) = (released.root / ".tinyship").glob("git-*.json")
     file.write_text(text)
     assert not is_kept(released.root)
+
+
+def test_of_no_use(released: Repository) -> None:
+    """What is kept of a version that is given for one run goes after a month; what is of use stays."""
+    folder = released.root / ".tinyship"
+    for number in range(3):
+        kept(released.root, Version(literal=f"2.0.{number}"))
+    old = time.time() - 31 * 86_400
+    for file in folder.glob("git-*"):
+        os.utime(file, (old, old))
+    unmoved.of_use(released.root, FROM_GIT)
+    kept(released.root, Version(literal="3.0.0"))
+    assert len(list(folder.glob("git-*"))) == 2
+    assert is_kept(released.root)
 
 
 def test_of_another_scheme(released: Repository) -> None:

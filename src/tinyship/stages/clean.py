@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from functools import partial
 
-from tinyship import parallel, retention, turns
+from tinyship import cancelling, parallel, retention, turns
 from tinyship.engine import containers, inventory, removal
 from tinyship.engine.connect import Engine
 from tinyship.engine.inventory import Container
@@ -97,8 +97,9 @@ def _carry_out(scopes: Sequence[Scope], judgement: Judgement, done: Tally, ask: 
 
     def container(one: Container) -> None:
         ask()
-        if containers.remove(engine, one.id):
-            done.gone("container", one.name)
+        with cancelling.shielded():  # what is begun comes to its end, and is told of
+            if containers.remove(engine, one.id):
+                done.gone("container", one.name)
 
     try:
         parallel.each(artifact, [one for one in judgement.artifacts if not one.verdict.stays], threads=1)
@@ -150,7 +151,8 @@ def _remove_artifact(artifact: judging.Artifact, done: Tally) -> int:
 def _remove_image(engine: Engine, done: Tally, ask: Ask, image: Facts) -> None:
     ask()
     name = retention.name_of(image)
-    why = removal.remove(engine, image.id, image.names, partial(_tell, done, image))
+    with cancelling.shielded():  # as for a container, with all names of the image
+        why = removal.remove(engine, image.id, image.names, partial(_tell, done, image))
     if why:
         done.refused("image", name, why)
 

@@ -105,6 +105,7 @@ def make(scope: Scope, *, force: bool = False) -> Released:
             if "no such image" not in error.message.lower() or not scope.engine.containerd_store:
                 raise
             scope.events(Notice("another release took the image's only name, and the engine let it go: building again"))
+            scope.forget()
     return _make(scope, force=force)
 
 

@@ -85,9 +85,9 @@ class Scope:
         return self._said.revision
 
     def keep_revision(self) -> None:
-        """Keep what git said for later runs, where it was not kept already."""
-        if not self._said.is_kept:
-            unmoved.keep(self.root, self.settings.version)
+        """Keep what git said for later runs, or note that what was kept was of use."""
+        keep = unmoved.of_use if self._said.is_kept else unmoved.keep
+        keep(self.root, self.settings.version)
 
     @cached_property
     def _said(self) -> unmoved.Known:
