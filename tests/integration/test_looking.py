@@ -247,6 +247,12 @@ def test_releases_of_one_commit_are_told_apart(ship: Ship) -> None:
     assert (dirty, clean, branch) == (f"{ship.image}:1.0.0-dirty", f"{ship.image}:1.0.0", f"{ship.image}:1.0.0")
 
 
+def test_compare_before_a_release(ship: Ship) -> None:
+    """Where nothing is released there is nothing to compare, whatever it is compared with; the error says what is."""
+    failed = ship.invoke("size", "--compare", "main", code=1)
+    assert "error: there is no release image in the engine\n  `invoke release` makes it.\n" in failed.err
+
+
 def test_broken_budgets_of_several_images(ship: Ship) -> None:
     """A comparison reports those of all images at once."""
     names = [f"{ship.image}-{letter}" for letter in "ab"]

@@ -52,6 +52,8 @@ def against(scope: Scope, named: str, *, estimated: bool = False) -> Weighed:
     latest = f"{scope.settings.image}:local"
     there = images.find(scope.engine, latest)
     released = latest if there else size.released(scope)
+    if not there and not images.find(scope.engine, released):
+        raise opening.missing("release")
     _warn_of_stale(scope, there)
     ours = opening.read(scope, f"engine:{released}", estimated=estimated)
     theirs = opening.read(scope, named, estimated=estimated)

@@ -110,10 +110,15 @@ def read(scope: Scope, named: str, *, platform: str = "", estimated: bool = Fals
     if failed:
         raise failed
     if named in _STAGES:
-        raise ImageError(f"there is no {named} image in the engine", hint="`invoke release` makes it.")
+        raise missing(named)
     places = " and ".join(f"no {_WORDS[way]}" for way in ways)
     hint = "`invoke --help size.explain` has the forms."
     raise ImageError(f"there is no image {named}: {places} is called so", hint=hint)
+
+
+def missing(stage: str) -> ImageError:
+    """The error where the engine does not have the image of a stage."""
+    return ImageError(f"there is no {stage} image in the engine", hint="`invoke release` makes it.")
 
 
 def concerned(scopes: Sequence[Scope], *names: str) -> Sequence[Scope]:
