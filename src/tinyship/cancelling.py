@@ -22,6 +22,9 @@ class Cancellation:
     it later raises that at once: whoever wants to go on loads the project again, with a new one.
     """
 
+    is_programs = False
+    """A program may call for the end at any moment, and not only Ctrl-C or the failure of another image."""
+
     def __init__(self) -> None:
         self._said = threading.Event()
         self._lock = threading.RLock()

@@ -160,6 +160,7 @@ class Selection:
         with ExitStack() as stack:
             if given := self.cancellation:
                 given.check()
+                together.cancellation.is_programs = True
                 stack.callback(given.hold(together.cancellation.cancel))
                 stack.enter_context(given.telling())
             stack.enter_context(cancelling.under(together.cancellation))

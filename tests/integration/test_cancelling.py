@@ -180,6 +180,29 @@ def test_rootfs_command(ship: Ship, engine: Engine) -> None:
         time.sleep(0.1)
 
 
+def test_command_of_the_main_thread(ship: Ship) -> None:
+    """It ends as soon where the program's own thread runs it, with what holds its output open."""
+    sleep = f"sleep 64.{secrets.randbelow(10**9)}"
+    rootfs = {"command": ["sh", "-c", f"head -c 100000 /dev/zero; touch begun; {sleep}; sleep 65"]}
+    ship.configure(base=[{"name": f"{ship.image}-rootfs", "rootfs": rootfs}])
+    cancellation = Cancellation()
+    ended: list[float] = []
+
+    def end() -> None:
+        while not (ship.root / "begun").exists():
+            time.sleep(0.02)
+        ended.append(time.monotonic())
+        cancellation.cancel()
+
+    thread = threading.Thread(target=end)
+    thread.start()
+    with pytest.raises(Cancelled):
+        Project.load(ship.root, cancellation=cancellation).base()
+    assert time.monotonic() - ended[0] < BAR
+    thread.join()
+    assert subprocess.run(["pgrep", "-f", sleep], capture_output=True, check=False).stdout == b""
+
+
 @pytest.mark.parametrize("builder", ["buildkit", "classic"])
 def test_huge_context(ship: Ship, builder: str) -> None:
     """A file of 40 GB that is being read."""
