@@ -167,3 +167,5 @@ class Selection:
             for scope in made:
                 stack.callback(scope.close)
             yield made
+            if given:
+                together.cancellation.confirm()  # it was ended: that is no fault of an engine or a registry to tell of

@@ -230,12 +230,17 @@ def test_engine_push(ship: Ship, engine: Engine, registry: str) -> None:
     assert record.read(ship.root).images[0].pushed
 
 
-def test_registry_that_is_silent(ship: Ship) -> None:
-    """A question to a registry that takes it, and never answers."""
+@pytest.mark.parametrize(
+    "act",
+    [Project.push, Project.check, Project.outdated, lambda project: project.releases(registry=True)],
+    ids=["push", "check", "outdated", "releases"],
+)
+def test_registry_that_is_silent(ship: Ship, act: Callable[[Project], Any]) -> None:
+    """A question to a registry that takes it, and never answers; that it was ended is no answer to it either."""
     Project.load(ship.root).release()
     before = ship.record
     with socket.create_server(("127.0.0.1", 0), backlog=64) as silent:
-        run = Underway(ship, Project.push, TINYSHIP_PUSH_TO=f"127.0.0.1:{silent.getsockname()[1]}")
+        run = Underway(ship, act, TINYSHIP_PUSH_TO=f"127.0.0.1:{silent.getsockname()[1]}")
         silent.settimeout(60)
         with silent.accept()[0]:
             time.sleep(0.3)
