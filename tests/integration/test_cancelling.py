@@ -22,7 +22,7 @@ from test_interrupts import ends_soon, nothing_left
 from test_pins import Elsewhere, elsewhere  # noqa: F401  a fixture
 from test_several import Fleet, fleet  # noqa: F401  a fixture
 
-from tinyship import Cancellation, Cancelled, Project, record
+from tinyship import Cancellation, Cancelled, Project, cancelling, record
 from tinyship.engine import containers, images
 from tinyship.engine.connect import Engine
 from tinyship.events import Event, Log, Notice, StageFailed
@@ -228,6 +228,27 @@ def test_engine_push(ship: Ship, engine: Engine, registry: str) -> None:
     assert ship.record["pushed"] == before["pushed"]
     Project.load(ship.root).push()
     assert record.read(ship.root).images[0].pushed
+
+
+def test_name_for_a_push(ship: Ship, engine: Engine, registry: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The name that an image is pushed as is taken from it, also where the answer to its giving was cut off."""
+    ship.configure(push={"to": [registry]})
+    Project.load(ship.root).release()
+    cancellation, tag = Cancellation(), images.tag
+    given: list[str] = []
+
+    def cut_off(engine: Engine, image_id: str, reference: str) -> None:
+        tag(engine, image_id, reference)
+        given.append(reference)
+        cancellation.cancel()
+        cancelling.check()
+
+    monkeypatch.setattr(images, "tag", cut_off)
+    with pytest.raises(Cancelled):
+        Project.load(ship.root, cancellation=cancellation).push()
+    assert len(given) == 1
+    assert given[0].startswith(registry)
+    assert images.find(engine, given[0]) is None
 
 
 @pytest.mark.parametrize(
