@@ -138,7 +138,9 @@ class Reason(Struct, frozen=True):
 
 
 Event: TypeAlias = StageStarted | StageEnded | StageFailed | Step | Log | Transfer | Notice | Reason
+"""Anything that happens."""
 Events: TypeAlias = Callable[[Event], None]
+"""What gets to know of it, from whichever thread it happens in."""
 
 
 def ignore(event: Event) -> None:

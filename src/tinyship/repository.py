@@ -17,13 +17,14 @@ from tinyship.errors import GitError
 _CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+@")
 
 
+def load() -> None:
+    """Load GitPython, where there is a git; whoever asks is told where there is none."""
+    with suppress(ImportError):
+        import git  # noqa: F401
+
+
 def load_meanwhile() -> None:
     """Load GitPython in a thread of its own, while something is waited for; whoever needs it waits for the rest."""
-
-    def load() -> None:
-        with suppress(ImportError):  # there is no git: whoever asks is told
-            import git  # noqa: F401
-
     threading.Thread(target=load, daemon=True, name="tinyship-git").start()
 
 

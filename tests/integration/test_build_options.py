@@ -174,6 +174,21 @@ def test_secret_of_the_config(ship: Ship) -> None:
     assert "id=word,env=WORD" in shown.out
 
 
+@pytest.mark.parametrize("flags", [(), ("--json",)], ids=["text", "json"])
+def test_secret_that_a_step_prints(ship: Ship, flags: tuple[str, ...]) -> None:
+    """What a step writes of it is `***`, in the log, in the error that ends it, and for scripts."""
+    (ship.root / "Dockerfile").write_text(
+        f"FROM {ship.base}\nRUN --mount=type=secret,id=word echo {ship.image}; "
+        "echo it is $(cat /run/secrets/word); exit 3\n"
+    )
+    ship.configure(secrets=["id=word,env=WORD"])
+    failed = ship.invoke("release", *flags, code=1, WORD="s3cret-word")
+    assert "it is ***" in failed.err
+    assert "s3cret-word" not in failed.out + failed.err
+    if flags:
+        assert "it is ***" in json.loads(failed.out)["error"]["tail"]
+
+
 @pytest.mark.needs("graph-driver")
 @pytest.mark.parametrize(
     ("changes", "words"),

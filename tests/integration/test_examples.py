@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from scenes_of_docs import with_docker
 from tests import playing
 from tests.pages import ROOT
 from tests.playing import Player
@@ -208,10 +207,10 @@ def test_page_on_up_to_date(reader: Player) -> None:
 @pytest.mark.parametrize("reader", ["multistage"], indirect=True)
 def test_page_on_why_tiny(reader: Player) -> None:
     """docs/why-tiny.md, on what examples/multistage weighs."""
+    reader.environment["PATH"] += f"{os.pathsep}{Path(sys.executable).parent}"  # has syft
     playing.stand_in_for_dev(reader.root)
     reader.type("mkdir data && cp tasks.py data && printf 'data\\ndev\\n' >> ../.git/info/exclude")
-    reader.environment["PATH"] += f"{os.pathsep}{Path(sys.executable).parent}"  # has syft
-    with_docker(reader).play(ROOT / "docs/why-tiny.md")
+    reader.play(ROOT / "docs/why-tiny.md")
 
 
 def contents(engine: Engine, name: str) -> Iterator[bytes]:

@@ -150,9 +150,8 @@ def test_version_help_and_listing(project: Path, ship: Run) -> None:
         assert "release.make (release)" in out
         assert code == 0
     (listed,) = map(json.loads, ship("--list", "--list-format", "json")[0].splitlines())
-    assert {"base", "build", "release", "push", "clean", "size", "config"} == {
-        part["name"] for part in listed["collections"]
-    }
+    parts = {part["name"] for part in listed["collections"]}
+    assert parts == {"base", "build", "release", "push", "clean", "size", "config"}
     manual = " ".join(ship("--help", "release")[0].split())
     assert "Usage: tinyship [--core-opts] release [--options]" in manual
     assert "is pushed as `tinyship push` does it." in manual

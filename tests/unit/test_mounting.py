@@ -197,6 +197,18 @@ def test_hints_are_commands(way: tuple[str, str], inv: Run) -> None:
     assert said["error"]["hint"] == f"`inv {prefix}release` comes first."
 
 
+def test_what_others_say_stays(inv: Run, project: Path, repository: Repository) -> None:
+    """The words of a commit are not ours, whatever they look like."""
+    subject = "feat: say `invoke release` in the docs"
+    (project / "docs").write_text("more")
+    repository.git("add", "docs")
+    repository.git("commit", "-qm", subject)
+    prefix, tasks = WAYS["for-an-image"]
+    (said,) = data(inv(tasks, f"{prefix}release.notes", "--from", "v1.0.0", "--json")[0])
+    assert [change["subject"] for change in said["releases"][0]["changes"]["commits"]] == [subject]
+    assert r"\`invoke release\`" in inv(tasks, f"{prefix}release.notes", "--from", "v1.0.0")[0]
+
+
 def test_interrupt(way: tuple[str, str], inv: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """Ctrl-C inside a task is 130."""
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+import re
 import subprocess
 import sys
 from dataclasses import dataclass, field
@@ -117,6 +119,29 @@ def test_has_every_task_and_flag(site: dict[Path, Page]) -> None:
         for argument in ours[name].get_arguments():
             flag = max(argument.names, key=len).replace("_", "-")
             assert flag in text.replace("</span> <span", "</span><span"), f"{name} --{flag}"
+
+
+def test_tasks_are_those_of_invoke(site: dict[Path, Page]) -> None:
+    """The page of the tasks says `invoke release`, and says `tinyship` of nothing but what that program alone has."""
+    text = re.sub(r"<[^>]+>", "", next(page for file, page in site.items() if file.match("reference/tasks.html")).text)
+    typed = re.findall(r"^\$ (?:tinyship|invoke) .*", text, re.M)
+    assert "$ invoke push.promote &lt;source&gt; &lt;target&gt; [flags]" in typed
+    assert "$ invoke release --push" in typed
+    assert {line for line in typed if line.startswith("$ tinyship") and " init" not in line} == set()
+
+
+def test_prompts_are_prompts(site: dict[Path, Page]) -> None:
+    """What a program says is no prompt, whatever signs are in it."""
+    prompts = {prompt for page in site.values() for prompt in re.findall(r'<span class="gp">(.*?)</span>', page.text)}
+    assert {html.unescape(prompt).strip() for prompt in prompts} <= {"$", ">>>", "..."}
+
+
+def test_has_every_method_of_a_project(site: dict[Path, Page]) -> None:
+    """The page of the Python API has what a project can do, and what it has from its selection of images."""
+    text = next(page for file, page in site.items() if file.match("reference/python.html")).text
+    for name in dir(tinyship.Project):
+        if callable(getattr(tinyship.Project, name)) and not name.startswith("_") and name != "events":
+            assert f'id="tinyship.project.Project.{name}"' in text, name
 
 
 def test_has_every_public_name(site: dict[Path, Page]) -> None:

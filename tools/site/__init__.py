@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pygments.lexers.shell import BashSessionLexer
 from pygments.lexers.special import TextLexer
 
 from tools.site import api, changelog, contents, examples, links, names, record, tasks
@@ -28,6 +29,12 @@ PARTS: dict[str, Callable[..., str]] = {
 _PLACE = re.compile(r"<!-- site: (\w+)((?: [\w.]+)*) -->")
 
 
+class Session(BashSessionLexer):
+    """What one types after ``$``, and what a program says; Pygments takes a line with ``98 %`` for a prompt as well."""
+
+    _ps1rgx = re.compile(r"^(\$)( .*\n?)")
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     """Let Sphinx call us."""
     app.connect("builder-inited", _make_pages)
@@ -37,6 +44,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("autodoc-process-docstring", names.plain, priority=400)  # before napoleon
     app.connect("doctree-resolved", names.dashes)
     app.add_lexer("mermaid", TextLexer)  # what GitHub draws is text here
+    app.add_lexer("console", Session)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
 

@@ -6,10 +6,13 @@ from importlib import import_module
 from types import FunctionType, ModuleType
 
 _OPTIONS = {
+    "tinyship.cancelling.Cancellation": ":members: cancel, is_set",
     "tinyship.project.Project": ":exclude-members: events",
     "tinyship.settings.schema.Settings": ":no-members:",
     "tinyship.stages.scope.Scope": ":no-members:",
 }
+_FIRST = {"tinyship.project.Project": ("load", "selected", "versioned", "changed", "scopes")}
+"""What a class has from another one that has no place of its own."""
 _NS = """.. py:data:: tinyship.ns
    :type: Collection
 
@@ -25,4 +28,5 @@ def _one(name: str) -> str:
     home, _, last = name.rpartition(".")
     thing = getattr(import_module(home), last, None) or import_module(name)
     kind = {ModuleType: "module", FunctionType: "function"}.get(type(thing), "class")
-    return f".. auto{kind}:: {name}\n   {_OPTIONS.get(name, '')}\n"
+    first = "".join(f"\n   .. automethod:: {name}.{method}\n" for method in _FIRST.get(name, ()))
+    return f".. auto{kind}:: {name}\n   {_OPTIONS.get(name, '')}\n{first}"

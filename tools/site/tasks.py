@@ -19,11 +19,11 @@ _UNSAID: tuple[Any, ...] = (None, False, "", 0, [], ())
 
 def page() -> str:
     """A section for each collection, and in it one for each task."""
-    ours = mount.program()
+    ours = mount.collection()
     parts: list[str] = []
     for name, collection in ours.collections.items():
         parts += [f"## {name.capitalize()}", collection.__doc__ or "", *_sections(ours, name)]
-    parts += ["## Others", *_sections(ours, "")]
+    parts += ["## Others", *_sections(mount.program(), "")]
     return "\n\n".join(part for part in parts if part)
 
 
@@ -35,14 +35,17 @@ def _sections(ours: Collection, part: str) -> Iterator[str]:
 
 def _task(task: Any, name: str) -> Iterator[str]:
     """The section of a task: its name, how one types it, what it does, its flags."""
-    first, _, rest = (inspect.getdoc(task) or "").partition("\n")
+    said, _, examples = (inspect.getdoc(task) or "").partition("\nExamples:\n")
+    first, _, rest = said.partition("\n")
     yield f"({_label(name)})=\n### `{name}`"
     yield _prose(first)
     flags = task.get_arguments()
-    words = " ".join(f"<{argument.name.replace('_', '-')}>" for argument in flags if argument.positional)
+    words = [f"<{argument.name.replace('_', '-')}>" for argument in flags if argument.positional]
     program = "tinyship" if name == "init" else "invoke"
-    yield f"```console\n$ {program} {name} {words}{'[flags]' if _named(flags) else ''}".rstrip() + "\n```"
+    yield f"```console\n$ {' '.join([program, name, *words, *(['[flags]'] if _named(flags) else [])])}\n```"
     yield _prose(inspect.cleandoc(rest)) if rest.strip() else ""
+    if examples:
+        yield "\n".join(["```console", *(f"$ {line.strip()}" for line in examples.splitlines() if line.strip()), "```"])
     if flags:
         rows = [_row(argument) for argument in sorted(flags, key=lambda one: not one.positional)]
         yield "\n".join(["| flag | meaning |", "|---|---|", *rows])

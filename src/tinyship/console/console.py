@@ -13,16 +13,20 @@ from types import TracebackType
 from typing import IO, TYPE_CHECKING, Any, Protocol
 
 from msgspec import Struct, to_builtins
+from msgspec.structs import replace
 
 from tinyship.console import tables
 from tinyship.console.plain import PlainDisplay
 from tinyship.console.stream import Stream
-from tinyship.events import Event, Reason
+from tinyship.events import Event, Notice, Reason, StageFailed
 
 if TYPE_CHECKING:
     from tinyship.plan import Plan
     from tinyship.sizes.table import Row
     from tinyship.trend import Trend
+
+_OURS = frozenset({"hint", "hints", "message", "note", "notices", "said", "why"})
+"""The keys of texts of ours in JSON."""
 
 
 class Display(Protocol):
@@ -47,7 +51,7 @@ class Console:
         json: standard output is for one line of JSON, and for nothing else.
         stdout: standard output where None.
         stderr: standard error where None.
-        wording: what becomes of all that is said, where tasks have other names than texts know them by.
+        wording: what becomes of our own texts, where tasks have other names than these know them by.
     """
 
     def __init__(
@@ -59,8 +63,9 @@ class Console:
         wording: Callable[[str], str] = str,
     ) -> None:
         self._json = json
-        self._out = Stream(stdout or sys.stdout, wording)
-        self._err = Stream(stderr or sys.stderr, wording)
+        self._wording = wording
+        self._out = Stream(stdout or sys.stdout)
+        self._err = Stream(stderr or sys.stderr)
         self._live = _is_terminal(self._out, self._err)
         self._display: Display | None = None
         self._lock = threading.Lock()
@@ -88,6 +93,10 @@ class Console:
             if self._reasons is None:
                 return
             self._reasons.append(event)
+        if isinstance(event, Notice):
+            event = replace(event, text=self._wording(event.text))
+        elif isinstance(event, StageFailed):
+            event = replace(event, why=self._wording(event.why))
         with self._lock:
             if not self._display:
                 self._display = self._make_display()
@@ -104,8 +113,7 @@ class Console:
 
     def say(self, text: str) -> None:
         """A line of the result."""
-        if not self._json:
-            self._out.line(text)
+        self.lines((text,))
 
     def table(self, columns: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[str] = ()) -> None:
         """A table of the result; nothing where it has no rows."""
@@ -139,12 +147,25 @@ class Console:
         if self._json and self._reasons is not None and isinstance(data, dict):
             data = {**data, "reasons": self._reasons}
         if self._json:
-            self._out.line(json.dumps(data, default=_plain))
+            text = json.dumps(data, default=_plain)
+            self._out.line(json.dumps(self._worded(json.loads(text))) if self._wording(text) != text else text)
 
-    def lines(self, lines: Iterable[str]) -> None:
-        """Lines of the result, as they are."""
+    def lines(self, lines: Iterable[str], *, others: bool = False) -> None:
+        """Lines of the result.
+
+        Args:
+            others: they are made of words of others, and stay as they are.
+        """
         for line in () if self._json else lines:
-            self._out.line(line)
+            self._out.line(line if others else self._wording(line))
+
+    def _worded(self, data: Any, key: str = "") -> Any:
+        """Data with our own texts in the words for them; what git, a config or a container says stays as it is."""
+        if isinstance(data, dict):
+            return {name: self._worded(value, name) for name, value in data.items()}
+        if isinstance(data, list):
+            return [self._worded(value, key) for value in data]
+        return self._wording(data) if key in _OURS and isinstance(data, str) else data
 
     def _space(self) -> None:
         """An empty line between progress and result, where one comes after the other."""

@@ -3,23 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from typing import IO
 
 from tinyship.errors import TinyshipError
 
 
 class Stream:
-    """A text stream; after its reader left, what is written is dropped, and the work goes on.
+    """A text stream; after its reader left, what is written is dropped, and the work goes on."""
 
-    Args:
-        file: where to.
-        wording: what becomes of texts before they are written.
-    """
-
-    def __init__(self, file: IO[str], wording: Callable[[str], str] = str) -> None:
+    def __init__(self, file: IO[str]) -> None:
         self.file = file
-        self._wording = wording
         self._gone = False
 
     def write(self, text: str) -> int:
@@ -27,7 +20,7 @@ class Stream:
         if not self._gone:
             encoding = getattr(self.file, "encoding", None) or "utf-8"
             try:
-                self.file.write(self._wording(text).encode(encoding, "replace").decode(encoding))
+                self.file.write(text.encode(encoding, "replace").decode(encoding))
                 self.file.flush()
             except BrokenPipeError:
                 self._leave()

@@ -21,7 +21,7 @@ from tinyship.events import Notice, about
 from tinyship.plan import Action
 from tinyship.settings import options
 from tinyship.settings.quantity import parse_bytes
-from tinyship.stages import network, pins
+from tinyship.stages import masking, network, pins
 from tinyship.stages.scope import Scope
 
 if TYPE_CHECKING:
@@ -89,7 +89,8 @@ def build(scope: Scope, request: BuildRequest) -> BuildResult:
         scope.events(Notice(f"{base} is not in tinyship.lock: `invoke base.update` pins it", "warning"))
     builder = choose(scope.engine, scope.settings.builder, _tls(scope))
     request = replace(request, args={**network.environment(scope), **request.args})
-    return builder.build(request, about(request.tags[0], scope.events))
+    with masking.masking(masking.hidden(scope), about(request.tags[0], scope.events)) as events:
+        return builder.build(request, events)
 
 
 def check(scope: Scope, request: BuildRequest, where: str) -> None:

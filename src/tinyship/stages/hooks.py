@@ -10,7 +10,6 @@ import sys
 import tempfile
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
 from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -21,6 +20,8 @@ from tinyship import commands
 from tinyship.errors import CommandFailed, ConfigError, Refused, TinyshipError
 from tinyship.events import Log
 from tinyship.plan import Action
+from tinyship.stages import masking
+from tinyship.stages.masking import masked
 
 if TYPE_CHECKING:
     from tinyship.settings.hooks import Hook
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 WITHIN = "HOOK_WITHIN"
 """The variable with the stages whose hooks a program runs in; not ``TINYSHIP_...``, which would be a setting."""
 _TAIL = 20
-_SHORT = 4
 _CHUNK = 1 << 16
 _PAUSE = 0.1
 _within: ContextVar[tuple[str, ...]] = ContextVar("within", default=())
@@ -118,7 +118,7 @@ def run(scope: Scope, when: str, stage: str, data: Any) -> None:
     if not found:
         return
     told = Told(when, stage, scope.settings.image, scope.revision.full_version, data)
-    hidden = _hidden(scope)
+    hidden = masking.hidden(scope)
     for hook in found:
         try:
             _run(scope, hook, told, hidden)
@@ -127,7 +127,7 @@ def run(scope: Scope, when: str, stage: str, data: Any) -> None:
 
 
 def _run(scope: Scope, hook: Hook, told: Told, hidden: tuple[str, ...]) -> None:
-    shown = _masked(_shown(hook), hidden)
+    shown = masked(_shown(hook), hidden)
     within = _within.get() or tuple(os.environ.get(WITHIN, "").splitlines())
     key = f"{told.stage} {told.image}"
     if key in within:
@@ -141,7 +141,7 @@ def _run(scope: Scope, hook: Hook, told: Told, hidden: tuple[str, ...]) -> None:
     name = f"{told.when} {told.stage}"
 
     def tell(line: str) -> None:
-        line = _masked(line, hidden)
+        line = masked(line, hidden)
         tail.append(line)
         scope.events(Log(name, line, image=told.image))
 
@@ -151,7 +151,7 @@ def _run(scope: Scope, hook: Hook, told: Told, hidden: tuple[str, ...]) -> None:
             code, why = _task(scope, hook, told, tell) if hook.task else _shell(scope, hook, told, tell)
             if code:
                 raise CommandFailed(
-                    f"the hook {name} failed: `{shown}` {_masked(why, hidden)}",
+                    f"the hook {name} failed: `{shown}` {masked(why, hidden)}",
                     exit_code_of_command=code,
                     tail=tuple(tail),
                     stage=told.stage,
@@ -231,28 +231,3 @@ else:
 
 def _shown(hook: Hook) -> str:
     return hook.task or " ".join(hook.run.split())
-
-
-def _masked(text: str, hidden: tuple[str, ...]) -> str:
-    for value in hidden:
-        text = text.replace(value, "***")
-    return text
-
-
-def _hidden(scope: Scope) -> tuple[str, ...]:
-    """What must not be shown: the values of ``secrets``, and the name and password of ``proxy``; longest first."""
-    return tuple(sorted(set(_secrets(scope)), key=len, reverse=True))
-
-
-def _secrets(scope: Scope) -> Iterator[str]:
-    from tinyship.engine import secret
-    from tinyship.stages import building
-
-    for name, where in building.secrets(scope).items():
-        with suppress(ConfigError):  # a build that needs it says so
-            value = secret.value(name, where).decode(errors="replace").strip()
-            lines = [line.strip() for line in value.splitlines()]
-            yield from (line for line in lines if len(line) >= _SHORT or (line and len(lines) == 1))
-    user, at, _ = scope.settings.proxy.rpartition("://")[2].rpartition("@")
-    if at and user:
-        yield user

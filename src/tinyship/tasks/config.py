@@ -42,8 +42,8 @@ def schema(session: Bare, to: str = "") -> None:
     anew after an upgrade.
 
     Examples:
-      invoke config.schema --to .tinyship.schema.json
-      invoke config.schema > schema.json
+      invoke config.schema
+      invoke config.schema --to .tinyship/settings.schema.json
     """
     from tinyship.settings import editor
 

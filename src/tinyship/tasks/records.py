@@ -145,7 +145,7 @@ def notes(session: Session, from_: str = "", to: str = "", authors: bool = False
             session.plans(pipeline.plan(scope, "release.notes", plan()) for scope in scopes)
         return
     found = session.project.notes(from_, to, authors=authors)
-    session.console.lines(changelog.lines(found))
+    session.console.lines(changelog.lines(found), others=True)
     session.console.result({"releases": found})
 
 

@@ -102,6 +102,24 @@ def test_json_of_other_things(tmp_path: Path) -> None:
     assert json.loads(both.out) == [{"when": "2017-05-01T00:00:00+00:00", "where": str(tmp_path)}]
 
 
+@pytest.mark.parametrize("as_json", [False, True])
+def test_wording_is_of_our_texts(as_json: bool) -> None:
+    """What we say has the words that commands have here; what git, a container or a config says is as they said it."""
+    said, ours = "`invoke release`", "`inv ship.release`"
+    out, err = io.StringIO(), io.StringIO()
+    console = Console(json=as_json, stdout=out, stderr=err, wording=lambda text: text.replace(said, ours))
+    console.event(Notice(said))
+    console.event(Log(source="app", line=said))
+    console.say(said)
+    console.lines([said], others=True)
+    console.result({"hint": said, "notices": [said], "commits": [{"text": said}]})
+    assert err.getvalue().splitlines() == [f"note: {ours}", f"app | {said}"]
+    if as_json:
+        assert json.loads(out.getvalue()) == {"hint": ours, "notices": [ours], "commits": [{"text": said}]}
+    else:
+        assert out.getvalue().splitlines() == [ours, said]
+
+
 def test_size_table() -> None:
     """Columns stand below each other, what is not known is a dash, notes come last."""
     both = Both()
