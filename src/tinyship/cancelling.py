@@ -22,8 +22,12 @@ class Cancellation:
     it later raises that at once: whoever wants to go on loads the project again, with a new one.
     """
 
+    is_programs = False
+    """A program may call for the end at any moment, and not only Ctrl-C or the failure of another image."""
+
     def __init__(self) -> None:
         self._said = threading.Event()
+        self._was_heard = False
         self._lock = threading.RLock()
         self._cuts: dict[object, Callable[[], None]] = {}
 
@@ -42,7 +46,13 @@ class Cancellation:
     def check(self) -> None:
         """Raise Cancelled where ``cancel`` was called."""
         if self._said.is_set():
+            self._was_heard = True
             raise Cancelled("it was ended before it came to an end")
+
+    def confirm(self) -> None:
+        """Raise Cancelled where anything was ended, also where what it is a part of made do without it."""
+        if self._was_heard:
+            self.check()
 
     def sleep(self, seconds: float) -> None:
         """Wait.
@@ -101,6 +111,7 @@ class Cancellation:
         except Exception as error:
             if isinstance(error, Cancelled) or not self.is_set():
                 raise
+            self._was_heard = True
             stage, image = getattr(error, "stage", ""), getattr(error, "image", "")
             raise Cancelled("it was ended before it came to an end", stage=stage, image=image) from error
 

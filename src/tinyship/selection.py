@@ -160,9 +160,12 @@ class Selection:
         with ExitStack() as stack:
             if given := self.cancellation:
                 given.check()
+                together.cancellation.is_programs = True
                 stack.callback(given.hold(together.cancellation.cancel))
                 stack.enter_context(given.telling())
             stack.enter_context(cancelling.under(together.cancellation))
             for scope in made:
                 stack.callback(scope.close)
             yield made
+            if given:
+                together.cancellation.confirm()  # it was ended: that is no fault of an engine or a registry to tell of

@@ -22,7 +22,7 @@ from test_interrupts import ends_soon, nothing_left
 from test_pins import Elsewhere, elsewhere  # noqa: F401  a fixture
 from test_several import Fleet, fleet  # noqa: F401  a fixture
 
-from tinyship import Cancellation, Cancelled, Project, record
+from tinyship import Cancellation, Cancelled, Project, cancelling, record
 from tinyship.engine import containers, images
 from tinyship.engine.connect import Engine
 from tinyship.events import Event, Log, Notice, StageFailed
@@ -180,6 +180,29 @@ def test_rootfs_command(ship: Ship, engine: Engine) -> None:
         time.sleep(0.1)
 
 
+def test_command_of_the_main_thread(ship: Ship) -> None:
+    """It ends as soon where the program's own thread runs it, with what holds its output open."""
+    sleep = f"sleep 64.{secrets.randbelow(10**9)}"
+    rootfs = {"command": ["sh", "-c", f"head -c 100000 /dev/zero; touch begun; {sleep}; sleep 65"]}
+    ship.configure(base=[{"name": f"{ship.image}-rootfs", "rootfs": rootfs}])
+    cancellation = Cancellation()
+    ended: list[float] = []
+
+    def end() -> None:
+        while not (ship.root / "begun").exists():
+            time.sleep(0.02)
+        ended.append(time.monotonic())
+        cancellation.cancel()
+
+    thread = threading.Thread(target=end)
+    thread.start()
+    with pytest.raises(Cancelled):
+        Project.load(ship.root, cancellation=cancellation).base()
+    assert time.monotonic() - ended[0] < BAR
+    thread.join()
+    assert subprocess.run(["pgrep", "-f", sleep], capture_output=True, check=False).stdout == b""
+
+
 @pytest.mark.parametrize("builder", ["buildkit", "classic"])
 def test_huge_context(ship: Ship, builder: str) -> None:
     """A file of 40 GB that is being read."""
@@ -207,12 +230,38 @@ def test_engine_push(ship: Ship, engine: Engine, registry: str) -> None:
     assert record.read(ship.root).images[0].pushed
 
 
-def test_registry_that_is_silent(ship: Ship) -> None:
-    """A question to a registry that takes it, and never answers."""
+def test_name_for_a_push(ship: Ship, engine: Engine, registry: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The name that an image is pushed as is taken from it, also where the answer to its giving was cut off."""
+    ship.configure(push={"to": [registry]})
+    Project.load(ship.root).release()
+    cancellation, tag = Cancellation(), images.tag
+    given: list[str] = []
+
+    def cut_off(engine: Engine, image_id: str, reference: str) -> None:
+        tag(engine, image_id, reference)
+        given.append(reference)
+        cancellation.cancel()
+        cancelling.check()
+
+    monkeypatch.setattr(images, "tag", cut_off)
+    with pytest.raises(Cancelled):
+        Project.load(ship.root, cancellation=cancellation).push()
+    assert len(given) == 1
+    assert given[0].startswith(registry)
+    assert images.find(engine, given[0]) is None
+
+
+@pytest.mark.parametrize(
+    "act",
+    [Project.push, Project.check, Project.outdated, lambda project: project.releases(registry=True)],
+    ids=["push", "check", "outdated", "releases"],
+)
+def test_registry_that_is_silent(ship: Ship, act: Callable[[Project], Any]) -> None:
+    """A question to a registry that takes it, and never answers; that it was ended is no answer to it either."""
     Project.load(ship.root).release()
     before = ship.record
     with socket.create_server(("127.0.0.1", 0), backlog=64) as silent:
-        run = Underway(ship, Project.push, TINYSHIP_PUSH_TO=f"127.0.0.1:{silent.getsockname()[1]}")
+        run = Underway(ship, act, TINYSHIP_PUSH_TO=f"127.0.0.1:{silent.getsockname()[1]}")
         silent.settimeout(60)
         with silent.accept()[0]:
             time.sleep(0.3)

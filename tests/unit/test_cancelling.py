@@ -6,12 +6,13 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 import pytest
 
 from tinyship import cancelling
 from tinyship.cancelling import Cancellation
-from tinyship.errors import Cancelled, EngineError
+from tinyship.errors import Cancelled, EngineError, TinyshipError
 
 
 def soon(cancellation: Cancellation) -> None:
@@ -70,6 +71,24 @@ def test_what_ends_well_in_the_middle() -> None:
     cancellation = Cancellation()
     with pytest.raises(Cancelled), cancellation.cutting(lambda: None):
         cancellation.cancel()
+
+
+def test_confirm() -> None:
+    """What was ended on the way is told of at the end; an end that nothing heard comes too late."""
+    cancellation = Cancellation()
+    cancellation.confirm()
+    cancellation.cancel()
+    cancellation.confirm()
+    with suppress(TinyshipError):  # as who makes do without an answer
+        cancellation.check()
+    with pytest.raises(Cancelled):
+        cancellation.confirm()
+    other = Cancellation()
+    with suppress(TinyshipError), other.telling():
+        other.cancel()
+        raise OSError
+    with pytest.raises(Cancelled):
+        other.confirm()
 
 
 def test_errors_of_others_stay() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, suppress
 from datetime import UTC, datetime
@@ -97,7 +96,7 @@ def tag(engine: Engine, image_id: str, reference: str) -> None:
             except Exception as error:
                 if "already exists" not in said(error):
                     raise
-                time.sleep(pause)
+                cancelling.sleep(pause)
             else:
                 return
         engine.api.tag(image_id, repository, tag)

@@ -112,7 +112,7 @@ def _output(root: Path, argv: tuple[str, ...], name: str, events: Events) -> Ite
         reader = threading.Thread(target=_forward, args=(process.stderr, name, tail, events), daemon=True)
         reader.start()
         stack.callback(reader.join)
-        stack.callback(process.kill)  # which ends the reader
+        stack.push(lambda kind, *_: commands.end(process) if kind else None)  # which ends the reader
         output = process.stdout.fileno()
         yield from iter(lambda: os.read(output, _CHUNK), b"")
         code = process.wait()

@@ -132,8 +132,8 @@ def _short(digest: str) -> str:
 def _named(scope: Scope, image_id: str, reference: str) -> Iterator[None]:
     """The image under the name that it is pushed as, which it loses again where it did not have it before."""
     before = images.find(scope.engine, reference)
-    images.tag(scope.engine, image_id, reference)
     try:
+        images.tag(scope.engine, image_id, reference)
         yield
     finally:
         with suppress(EngineError), cancelling.shielded():  # where that fails, the push failed first, and says why

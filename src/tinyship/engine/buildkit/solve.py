@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
-import time
 import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -124,7 +123,7 @@ class BuildKitBuilder:
                     raise
                 build.events(Notice("another build gave the image's name at this moment; giving it again"))
             part = replace(part, again=True)
-            time.sleep(pause)
+            cancelling.sleep(pause)
         return self._try(control, build, session_id, part)
 
     def _try(self, control: Channel, build: _Build, session_id: str, part: _Part) -> Mapping[str, str]:
