@@ -52,7 +52,8 @@ def explained(message: str, merged: Merged) -> str:
     where = f"{merged.source_of(dotted)}: `{SECTION}.{path}`" if path else f"{merged.source_of('')}: `{SECTION}`"
     if dotted == "version" and not isinstance(value, Mapping):
         literal = value if isinstance(value, str | int | float | date) else "1.2.3"
-        return f'{where} is {shown(value)}, but a section is expected: `{{literal: "{literal}"}}`, and quote it'
+        written = f'`{{literal: "{literal}"}}`, in quotes as it is meant'
+        return f"{where} is {shown(value)}, but a section is expected: {written}"
     if expected := _EXPECTED.fullmatch(problem):
         wanted = _WORDS.get(expected[1], expected[1])
         what = shown(value) if not _is_private(dotted) else _WORDS.get(expected[2], expected[2])

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from msgspec import Struct
 
-from tinyship import repository
+from tinyship import cancelling, repository
 from tinyship.engine import images
 from tinyship.errors import Refused, RegistryError, TinyshipError
 from tinyship.events import Notice, Reason
@@ -333,7 +333,8 @@ class Push:
     def _write(self, place: Place, given: Mapping[str, str], *, lost: Iterable[str] = ()) -> None:
         """Have these tags of a repository in the record, each with the digest that it names, and the lost ones not."""
         named = {f"{place.name}:{tag}": digest for tag, digest in given.items()}
-        self.journal.write(named, lost=[f"{place.name}:{tag}" for tag in lost])
+        with cancelling.shielded():  # what the registry has is written down, also at the end
+            self.journal.write(named, lost=[f"{place.name}:{tag}" for tag in lost])
 
 
 @contextmanager

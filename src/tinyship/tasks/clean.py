@@ -147,7 +147,8 @@ def show_cleaned(session: Session, done: Cleaned) -> None:
 
     for one in done.refused:
         session.console.say(f"kept {one.name}: {one.why}")
-    many = f"{len(done.removed)} removed" if done.removed else "nothing removed"
-    freed = "" if done.freed is None else f", {size(done.freed)} freed, measured"
-    session.console.say(f"{many}{freed if done.removed else ''}; see .tinyship/clean.json")
+    if done.removed or done.stayed or done.refused:
+        many = f"{len(done.removed)} removed" if done.removed else "nothing removed"
+        freed = "" if done.freed is None else f", {size(done.freed)} freed, measured"
+        session.console.say(f"{many}{freed if done.removed else ''}; see .tinyship/clean.json")
     session.console.result(done.as_json())

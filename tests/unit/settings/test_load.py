@@ -307,7 +307,7 @@ def test_sizes_as_bare_numbers() -> None:
 @pytest.mark.parametrize(("value", "shown"), [(1.5, "1.5"), ("1.5", '"1.5"')])
 def test_version_as_a_number(value: Any, shown: str) -> None:
     """`version: 1.5` gets told to write the section, with the version quoted."""
-    expected = 'but a section is expected: `{literal: "1.5"}`, and quote it'
+    expected = 'but a section is expected: `{literal: "1.5"}`, in quotes as it is meant'
     assert error({"version": value}) == f"0.yaml: `tinyship.version` is `{shown}`, {expected}"
 
 
