@@ -219,7 +219,7 @@ def test_connection_is_lost(
     both: dict[str, Any] = {
         "INVOKE_DEPLOY_ENGINES": f"{second_engine},{server.address}",
         "INVOKE_DEPLOY_SSH": way,
-        "INVOKE_DEPLOY_LOCKED_FOR": "8",
+        "INVOKE_DEPLOY_LOCKED_FOR": "40",
         **server.environment(shop),
     }
     deploy(shelf, shop, "one", **both)
