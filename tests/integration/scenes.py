@@ -6,6 +6,7 @@ import base64
 import io
 import random
 import shutil
+import socket
 import subprocess
 import sys
 import tarfile
@@ -18,6 +19,7 @@ from typing import IO
 
 import guarded
 import scenes_of_docs
+import shops
 from tests.conftest import Repository
 from tests.pages import ROOT
 from tests.playing import Player, copied
@@ -149,6 +151,19 @@ def ci(scene: Scene) -> Player:
     return scene.reader(root, scene.names(("shop/",)))
 
 
+def deploy(scene: Scene) -> Player:
+    """In a copy of the example and of those whose scripts it runs, with a name and a port that are free."""
+    names = scene.names(("lacion/",))
+    for example in ("foo", "monorepo", "deploy"):
+        copied(example, scene.place / "try" / example, names)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        front = f"127.0.0.1:{free.getsockname()[1]}"
+    scene.stack.callback(shops.cleared, scene.engine.client, scene.word)
+    names |= {"shop-": f"{scene.word}-", "127.0.0.1:8080": front}
+    variables = {"INVOKE_DEPLOY_NAME": scene.word, "INVOKE_DEPLOY_PUBLISH": front}
+    return scene.reader(scene.place / "try" / "deploy", names, **variables)
+
+
 def init(scene: Scene) -> Player:
     """From nothing but the files that the page has."""
     names = {"team/echo": f"{scene.word}/echo"}
@@ -198,6 +213,7 @@ def tutorial(scene: Scene) -> Player:
 
 SCENES: dict[str, Callable[[Scene], Player]] = {
     "docs/how-to/ci.md": ci,
+    "docs/how-to/deploy.md": deploy,
     "docs/how-to/init.md": init,
     "docs/how-to/monorepo.md": monorepo,
     "docs/how-to/multistage.md": multistage,

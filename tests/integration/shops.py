@@ -20,6 +20,7 @@ from ships import Ship
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 RECORD = Path(".tinyship") / "release.json"
+_MADE = shutil.ignore_patterns(".tinyship", "__pycache__", "bin")
 _SLOW = "#!/bin/sh\nbusybox sleep {seconds}\nprintf 'Content-Type: text/plain\\r\\n\\r\\n'\ncat /srv/index.html\n"
 _WELL = "HEALTHCHECK --interval=1s --timeout=3s --start-period=5s CMD"
 _ILL = "HEALTHCHECK --interval=1s --retries=1 CMD {}\n#"
@@ -31,9 +32,8 @@ def shop(root: Path, namespace: str, registry: str) -> Ship:
     Args:
         root: it lies in `deploy` below it.
     """
-    ignored = shutil.ignore_patterns(".tinyship", "__pycache__", "bin")
     for example in ("foo", "monorepo", "deploy"):
-        shutil.copytree(EXAMPLES / example, root / example, ignore=ignored)
+        shutil.copytree(EXAMPLES / example, root / example, ignore=_MADE)
     root = root / "deploy"
     for file in (root / "invoke.yaml", root / "app" / "Dockerfile"):
         text = file.read_text().replace("lacion/deploy-", f"{namespace}/").replace("lacion/shop-", f"{namespace}/")
@@ -71,8 +71,10 @@ class Shelf:
     records: dict[str, str]
 
     def clone(self, root: Path, name: str, **variables: str) -> Ship:
-        """A copy of the project, with a name for what it deploys."""
+        """A copy of the project, beside those whose scripts it runs, with a name for what it deploys."""
         shutil.copytree(self.ship.root, root)
+        for example in ("foo", "monorepo"):
+            shutil.copytree(EXAMPLES / example, root.parent / example, ignore=_MADE, dirs_exist_ok=True)
         environment = {**self.ship.environment, "INVOKE_DEPLOY_NAME": name, **variables}
         return replace(self.ship, root=root, environment=environment)
 

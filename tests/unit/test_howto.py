@@ -23,8 +23,6 @@ PLAYED = (
     "docs/how-to/script.md",
     "docs/settings.md",
 )
-NOT_YET = {"docs/how-to/deploy.md"}
-"""Pages whose commands nothing runs yet."""
 
 
 @pytest.mark.parametrize("page", PLAYED)
@@ -39,14 +37,14 @@ def test_page(page: str, repository: Repository, tmp_path: Path) -> None:
 
 def test_each_command_is_played() -> None:
     """Each page with commands is played here or in `integration/scenes.py`, once."""
-    played = [*PLAYED, *scenes.SCENES, *scenes_of_docs.PLAYED_BY, *NOT_YET]
+    played = [*PLAYED, *scenes.SCENES, *scenes_of_docs.PLAYED_BY]
     for page, test in scenes_of_docs.PLAYED_BY.items():
         named = page.removeprefix("examples/").removesuffix("/README.md")
         assert named in (ROOT / "tests" / "integration" / test).read_text()
     with_commands = [
         page.relative_to(ROOT).as_posix()
         for page in pages.all_pages()
-        if page.relative_to(ROOT).as_posix() in NOT_YET or any(step.kind == "console" for step in pages.steps(page))
+        if any(step.kind == "console" for step in pages.steps(page))
     ]
     assert sorted(played) == sorted(with_commands)
 
