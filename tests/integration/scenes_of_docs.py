@@ -78,7 +78,9 @@ def _with_room(player: Player) -> Player:
 
 def comparison(scene: Scene) -> Player:
     """In a project that has a commit."""
-    return with_docker(scene.reader(_server(scene), _names(scene)))
+    player = with_docker(scene.reader(_server(scene), _names(scene)))
+    player.columns = 180  # an engine's address may be long
+    return player
 
 
 def from_make(scene: Scene) -> Player:
@@ -88,7 +90,9 @@ def from_make(scene: Scene) -> Player:
 
 def releases(scene: Scene) -> Player:
     """In a project that has a commit."""
-    return with_docker(scene.reader(_server(scene), _names(scene)))
+    player = with_docker(scene.reader(_server(scene), _names(scene)))
+    player.columns = 180  # an engine's address may be long
+    return player
 
 
 def sizes(scene: Scene) -> Player:

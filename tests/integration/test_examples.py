@@ -194,7 +194,7 @@ def test_page_of_the_site(reader: Player) -> None:
     reader.play(ROOT / "docs/index.md")
 
 
-@pytest.mark.needs("buildkit")
+@pytest.mark.needs("buildkit", "graph-driver")
 @pytest.mark.parametrize("reader", ["foo"], indirect=True)
 def test_page_on_up_to_date(reader: Player) -> None:
     """docs/up-to-date.md, after a change of the program."""

@@ -37,6 +37,8 @@ def shop(tmp_path: Path, namespace: str, registry: str, busybox: str) -> Iterato
     shutil.copytree(EXAMPLE, root, ignore=shutil.ignore_patterns(".tinyship", "__pycache__"))
     for file in (path for path in root.rglob("*") if path.is_file()):
         file.write_text(file.read_text().replace("lacion/", f"{namespace}/"))
+    rootfs = root / "core/rootfs.py"  # a layer of its own: what has the same stands on it, as pages' images do
+    rootfs.write_text(rootfs.read_text().replace('("tmp", 0o1777)', f'("tmp", 0o1777), ("{namespace}", 0o755)'))
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     environment = {**os.environ, "TINYSHIP_PUSH_TO": registry, "PATH": path}
     ship = Ship(root, f"{namespace}/shop", registry, environment)

@@ -62,6 +62,8 @@ class Place:
         asked: dict[str, Callable[[], Any]] = {tag: partial(self.repository.digest, tag) for tag in tags}
         names = dict.fromkeys((*asked, _LISTING) if listing else asked, ())
         ask = cancelling.carried(lambda name: asked.get(name, self.listed)())
+        first = next(iter(names), "")  # alone: whoever is refused, or not trusted, is so once
+        names = {name: (first,) if name != first else () for name in names}
         said = parallel.run(names, ask, jobs=_AT_ONCE, patience=0)
         for error in said.failed.values():
             raise error
