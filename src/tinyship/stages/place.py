@@ -60,11 +60,11 @@ class Place:
             RegistryError: the registry does not say.
         """
         asked: dict[str, Callable[[], Any]] = {tag: partial(self.repository.digest, tag) for tag in tags}
-        names = dict.fromkeys((*asked, _LISTING) if listing else asked, ())
+        names = [*asked, _LISTING] if listing else [*asked]
+        first = names[:1]  # alone: whoever is refused, or not trusted, is so once
+        needs = {name: first if name not in first else [] for name in names}
         ask = cancelling.carried(lambda name: asked.get(name, self.listed)())
-        first = next(iter(names), "")  # alone: whoever is refused, or not trusted, is so once
-        names = {name: (first,) if name != first else () for name in names}
-        said = parallel.run(names, ask, jobs=_AT_ONCE, patience=0)
+        said = parallel.run(needs, ask, jobs=_AT_ONCE, patience=0)
         for error in said.failed.values():
             raise error
         self.seen = said.done.pop(_LISTING, None)
