@@ -72,6 +72,13 @@ class Ship:
         file.write_text(json.dumps(config, indent=2))
         self.commit("configure")
 
+    def begin(self, *tags: str) -> None:
+        """Make a repository of the folder, with one commit that has these tags."""
+        self.git("init", "-q", "-b", "main")
+        self.commit("first")
+        for tag in tags:
+            self.git("tag", tag)
+
     def commit(self, message: str) -> None:
         """Commit all there is."""
         self.git("add", "-A")
@@ -124,7 +131,5 @@ def launch(root: Path, image: str, registry: str, busybox: str) -> Ship:
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text(text)
     ship = Ship(root, image, registry, dict(os.environ))
-    ship.git("init", "-q", "-b", "main")
-    ship.commit("first")
-    ship.git("tag", "v1.0.0")
+    ship.begin("v1.0.0")
     return ship

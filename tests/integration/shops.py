@@ -51,10 +51,7 @@ def shop(root: Path, namespace: str, registry: str) -> Ship:
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
     }
     ship = Ship(root, f"{namespace}/app", registry, environment)
-    ship.git("init", "-q", "-b", "main")
-    ship.commit("first")
-    ship.git("tag", "v1.0.0")
-    ship.git("tag", "front/v1.0.0")
+    ship.begin("v1.0.0", "front/v1.0.0")
     return ship
 
 

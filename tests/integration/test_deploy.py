@@ -311,8 +311,7 @@ def test_foo_ends_well(engine: Engine, namespace: str, tmp_path: Path) -> None:
     shutil.copytree(shops.EXAMPLES / "foo", root, ignore=shutil.ignore_patterns(".tinyship", "__pycache__", "bin"))
     environment = {**os.environ, "TINYSHIP_IMAGE": f"{namespace}/foo"}
     ship = Ship(root, f"{namespace}/foo", "", environment)
-    ship.git("init", "-q", "-b", "main")
-    ship.commit("first")
+    ship.begin()
     ship.invoke("release")
     container = engine.client.containers.run(
         f"{ship.image}:local", detach=True, ports={"8080/tcp": ("127.0.0.1", 0)}, labels={"deploy": namespace}

@@ -42,10 +42,7 @@ def shop(tmp_path: Path, namespace: str, registry: str, busybox: str) -> Iterato
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     environment = {**os.environ, "TINYSHIP_PUSH_TO": registry, "PATH": path}
     ship = Ship(root, f"{namespace}/shop", registry, environment)
-    ship.git("init", "-q", "-b", "main")
-    ship.commit("first")
-    ship.git("tag", "v1.0.0")
-    ship.git("tag", "api/v2.0.0")
+    ship.begin("v1.0.0", "api/v2.0.0")
     yield ship
     schema = json.loads(record.schema())
     jsonschema.validate(json.loads(record.path(root).read_text()), schema, jsonschema.Draft202012Validator)

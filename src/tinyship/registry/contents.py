@@ -11,7 +11,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any, TypeVar
 
-from tinyship import cancelling, parallel
+from tinyship import parallel
 from tinyship.errors import RegistryError
 from tinyship.reference import DIGEST, TAG
 from tinyship.registry.client import Repository
@@ -107,7 +107,7 @@ def each(act: Callable[[T], R], things: Iterable[T]) -> list[R]:
     Raises:
         RegistryError: that of the first that failed; from then on nothing more is begun.
     """
-    return parallel.each(cancelling.carried(act), things, threads=AT_ONCE)
+    return parallel.each(act, things, threads=AT_ONCE)
 
 
 def _content(repository: Repository, digest: str) -> Content:

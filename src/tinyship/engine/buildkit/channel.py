@@ -18,6 +18,7 @@ import h2.exceptions
 
 from tinyship.engine.buildkit import http2
 from tinyship.engine.buildkit.pipe import Pipe
+from tinyship.errors import TinyshipError
 
 _PIECE = 1 << 18
 _HELD = 1 << 22
@@ -322,7 +323,7 @@ class Channel:
         except RpcError as error:
             code, message = error.code, error.message
         except Exception as error:  # the peer must hear of it, whatever it is
-            code, message = INTERNAL, str(error)
+            code, message = INTERNAL, error.message if isinstance(error, TinyshipError) else str(error)
         with self._changed:
             if not self._broken:
                 self._finish(stream._number, code, message)
