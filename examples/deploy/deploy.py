@@ -26,7 +26,8 @@ from typing import Any
 from host import ENGINE, MIXED, NOTHING, Host, NotDeployed, name_in
 from invoke import Exit, task
 
-from tinyship import Project, TinyshipError, record
+from tinyship import Project, TinyshipError
+from tinyship.kept import record
 
 INTERRUPTED = 130
 

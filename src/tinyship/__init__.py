@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from invoke.collection import Collection
 
-    from tinyship.cancelling import Cancellation
     from tinyship.errors import (
         ArtifactError,
         BudgetExceeded,
@@ -33,10 +32,11 @@ if TYPE_CHECKING:
         TinyshipError,
     )
     from tinyship.events import Event, Events
+    from tinyship.git.revision import Revision
+    from tinyship.kept.record import Outcome, Record, Release
     from tinyship.plan import Plan
     from tinyship.project import Project
-    from tinyship.record import Outcome, Record, Release
-    from tinyship.revision import Revision
+    from tinyship.running.cancelling import Cancellation
     from tinyship.settings.schema import Settings
     from tinyship.tasks.mount import collection
 
@@ -83,7 +83,7 @@ _HOMES = {
     "ArtifactError": "tinyship.errors",
     "BudgetExceeded": "tinyship.errors",
     "BuildFailed": "tinyship.errors",
-    "Cancellation": "tinyship.cancelling",
+    "Cancellation": "tinyship.running.cancelling",
     "Cancelled": "tinyship.errors",
     "CleanStopped": "tinyship.errors",
     "CommandFailed": "tinyship.errors",
@@ -98,14 +98,14 @@ _HOMES = {
     "ImagesFailed": "tinyship.errors",
     "NothingPushed": "tinyship.errors",
     "NothingReleased": "tinyship.errors",
-    "Outcome": "tinyship.record",
+    "Outcome": "tinyship.kept.record",
     "Plan": "tinyship.plan",
     "Project": "tinyship.project",
-    "Record": "tinyship.record",
+    "Record": "tinyship.kept.record",
     "Refused": "tinyship.errors",
     "RegistryError": "tinyship.errors",
-    "Release": "tinyship.record",
-    "Revision": "tinyship.revision",
+    "Release": "tinyship.kept.record",
+    "Revision": "tinyship.git.revision",
     "Settings": "tinyship.settings.schema",
     "TinyshipError": "tinyship.errors",
     "collection": "tinyship.tasks.mount",

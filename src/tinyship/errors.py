@@ -32,7 +32,7 @@ from msgspec import Struct
 from tinyship.codes import without_codes
 
 if TYPE_CHECKING:
-    from tinyship.retention import Cleaned
+    from tinyship.cleaning.retention import Cleaned
     from tinyship.sizes.diff import Diff
     from tinyship.sizes.table import Row
 

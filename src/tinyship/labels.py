@@ -9,7 +9,7 @@ from collections.abc import Mapping, Set
 from datetime import UTC
 from typing import TYPE_CHECKING
 
-from tinyship.revision import Revision
+from tinyship.git.revision import Revision
 
 if TYPE_CHECKING:
     from tinyship.settings.schema import Settings

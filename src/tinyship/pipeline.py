@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import structs
 
-from tinyship import record, turns
 from tinyship.errors import EngineError, TinyshipError
+from tinyship.kept import record, turns
 from tinyship.plan import Action, Check, Plan
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def check(scope: Scope) -> tuple[Check, ...]:
 
 def _missing(scope: Scope) -> tuple[Check, ...]:
     """A row for what the stages would fail for before they begin, a file or a setting; none where nothing is wrong."""
-    from tinyship import lock
+    from tinyship.kept import lock
     from tinyship.stages import base, build, hooks, release, through
 
     try:

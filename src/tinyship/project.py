@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from tinyship.record import Outcome, Record
+from tinyship.kept.record import Outcome, Record
 from tinyship.selection import Selection
 
 if TYPE_CHECKING:
-    from tinyship.history import Entry
+    from tinyship.cleaning.retention import Cleaned
+    from tinyship.kept.history import Entry
     from tinyship.lineage import Lineage
     from tinyship.plan import Check, Plan
-    from tinyship.retention import Cleaned
     from tinyship.sizes.diff import Diff
     from tinyship.sizes.table import Row
     from tinyship.stages.changelog import Notes
@@ -142,7 +142,8 @@ class Project(Selection):
             TinyshipError: what failed, on which image and stage, and what to do.
             ImagesFailed: of several images at least one failed; says of each what came of it.
         """
-        from tinyship import pipeline, record, several
+        from tinyship import pipeline, several
+        from tinyship.kept import record
 
         project = self.versioned(version)
         among = None if changed_since is None else project.changed(changed_since).names
@@ -175,7 +176,8 @@ class Project(Selection):
             allow_dirty: push even what was released from a tree with uncommitted changes.
             force: let version tags that name another image name this one.
         """
-        from tinyship import pipeline, record
+        from tinyship import pipeline
+        from tinyship.kept import record
 
         with self.selected(images, with_needs=False).scopes() as scopes:
             pipeline.look_before(scopes, allow_dirty=allow_dirty, force=force)

@@ -13,7 +13,7 @@ from tinyship.events import Events, ignore
 if TYPE_CHECKING:
     from typing import Self
 
-    from tinyship.cancelling import Cancellation
+    from tinyship.running.cancelling import Cancellation
     from tinyship.settings.load import Loaded
     from tinyship.stages.changed import Changed
     from tinyship.stages.hooks import Tasks
@@ -108,7 +108,7 @@ class Selection:
         """
         if version is None:
             return self
-        from tinyship import revision
+        from tinyship.git import revision
         from tinyship.settings import load
 
         images = tuple(
@@ -136,9 +136,9 @@ class Selection:
     @contextmanager
     def scopes(self) -> Iterator[tuple[Scope, ...]]:
         """What the stages of each image work with; one engine serves all, and is closed at the end."""
-        from tinyship import cancelling
+        from tinyship.running import cancelling
+        from tinyship.running.together import Together
         from tinyship.stages.scope import Scope
-        from tinyship.together import Together
 
         together = Together()
         made = tuple(

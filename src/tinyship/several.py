@@ -8,7 +8,6 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, TypeVar
 
-from tinyship import cancelling, graph, parallel
 from tinyship.errors import (
     BuildFailed,
     Cancelled,
@@ -20,12 +19,13 @@ from tinyship.errors import (
     TinyshipError,
 )
 from tinyship.events import StageFailed
+from tinyship.running import cancelling, graph, parallel
 from tinyship.stages import needs, sharing
 from tinyship.stages.scope import Scope
 
 if TYPE_CHECKING:
+    from tinyship.running.together import Together
     from tinyship.stages.changed import Changed
-    from tinyship.together import Together
 
 _T = TypeVar("_T")
 _ENDED = "it was ended"

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from tinyship import cancelling
 from tinyship.errors import TinyshipError
+from tinyship.running import cancelling
 
 _DAY = 86_400.0
 _PASSING = ("looks-", "print-", "made-", "told-", "git-")

@@ -25,11 +25,11 @@ from pushing import Pushing, bulk
 from ships import Ship, launch
 from token_server import Guarded, with_tokens
 
-from tinyship import record
 from tinyship.engine import images
 from tinyship.engine.connect import Engine, connect
 from tinyship.errors import EngineUnreachable
 from tinyship.events import ignore
+from tinyship.kept import record
 
 _APPLETS = (
     "sh",

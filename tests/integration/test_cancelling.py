@@ -22,10 +22,12 @@ from test_interrupts import ends_soon, nothing_left
 from test_pins import Elsewhere, elsewhere  # noqa: F401  a fixture
 from test_several import Fleet, fleet  # noqa: F401  a fixture
 
-from tinyship import Cancellation, Cancelled, Project, cancelling, record
+from tinyship import Cancellation, Cancelled, Project
 from tinyship.engine import containers, images
 from tinyship.engine.connect import Engine
 from tinyship.events import Event, Log, Notice, StageFailed
+from tinyship.kept import record
+from tinyship.running import cancelling
 
 pytestmark = pytest.mark.engine
 

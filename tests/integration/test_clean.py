@@ -19,13 +19,14 @@ from typing import Any
 import pytest
 from ships import Ran, Ship
 
-from tinyship import Project, turns
+from tinyship import Project
+from tinyship.cleaning.retention import Verdict
 from tinyship.engine import containers, images, inventory, removal
 from tinyship.engine.connect import Engine
 from tinyship.engine.containers import ContainerRequest
 from tinyship.errors import CleanStopped, EngineError, Refused
 from tinyship.events import ignore
-from tinyship.retention import Verdict
+from tinyship.kept import turns
 from tinyship.stages import clean, judging
 from tinyship.stages.tally import CleanInterrupted
 

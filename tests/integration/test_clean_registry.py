@@ -22,11 +22,11 @@ from token_server import Guarded
 from uploads import INDEX, OCI, Uploads
 
 from tinyship import Project
+from tinyship.cleaning.retention import Cleaned
 from tinyship.credentials import Credential
 from tinyship.errors import CleanStopped, Refused
 from tinyship.registry.client import Repository
 from tinyship.registry.transport import Network
-from tinyship.retention import Cleaned
 from tinyship.stages import withdrawing
 from tinyship.stages.tally import reported
 

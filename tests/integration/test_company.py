@@ -19,7 +19,6 @@ from ships import Ran, Ship
 from test_pins import Elsewhere, builders, project
 
 from conftest import unavailable
-from tinyship import lock
 from tinyship.context.source import Context
 from tinyship.engine import images
 from tinyship.engine.buildkit import door
@@ -27,7 +26,8 @@ from tinyship.engine.buildkit.solve import BuildKitBuilder
 from tinyship.engine.connect import Engine
 from tinyship.engine.request import BuildRequest
 from tinyship.events import ignore
-from tinyship.lock import Lock, Pin
+from tinyship.kept import lock
+from tinyship.kept.lock import Lock, Pin
 from tinyship.settings.schema import Settings
 from tinyship.stages import network
 from tinyship.stages.scope import Scope

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from ships import Ship
 
-from tinyship import Project, notes
+from tinyship import Project
+from tinyship.kept import notes
 
 pytestmark = pytest.mark.engine
 

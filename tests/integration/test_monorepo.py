@@ -14,11 +14,12 @@ import jsonschema
 import pytest
 from ships import Ship
 
-from tinyship import Project, record
+from tinyship import Project
 from tinyship.engine import containers, images
 from tinyship.engine.connect import Engine
 from tinyship.engine.containers import ContainerRequest
 from tinyship.events import ignore
+from tinyship.kept import record
 
 pytestmark = pytest.mark.engine
 

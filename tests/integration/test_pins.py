@@ -9,7 +9,6 @@ import pytest
 from guarded import SECRET, USER, program, running
 from ships import Ship
 
-from tinyship import lock
 from tinyship.context.source import Context
 from tinyship.credentials import Credential
 from tinyship.engine import builder, images
@@ -17,7 +16,8 @@ from tinyship.engine.connect import Engine
 from tinyship.engine.push import push
 from tinyship.engine.request import BuildRequest
 from tinyship.events import ignore
-from tinyship.lock import Lock, Pin
+from tinyship.kept import lock
+from tinyship.kept.lock import Lock, Pin
 from tinyship.project import Project
 from tinyship.stages import pins
 from tinyship.stages.pins import BaseImage

@@ -13,11 +13,12 @@ import jsonschema
 import pytest
 from ships import Ship
 
-from tinyship import Project, formats, record
+from tinyship import Project
 from tinyship.engine import images
 from tinyship.engine.connect import Engine
 from tinyship.events import ignore
-from tinyship.record import Runtime
+from tinyship.kept import formats, record
+from tinyship.kept.record import Runtime
 
 pytestmark = pytest.mark.engine
 

@@ -19,11 +19,12 @@ import contents
 import pytest
 from ships import Ran, Ship
 
-from tinyship import Project, memory
+from tinyship import Project
 from tinyship.engine import images
 from tinyship.engine.connect import Engine
 from tinyship.errors import BudgetExceeded, BuildFailed
 from tinyship.events import Event, Notice, Reason, StageEnded, Step
+from tinyship.kept import memory
 from tinyship.stages.uptodate import FIRST
 
 pytestmark = pytest.mark.engine

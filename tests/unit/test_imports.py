@@ -2,10 +2,40 @@
 
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+
+import tinyship
+
+HOUSE = Path(tinyship.__file__).parent
+FLOORS = (
+    "__main__ testing",
+    "cli",
+    "tasks",
+    "console init project",
+    "selection",
+    "several",
+    "pipeline",
+    "stages",
+    "lineage plan",
+    "cleaning",
+    "kept registry labels",
+    "tagging",
+    "engine sizes",
+    "context",
+    "git dockerfiles",
+    "settings",
+    "credentials state",
+    "events reference running units versions",
+    "errors",
+    "codes",
+)
+"""What stands in `src/tinyship`, from the top: each imports only from floors below its own."""
 
 HEAVY = (
     "docker",
@@ -91,10 +121,38 @@ def test_what_users_test_with_comes_only_when_asked_for() -> None:
     assert ours == {"tinyship", "tinyship.testing"}
 
 
+def imports(tree: ast.AST) -> Iterator[str]:
+    """The names in `tinyship` that a module imports to run, wherever it does; not those that only types need."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
+            continue
+        if isinstance(node, ast.ImportFrom) and node.module == "tinyship":
+            yield from (name.name for name in node.names)
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("tinyship."):
+            yield str(node.module).split(".")[1]
+        yield from imports(node)
+
+
+def test_every_room_has_a_floor() -> None:
+    """A new module or package at the top gets its place among the others."""
+    there = {entry.stem for entry in HOUSE.iterdir() if entry.suffix == ".py" or (entry / "__init__.py").exists()}
+    assert there - {"__init__"} == set(" ".join(FLOORS).split())
+
+
+def test_imports_go_down() -> None:
+    """No module imports from its own floor's neighbours or from a floor above."""
+    floor = {name: number for number, names in enumerate(FLOORS) for name in names.split()}
+    wrong = []
+    for file in HOUSE.rglob("*.py"):
+        room = file.relative_to(HOUSE).parts[0].removesuffix(".py")
+        for name in imports(ast.parse(file.read_text())):
+            if room != "__init__" and name in floor and name != room and floor[name] <= floor[room]:
+                wrong.append(f"{file.relative_to(HOUSE)} imports {name}")
+    assert not wrong
+
+
 def test_public_names_exist() -> None:
     """Every name of `__all__` can be had, and a wrong one is an AttributeError."""
-    import tinyship
-
     for name in tinyship.__all__:
         assert getattr(tinyship, name) is not None
     with pytest.raises(AttributeError, match="Nothing"):

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta, timezone
 import pytest
 
 from tinyship import labels
-from tinyship.revision import Revision
+from tinyship.git.revision import Revision
 from tinyship.settings.schema import Settings
 
 SETTINGS = Settings(image="ghcr.io/lacion/foo")

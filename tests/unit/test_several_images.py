@@ -13,10 +13,10 @@ from tinyship import several
 from tinyship.engine.connect import Engine
 from tinyship.errors import BuildFailed, ConfigError, GitError, ImagesFailed
 from tinyship.events import Event, StageFailed
+from tinyship.running.together import Together
 from tinyship.settings.load import Layer, load
 from tinyship.stages import needs, sharing
 from tinyship.stages.scope import Scope
-from tinyship.together import Together
 
 Make = Callable[..., tuple[Scope, ...]]
 
@@ -355,7 +355,7 @@ def test_one_revision_for_all(make: Make, tmp_path: Path, monkeypatch: pytest.Mo
     for words in (["init", "-q"], ["add", "-A"], ["commit", "-q", "--allow-empty", "-m", "x"], ["tag", "v1.0.0"]):
         subprocess.run(["git", "-c", "user.name=x", "-c", "user.email=x@x", *words], cwd=tmp_path, check=True)
     subprocess.run(["git", "tag", "api/v2.0.0"], cwd=tmp_path, check=True)
-    from tinyship import revision
+    from tinyship.git import revision
 
     asked = []
     ask = revision.read

@@ -6,9 +6,10 @@ import os
 import time
 from pathlib import Path
 
-from tinyship import memory, state
+from tinyship import state
 from tinyship.context import fingerprint
-from tinyship.memory import Made
+from tinyship.kept import memory
+from tinyship.kept.memory import Made
 
 DAY = 86_400
 MADE = Made("sha256:1", {}, "2026-01-01T00:00:00+00:00", "2026-01-01T00:00:00+00:00")

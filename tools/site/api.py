@@ -6,7 +6,7 @@ from importlib import import_module
 from types import FunctionType, ModuleType
 
 _OPTIONS = {
-    "tinyship.cancelling.Cancellation": ":members: cancel, is_set",
+    "tinyship.running.cancelling.Cancellation": ":members: cancel, is_set",
     "tinyship.project.Project": ":exclude-members: events",
     "tinyship.settings.schema.Settings": ":no-members:",
     "tinyship.stages.scope.Scope": ":no-members:",

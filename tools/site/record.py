@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from tinyship import record
+from tinyship.kept import record
 
 _ORDER = ("Release", "Pushed", "Sizes", "Previous", "BaseImage", "Runtime")
 

@@ -9,9 +9,9 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from tinyship.changes import KINDS, Change, Changes
 from tinyship.codes import without_codes
-from tinyship.revision import SHORT
+from tinyship.git.changes import KINDS, Change, Changes
+from tinyship.git.revision import SHORT
 from tinyship.units import change, size
 
 if TYPE_CHECKING:

@@ -21,9 +21,9 @@ from tinyship.console.stream import Stream
 from tinyship.events import Event, Notice, Reason, StageFailed
 
 if TYPE_CHECKING:
+    from tinyship.kept.trend import Trend
     from tinyship.plan import Plan
     from tinyship.sizes.table import Row
-    from tinyship.trend import Trend
 
 _OURS = frozenset({"hint", "hints", "message", "note", "notices", "said", "why"})
 """The keys of texts of ours in JSON."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from tinyship.console import fold
 from tinyship.console.tables import table
-from tinyship.history import moment
-from tinyship.revision import SHORT
-from tinyship.trend import Point, Trend
+from tinyship.git.revision import SHORT
+from tinyship.kept.history import moment
+from tinyship.kept.trend import Point, Trend
 from tinyship.units import change, known
 
 _COLUMNS = ("version", "date", "commit", "unpacked", "change", "pull", "change", "unique", "layers", "digest", "")

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from tinyship.codes import without_codes
 from tinyship.console.tables import table
-from tinyship.history import moment
-from tinyship.record import Release, Runtime
-from tinyship.revision import SHORT
+from tinyship.git.revision import SHORT
+from tinyship.kept.history import moment
+from tinyship.kept.record import Release, Runtime
 from tinyship.units import known
 
 if TYPE_CHECKING:

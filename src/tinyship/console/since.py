@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tinyship.codes import without_codes
-from tinyship.revision import SHORT
+from tinyship.git.revision import SHORT
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

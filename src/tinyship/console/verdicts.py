@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from tinyship.cleaning.retention import Verdict
 from tinyship.codes import without_codes
 from tinyship.console.tables import table
-from tinyship.retention import Verdict
-from tinyship.revision import SHORT
+from tinyship.git.revision import SHORT
 from tinyship.units import known
 
 _COMMIT = re.compile("[0-9a-f]{40,64}")

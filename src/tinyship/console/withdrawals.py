@@ -9,7 +9,7 @@ from tinyship.codes import without_codes
 from tinyship.units import size
 
 if TYPE_CHECKING:
-    from tinyship.retention import Cleaned, Verdict
+    from tinyship.cleaning.retention import Cleaned, Verdict
 
 
 def outlook(verdicts: Sequence[Verdict], freeable: int) -> Iterator[str]:

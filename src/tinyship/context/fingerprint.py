@@ -16,13 +16,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tinyship import cancelling, state
+from tinyship import state
 from tinyship.context import statcache, table
 from tinyship.context.ignore import Matcher
 from tinyship.context.source import Context
 from tinyship.context.statcache import Cache, Clock
 from tinyship.context.table import Change, Changes
 from tinyship.context.walk import Entry, Filter, open_file, read_link, unlistable, unreadable
+from tinyship.running import cancelling
 
 __all__ = ["Change", "Changes", "Fingerprint", "keep", "kept", "of_folder", "of_paths", "take"]
 

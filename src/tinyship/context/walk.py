@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import IO, NamedTuple, Protocol
 
-from tinyship import cancelling
 from tinyship.context.names import shown
 from tinyship.errors import ContextError
+from tinyship.running import cancelling
 
 # Something else may stand where a file was: a pipe must not block us, and a link must not lead us elsewhere.
 _OPENING = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)

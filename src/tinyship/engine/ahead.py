@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from queue import Empty, Queue
 from threading import Event, Thread
 
-from tinyship import cancelling
+from tinyship.running import cancelling
 
 _PIECE = 1 << 19
 _PIECES = 16

@@ -9,7 +9,7 @@ import json
 import re
 from typing import Any
 
-from tinyship import dockerfile
+from tinyship.dockerfiles import dockerfile
 from tinyship.engine import images, lacks, textbuild
 from tinyship.engine.connect import Engine
 from tinyship.engine.frames import StreamError

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
-from tinyship import cancelling, cuttable
 from tinyship.engine import quick
 from tinyship.errors import Cancelled, EngineUnreachable
+from tinyship.running import cancelling, cuttable
 
 if TYPE_CHECKING:
     import docker

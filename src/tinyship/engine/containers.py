@@ -13,12 +13,12 @@ from typing import Any
 
 from msgspec import Struct, field
 
-from tinyship import cancelling
 from tinyship.engine.connect import Engine
 from tinyship.engine.faults import translated
 from tinyship.engine.output import Lines, demultiplexed
 from tinyship.errors import ConfigError, EngineError, TinyshipError
 from tinyship.events import Events
+from tinyship.running import cancelling
 
 OWN = re.compile("tinyship-[0-9a-f]{16}")
 """The names of containers that are made here. Anybody's container of a release has inherited its labels, not this."""

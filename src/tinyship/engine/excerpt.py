@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from tinyship import dockerfile
+from tinyship.dockerfiles import dockerfile
 from tinyship.errors import Excerpt
 
 _AROUND = 2

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from tinyship import cancelling
 from tinyship.errors import EngineError
+from tinyship.running import cancelling
 
 
 @contextmanager

@@ -6,7 +6,7 @@ import re
 from difflib import get_close_matches
 from pathlib import PurePosixPath
 
-from tinyship import dockerfile
+from tinyship.dockerfiles import dockerfile
 from tinyship.engine import advice, excerpt
 from tinyship.errors import BuildFailed, Excerpt
 

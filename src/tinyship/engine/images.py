@@ -9,7 +9,6 @@ from typing import Any
 
 from msgspec import Struct
 
-from tinyship import cancelling
 from tinyship.credentials import Credential, header, host_of
 from tinyship.engine import inventory, quick
 from tinyship.engine.connect import Engine
@@ -18,6 +17,7 @@ from tinyship.engine.frames import frames
 from tinyship.errors import EngineError, RegistryError
 from tinyship.events import Events, Transfer
 from tinyship.reference import familiar
+from tinyship.running import cancelling
 
 _PIECE = 1 << 20
 _PAUSES = (0.1, 0.2, 0.4, 0.8)

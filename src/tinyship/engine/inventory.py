@@ -10,10 +10,10 @@ from typing import Any, TypeVar
 
 from msgspec import Struct
 
-from tinyship import cancelling
 from tinyship.engine.connect import Engine
 from tinyship.engine.faults import translated
 from tinyship.reference import familiar
+from tinyship.running import cancelling
 
 _T = TypeVar("_T")
 _THREADS = 4

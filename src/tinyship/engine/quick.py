@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from tinyship import cancelling
+from tinyship.running import cancelling
 
 _UNIX = "unix://"
 _DEFAULT = "unix:///var/run/docker.sock"

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
-from tinyship import dockerfile
 from tinyship.credentials import as_mapping, host_of
+from tinyship.dockerfiles import dockerfile
 from tinyship.engine import advice, excerpt, faulty, images
 from tinyship.engine.connect import Engine
 from tinyship.engine.faults import translated

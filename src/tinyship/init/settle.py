@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tinyship import dockerfile
+from tinyship.dockerfiles import dockerfile
 from tinyship.errors import ConfigError
 from tinyship.init.findings import Build, Carried, Findings, Outcome, Place, Unclear
 from tinyship.init.marks import has_unknown, marks, shown, template

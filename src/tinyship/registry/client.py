@@ -12,7 +12,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Self
 from urllib.parse import urljoin
 
-from tinyship import cancelling
 from tinyship.credentials import Credential
 from tinyship.errors import ConfigError, RegistryError
 from tinyship.events import Events, Notice, ignore
@@ -22,6 +21,7 @@ from tinyship.registry.faults import altered, translated
 from tinyship.registry.manifest import INDEXES, MANIFESTS, Manifest, json_object, kind_of
 from tinyship.registry.retry import Patience, counted, pause
 from tinyship.registry.transport import DIRECT, Network
+from tinyship.running import cancelling
 
 if TYPE_CHECKING:
     from requests import Response

@@ -8,7 +8,6 @@ from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urljoin
 
-from tinyship import cancelling, cuttable
 from tinyship.credentials import Credential
 from tinyship.errors import RegistryError
 from tinyship.events import Events
@@ -17,6 +16,7 @@ from tinyship.registry.authentication import authorization
 from tinyship.registry.faults import is_hang_up, refused, translated
 from tinyship.registry.retry import Patience, trying
 from tinyship.registry.transport import Network, origin, prepare
+from tinyship.running import cancelling, cuttable
 
 if TYPE_CHECKING:
     from requests import PreparedRequest, Response

@@ -11,13 +11,13 @@ from datetime import datetime
 from functools import partial
 from typing import Any, TypeVar
 
-from tinyship import parallel
 from tinyship.errors import RegistryError
 from tinyship.reference import DIGEST, TAG
 from tinyship.registry.client import Repository
 from tinyship.registry.descriptor import Descriptor, entries, read
 from tinyship.registry.images import config_of
 from tinyship.registry.manifest import INDEXES, MANIFESTS, Manifest
+from tinyship.running import parallel
 
 AT_ONCE = 8
 """Questions that a registry is asked at the same time."""

@@ -15,12 +15,12 @@ from http.client import BadStatusLine, RemoteDisconnected
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from tinyship import cancelling
 from tinyship.codes import without_codes
 from tinyship.credentials import Credential
 from tinyship.errors import RegistryError
 from tinyship.registry.retry import TEMPORARY, asked_wait
 from tinyship.registry.transport import origin
+from tinyship.running import cancelling
 
 if TYPE_CHECKING:
     from requests import Response

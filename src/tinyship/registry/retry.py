@@ -14,9 +14,9 @@ from typing import TypeVar
 
 from msgspec import Struct
 
-from tinyship import cancelling
 from tinyship.errors import RegistryError
 from tinyship.events import Events, Notice
+from tinyship.running import cancelling
 
 TEMPORARY = frozenset({408, 429, 500, 502, 503, 504})
 """Answers after which the same may work a little later."""

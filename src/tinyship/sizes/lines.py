@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
-from tinyship import dockerfile
+from tinyship.dockerfiles import dockerfile
 from tinyship.sizes.advice import Advice
 from tinyship.sizes.image import Image
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from tinyship import labels, memory
+from tinyship import labels
 from tinyship.context import fingerprint, part, tar
 from tinyship.context.source import Context
 from tinyship.context.walk import Entry
@@ -19,6 +19,7 @@ from tinyship.engine.containers import ContainerRequest, Finished
 from tinyship.engine.images import Image
 from tinyship.errors import CommandFailed, ConfigError, ContextError, EngineError, TinyshipError
 from tinyship.events import about
+from tinyship.kept import memory
 from tinyship.plan import Action
 from tinyship.stages import building, given, network, uptodate
 from tinyship.stages.given import Given

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from tinyship import credentials, dockerfile, labels, reference
+from tinyship import credentials, labels, reference
 from tinyship.context.source import Context
+from tinyship.dockerfiles import dockerfile
 from tinyship.engine import images
 from tinyship.engine.builder import choose
 from tinyship.engine.request import BuildRequest, BuildResult, CacheEntry, Output, Secret, Tls

@@ -15,13 +15,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-from tinyship import lock, reference, touched
+from tinyship import reference
 from tinyship.context.ignore import Matcher
 from tinyship.errors import ConfigError, ContextError, TinyshipError
+from tinyship.git import touched
+from tinyship.git.touched import Touched
+from tinyship.kept import lock
 from tinyship.settings import options
 from tinyship.stages import pins, rootfs
 from tinyship.stages.scope import Scope
-from tinyship.touched import Touched
 
 Kind: TypeAlias = Literal["added", "removed", "changed", "settings", "pin", "below", "unknown", "outside", "missing"]
 

@@ -6,16 +6,17 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from tinyship import changes, revision, versions, versiontags
-from tinyship.changes import Changes
+from tinyship import versions
 from tinyship.errors import ConfigError, GitError
-from tinyship.history import Entry
+from tinyship.git import changes, revision, versiontags
+from tinyship.git.changes import Changes
+from tinyship.git.revision import SHORT
+from tinyship.git.versiontags import VersionTag
+from tinyship.kept.history import Entry
 from tinyship.plan import Action
-from tinyship.revision import SHORT
 from tinyship.stages import history
 from tinyship.stages.scope import Scope
-from tinyship.tags import is_final, sanitise
-from tinyship.versiontags import VersionTag
+from tinyship.tagging.tags import is_final, sanitise
 
 FIRST = 100
 """Commits of a first release, which has no end, that are told of."""

@@ -7,13 +7,15 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from functools import partial
 
-from tinyship import cancelling, parallel, retention, turns
+from tinyship.cleaning import retention
+from tinyship.cleaning.retention import Cleaned, Facts, Verdict
 from tinyship.engine import containers, inventory, removal
 from tinyship.engine.connect import Engine
 from tinyship.engine.inventory import Container
 from tinyship.errors import Refused, TinyshipError
+from tinyship.kept import turns
 from tinyship.plan import Action
-from tinyship.retention import Cleaned, Facts, Verdict
+from tinyship.running import cancelling, parallel
 from tinyship.stages import judging, tally
 from tinyship.stages.judging import Judgement, What
 from tinyship.stages.scope import Scope

@@ -8,20 +8,21 @@ from dataclasses import replace
 
 from msgspec import Struct
 
-from tinyship import cancelling, repository
 from tinyship.engine import images
 from tinyship.errors import Refused, RegistryError, TinyshipError
 from tinyship.events import Notice, Reason
-from tinyship.record import Release
+from tinyship.git import repository
+from tinyship.git.revision import Revision
+from tinyship.kept.record import Release
 from tinyship.registry import images as remote_images
 from tinyship.registry import retry
-from tinyship.revision import Revision
+from tinyship.running import cancelling
 from tinyship.stages import goals
 from tinyship.stages.journal import Journal
 from tinyship.stages.place import Place
 from tinyship.stages.scope import Scope
 from tinyship.stages.upload import Upload, upload, weighed
-from tinyship.tags import Tag, Tags
+from tinyship.tagging.tags import Tag, Tags
 
 
 class Arrival(Struct, frozen=True):

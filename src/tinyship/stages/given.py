@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from tinyship import named, reference, sources
+from tinyship import reference
 from tinyship.context import part
 from tinyship.context.fingerprint import Fingerprint
+from tinyship.dockerfiles import named, sources
 from tinyship.errors import ConfigError, ContextError, TinyshipError
 from tinyship.settings import options
 from tinyship.stages.scope import Scope

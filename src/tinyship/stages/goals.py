@@ -6,12 +6,13 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from tinyship import revision, tags
 from tinyship.errors import Refused, TinyshipError
-from tinyship.record import Release
-from tinyship.revision import Revision
+from tinyship.git import revision
+from tinyship.git.revision import Revision
+from tinyship.kept.record import Release
 from tinyship.stages.scope import Scope
-from tinyship.tags import Tag, Tags
+from tinyship.tagging import tags
+from tinyship.tagging.tags import Tag, Tags
 
 if TYPE_CHECKING:
     from tinyship.settings.schema import Settings

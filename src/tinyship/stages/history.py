@@ -8,12 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from tinyship import history, notes, record, revision
 from tinyship.errors import GitError, TinyshipError
 from tinyship.events import Notice
-from tinyship.history import Entry
+from tinyship.git import revision
+from tinyship.kept import history, notes, record
+from tinyship.kept.history import Entry
+from tinyship.kept.record import Previous, Release
 from tinyship.plan import Action
-from tinyship.record import Previous, Release
 from tinyship.stages.scope import Scope
 
 _DEFAULT_REMOTE = "origin"

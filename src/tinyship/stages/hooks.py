@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from msgspec import Struct
 
-from tinyship import commands
 from tinyship.errors import CommandFailed, ConfigError, Refused, TinyshipError
 from tinyship.events import Log
 from tinyship.plan import Action
+from tinyship.running import commands
 from tinyship.stages import masking
 from tinyship.stages.masking import masked
 

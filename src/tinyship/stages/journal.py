@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from tinyship import record
 from tinyship.events import Notice
-from tinyship.record import Pushed, Release
+from tinyship.kept import record
+from tinyship.kept.record import Pushed, Release
 from tinyship.stages.scope import Scope
 
 

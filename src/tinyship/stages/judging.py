@@ -1,4 +1,4 @@
-"""What a clean would remove and what not: the facts of engine, git and folder, held against ``tinyship.retention``."""
+"""What a clean would remove and what not: the facts of engine, git and folder, held against `cleaning.retention`."""
 
 from __future__ import annotations
 
@@ -12,13 +12,16 @@ from datetime import datetime
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-from tinyship import cancelling, labels, reach, repository, retention
+from tinyship import labels
+from tinyship.cleaning import reach, retention
+from tinyship.cleaning.retention import EVER, Facts, Git, Verdict
 from tinyship.engine import inventory
 from tinyship.engine.connect import Engine
 from tinyship.engine.containers import OWN
 from tinyship.engine.inventory import Container, Listed, Usage
-from tinyship.history import moment
-from tinyship.retention import EVER, Facts, Git, Verdict
+from tinyship.git import repository
+from tinyship.kept.history import moment
+from tinyship.running import cancelling
 from tinyship.stages.scope import Scope
 from tinyship.units import size
 

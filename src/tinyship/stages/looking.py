@@ -6,11 +6,12 @@ from dataclasses import replace
 
 from msgspec import Struct
 
-from tinyship import record, reference
+from tinyship import reference
 from tinyship.engine import images
 from tinyship.engine.images import Image
 from tinyship.errors import TinyshipError
 from tinyship.events import Notice
+from tinyship.kept import record
 from tinyship.registry import images as registry_images
 from tinyship.sizes import budgets, diff, explain, packages
 from tinyship.sizes.account import Account

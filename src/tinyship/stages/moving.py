@@ -7,10 +7,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tinyship import lock, reference, state
+from tinyship import reference, state
 from tinyship.errors import ConfigError, EngineError, RegistryError, TinyshipError
 from tinyship.events import Notice
-from tinyship.lock import Lock, Pin
+from tinyship.kept import lock
+from tinyship.kept.lock import Lock, Pin
 from tinyship.registry import images
 from tinyship.registry.client import Repository
 from tinyship.registry.images import RemoteImage

@@ -7,9 +7,10 @@ from contextlib import suppress
 from itertools import pairwise
 from pathlib import PurePosixPath
 
-from tinyship import graph, reference
+from tinyship import reference
 from tinyship.errors import ConfigError, ContextError
 from tinyship.reference import Reference
+from tinyship.running import graph
 from tinyship.stages import pins, release
 from tinyship.stages.scope import Scope
 

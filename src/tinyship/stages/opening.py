@@ -14,11 +14,12 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from tinyship import reference, revision
+from tinyship import reference
 from tinyship.engine import images
 from tinyship.engine.images import Image
 from tinyship.errors import ConfigError, EngineUnreachable, ImageError, RegistryError, TinyshipError
-from tinyship.history import Entry
+from tinyship.git import revision
+from tinyship.kept.history import Entry
 from tinyship.registry import images as remote
 from tinyship.registry.client import Repository
 from tinyship.sizes import account, archive, compression, explain, layer, layout, oci
@@ -28,7 +29,7 @@ from tinyship.sizes.layer import Contents
 from tinyship.sizes.tar import Damaged
 from tinyship.stages import history, size, weighing
 from tinyship.stages.scope import Scope
-from tinyship.tags import sanitise
+from tinyship.tagging.tags import sanitise
 
 _SCHEMES = ("engine", "file", "git", "registry")
 _ID = re.compile(r"(?:sha256:)?[0-9a-f]{4,64}")

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Literal
 
-from tinyship import labels, record, reference
+from tinyship import labels, reference
 from tinyship.engine import images as local
 from tinyship.errors import EngineError, RegistryError, TinyshipError
 from tinyship.events import Notice
+from tinyship.kept import record
 from tinyship.registry import images
 from tinyship.registry.client import Repository
 from tinyship.stages import goals, moving, pins, published

@@ -15,14 +15,16 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from msgspec.structs import replace
 
-from tinyship import dockerfile, labels, lock, named, reference
+from tinyship import labels, reference
+from tinyship.dockerfiles import dockerfile, named
 from tinyship.errors import ConfigError, ContextError
+from tinyship.kept import lock
 from tinyship.settings import options
 
 if TYPE_CHECKING:
     from tinyship.context.source import Context
-    from tinyship.lock import Lock
-    from tinyship.named import Place
+    from tinyship.dockerfiles.named import Place
+    from tinyship.kept.lock import Lock
     from tinyship.reference import Reference
     from tinyship.settings.stages import Base, Build, Release
     from tinyship.stages.scope import Scope

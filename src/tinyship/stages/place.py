@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import Any
 
-from tinyship import cancelling, parallel
 from tinyship.errors import RegistryError
-from tinyship.record import Release
+from tinyship.kept.record import Release
 from tinyship.registry.client import Repository
 from tinyship.registry.manifest import Manifest
+from tinyship.running import cancelling, parallel
 from tinyship.stages import goals
 from tinyship.stages.scope import Scope
 

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from tinyship import record, revision, tags
 from tinyship.errors import TinyshipError
+from tinyship.git import revision
+from tinyship.git.revision import Revision
+from tinyship.kept import record
+from tinyship.kept.record import Release
 from tinyship.plan import Check
-from tinyship.record import Release
 from tinyship.registry.client import Repository
-from tinyship.revision import Revision
 from tinyship.sizes import budgets
 from tinyship.stages import goals, published
 from tinyship.stages.place import Place
 from tinyship.stages.scope import Scope
-from tinyship.tags import Tags
+from tinyship.tagging import tags
+from tinyship.tagging.tags import Tags
 
 _SHOWN = 10
 

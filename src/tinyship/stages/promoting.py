@@ -6,14 +6,18 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 
-from tinyship import cancelling, promises, record, reference, revision
+from tinyship import reference
 from tinyship.errors import GitError, Refused, RegistryError, TinyshipError
 from tinyship.events import Notice
-from tinyship.record import Release
+from tinyship.git import revision
+from tinyship.kept import record
+from tinyship.kept.record import Release
 from tinyship.registry.client import Repository
 from tinyship.registry.manifest import Manifest
+from tinyship.running import cancelling
 from tinyship.stages import route
 from tinyship.stages.scope import Scope
+from tinyship.tagging import promises
 
 _SETTLING = 0.1
 """Seconds between giving a tag and asking for it again: whoever asked before us has given it within that time."""

@@ -7,12 +7,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from tinyship import cancelling, turns
+from tinyship.cleaning.retention import Cleaned, Verdict
 from tinyship.engine import cache
 from tinyship.engine.cache import Record
 from tinyship.errors import Refused, TinyshipError
+from tinyship.kept import turns
 from tinyship.plan import Action
-from tinyship.retention import Cleaned, Verdict
+from tinyship.running import cancelling
 from tinyship.settings.quantity import parse_bytes, parse_duration
 from tinyship.stages import tally
 from tinyship.stages.scope import Scope

@@ -10,8 +10,8 @@ from typing import Any
 from tinyship import reference, versions
 from tinyship.errors import TinyshipError
 from tinyship.events import Notice
-from tinyship.history import Entry, is_sound
-from tinyship.record import Sizes
+from tinyship.kept.history import Entry, is_sound
+from tinyship.kept.record import Sizes
 from tinyship.registry import images
 from tinyship.registry.client import Repository
 from tinyship.sizes.image import diff_ids

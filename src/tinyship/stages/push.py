@@ -14,13 +14,15 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from tinyship import record, revision, state
+from tinyship import state
 from tinyship.errors import NothingReleased, Refused, TinyshipError
 from tinyship.events import Notice, ignore
+from tinyship.git import revision
+from tinyship.git.revision import Revision
+from tinyship.kept import record
+from tinyship.kept.record import Release
 from tinyship.plan import Action, Check
-from tinyship.record import Release
 from tinyship.registry import connection
-from tinyship.revision import Revision
 from tinyship.stages import goals, history
 from tinyship.stages.delivering import Arrival, Push
 from tinyship.stages.place import places

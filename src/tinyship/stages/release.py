@@ -8,19 +8,20 @@ from datetime import UTC
 
 from msgspec import Struct
 
-from tinyship import record, revision
 from tinyship.engine import images
 from tinyship.engine.images import Image
 from tinyship.errors import ArtifactError, EngineError
 from tinyship.events import Notice
+from tinyship.git import revision
+from tinyship.kept import record
+from tinyship.kept.record import BaseImage, Release, Sizes
 from tinyship.plan import Action
-from tinyship.record import BaseImage, Release, Sizes
 from tinyship.reference import familiar
 from tinyship.sizes import budgets
 from tinyship.sizes.table import Row
 from tinyship.stages import building, history, pins, uptodate
 from tinyship.stages.scope import Scope
-from tinyship.tags import sanitise
+from tinyship.tagging.tags import sanitise
 
 _TAKEN = 3
 """How often another release may take the only name of an image that is released."""

@@ -9,15 +9,17 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, TypeAlias
 
-from tinyship import history, notes, versions, versiontags
+from tinyship import versions
 from tinyship.errors import GitError
-from tinyship.history import Entry, moment
+from tinyship.git import versiontags
+from tinyship.git.versiontags import VersionTag
+from tinyship.kept import history, notes
+from tinyship.kept.history import Entry, moment
 from tinyship.plan import Action
 from tinyship.stages import history as kept
 from tinyship.stages import published
 from tinyship.stages.scope import Scope
-from tinyship.tags import sanitise
-from tinyship.versiontags import VersionTag
+from tinyship.tagging.tags import sanitise
 
 _UNTAGGED = re.compile(r"-g[0-9a-f]{7}$|-dirty$")
 """The end of a version that is between two tags, and so needs none."""

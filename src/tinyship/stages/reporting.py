@@ -7,6 +7,7 @@ from datetime import UTC
 
 from tinyship.errors import TinyshipError
 from tinyship.events import Notice
+from tinyship.kept.trend import trends
 from tinyship.sizes import budgets
 from tinyship.sizes.diff import Diff
 from tinyship.sizes.packages import Packages
@@ -16,7 +17,6 @@ from tinyship.stages import explaining, history, looking, size
 from tinyship.stages.explaining import Explanation
 from tinyship.stages.opening import Opened
 from tinyship.stages.scope import Scope
-from tinyship.trend import trends
 
 
 def gather(scope: Scope, named: str = "release", *, against: str = "", asks: bool = True) -> Report:

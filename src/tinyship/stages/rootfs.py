@@ -12,9 +12,9 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from tinyship import commands
 from tinyship.errors import CommandFailed, ContextError
 from tinyship.events import Events, Log
+from tinyship.running import commands
 from tinyship.stages.given import Given, combined, stamp
 
 if TYPE_CHECKING:

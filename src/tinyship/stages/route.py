@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from tinyship import record, reference
+from tinyship import reference
 from tinyship.errors import ConfigError, NothingPushed, NothingReleased
+from tinyship.kept import record
 from tinyship.reference import DIGEST, TAG
 from tinyship.stages import goals
 from tinyship.stages.scope import Scope

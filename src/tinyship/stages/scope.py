@@ -13,15 +13,16 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
-from tinyship import credentials, reference, unmoved
+from tinyship import credentials, reference
 from tinyship.engine import images
 from tinyship.engine.connect import Engine, connect
 from tinyship.engine.images import Image
 from tinyship.errors import ConfigError, RegistryError, TinyshipError
 from tinyship.events import Events, Notice, StageEnded, StageStarted, ignore
-from tinyship.revision import Revision
+from tinyship.git.revision import Revision
+from tinyship.kept import unmoved
+from tinyship.running.together import Together
 from tinyship.settings import options
-from tinyship.together import Together
 
 if TYPE_CHECKING:
     from tinyship.context.fingerprint import Fingerprint

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from tinyship import record
 from tinyship.engine import images
 from tinyship.engine.images import Image
 from tinyship.errors import BudgetExceeded, TinyshipError
 from tinyship.events import Notice
+from tinyship.kept import record
 from tinyship.sizes import budgets, explain
 from tinyship.sizes import diff as differences
 from tinyship.sizes.account import Account

@@ -6,10 +6,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 
-from tinyship import dockerfile, record, reference
+from tinyship import reference
+from tinyship.dockerfiles import dockerfile
 from tinyship.engine import images
 from tinyship.engine.images import Image
 from tinyship.errors import ConfigError, EngineError, EngineUnreachable, TinyshipError
+from tinyship.kept import record
 from tinyship.lineage import Edge, How, Layer, Lineage, Node, Stage
 from tinyship.stages import needs, pins, weighing
 from tinyship.stages.scope import Scope

@@ -9,8 +9,8 @@ from threading import Lock
 from typing import Any
 
 from tinyship import state
+from tinyship.cleaning.retention import Cleaned, Kind, Refusal, Removed, Verdict
 from tinyship.errors import CleanStopped, TinyshipError
-from tinyship.retention import Cleaned, Kind, Refusal, Removed, Verdict
 
 NAME = "clean.json"
 

@@ -8,13 +8,15 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from tinyship import cancelling, labels, record
+from tinyship import labels
 from tinyship.engine import containers, images
 from tinyship.engine.containers import ContainerRequest
 from tinyship.engine.images import Image
 from tinyship.errors import CommandFailed, ConfigError, EngineError, Refused
+from tinyship.kept import record
+from tinyship.kept.record import Release
 from tinyship.plan import Action
-from tinyship.record import Release
+from tinyship.running import cancelling
 from tinyship.stages.scope import Scope
 
 if TYPE_CHECKING:

@@ -8,12 +8,12 @@ from contextlib import contextmanager, suppress
 
 from msgspec import Struct
 
-from tinyship import cancelling
 from tinyship.engine import images
 from tinyship.engine import push as engine_push
 from tinyship.errors import EngineError, RegistryError
 from tinyship.events import Notice
 from tinyship.registry import descriptor
+from tinyship.running import cancelling
 from tinyship.stages.place import Place
 from tinyship.stages.scope import Scope
 

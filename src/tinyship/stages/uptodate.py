@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, TypeAlias
 from msgspec import Struct
 from msgspec.structs import replace
 
-from tinyship import memory, reference
+from tinyship import reference
 from tinyship.context.fingerprint import Changes, Fingerprint
 from tinyship.context.names import shown
 from tinyship.engine import images
 from tinyship.errors import TinyshipError
 from tinyship.events import Reason
-from tinyship.memory import Made
+from tinyship.kept import memory
+from tinyship.kept.memory import Made
 from tinyship.settings.quantity import parse_duration
 from tinyship.stages import building, given
 from tinyship.stages.given import Given, Unknown

@@ -10,16 +10,20 @@ from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING
 
-from tinyship import cancelling, history, record, tags, turns, versiontags, withdrawal
+from tinyship.cleaning import withdrawal
+from tinyship.cleaning.retention import EVER, Cleaned, Verdict
+from tinyship.cleaning.stock import Known, Rules
+from tinyship.cleaning.withdrawal import Going, Judgement
 from tinyship.errors import RegistryError
-from tinyship.repository import around, run
-from tinyship.retention import EVER, Cleaned, Verdict
+from tinyship.git import versiontags
+from tinyship.git.repository import around, run
+from tinyship.kept import history, record, turns
+from tinyship.running import cancelling
 from tinyship.stages import clean, goals, tally
 from tinyship.stages import history as kept
 from tinyship.stages.scope import Scope
 from tinyship.stages.tally import Tally
-from tinyship.stock import Known, Rules
-from tinyship.withdrawal import Going, Judgement
+from tinyship.tagging import tags
 
 if TYPE_CHECKING:
     from tinyship.registry.client import Repository

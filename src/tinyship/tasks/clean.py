@@ -10,7 +10,7 @@ from tinyship.tasks.spec import task
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from tinyship.retention import Cleaned, Verdict
+    from tinyship.cleaning.retention import Cleaned, Verdict
     from tinyship.stages.judging import Judgement, What
     from tinyship.tasks.session import Session
 

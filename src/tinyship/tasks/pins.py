@@ -33,7 +33,7 @@ def update(session: Session, only: str = "", json: bool = False) -> None:
 
     from invoke.exceptions import Exit
 
-    from tinyship import lock
+    from tinyship.kept import lock
     from tinyship.stages import moving
     from tinyship.units import change, known
 

@@ -9,7 +9,7 @@ from tinyship.tasks.spec import IMAGE_HELP, task
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from tinyship.record import Record
+    from tinyship.kept.record import Record
     from tinyship.stages.scope import Scope
     from tinyship.tasks.session import Session
 
@@ -59,7 +59,7 @@ def send(
       invoke --dry push             # what would be sent, and given
       invoke push --image-ref-only  # repository@sha256:... for a script
     """
-    from tinyship import formats
+    from tinyship.kept import formats
 
     formats.check_one({"--format": bool(format), "--image-ref-only": image_ref_only, "--json": json})
     if format:
@@ -88,8 +88,9 @@ def publish(
         released: what was released just before, by this task, for the result.
         more: what else belongs into the result.
     """
-    from tinyship import formats, pipeline, record
+    from tinyship import pipeline
     from tinyship.console import deliveries
+    from tinyship.kept import formats, record
     from tinyship.stages.push import Delivery
 
     def show(done: list[Delivery]) -> None:

@@ -44,8 +44,9 @@ def show(session: Session, format: str = "", image_ref_only: bool = False, json:
       invoke release.show --format env
       invoke release.show --image-ref-only
     """
-    from tinyship import formats, pipeline, record
+    from tinyship import pipeline
     from tinyship.console import releases
+    from tinyship.kept import formats, record
     from tinyship.plan import Action
 
     formats.check_one({"--format": format, "--image-ref-only": image_ref_only, "--json": json})
@@ -174,7 +175,7 @@ def graph(session: Session, format: str = "", image: Sequence[str] | None = None
       invoke release.graph --format mermaid
     """
     from tinyship.console import graphs
-    from tinyship.formats import check_one
+    from tinyship.kept.formats import check_one
     from tinyship.stages import standing
 
     check_one({"--json": json, f"--format={format}": format not in {"", "json"}})
@@ -195,6 +196,6 @@ def schema(session: Session) -> None:
     Examples:
       invoke release.schema > release.schema.json
     """
-    from tinyship import record
+    from tinyship.kept import record
 
     session.console.lines(record.schema().splitlines())

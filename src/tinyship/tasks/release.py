@@ -82,8 +82,9 @@ def make(
       invoke release --version 2.0.1 --image api --explain
       invoke release --changed-since origin/main --jobs 4 --fail-fast
     """
-    from tinyship import pipeline, record
+    from tinyship import pipeline
     from tinyship.errors import ConfigError, TinyshipError
+    from tinyship.kept import record
 
     if allow_dirty and not push:
         raise ConfigError("`--allow-dirty` goes with `--push`; a release may be dirty anyway")
@@ -202,7 +203,8 @@ def smoke(session: Session, json: bool = False) -> None:
     Examples:
       invoke release release.smoke
     """
-    from tinyship import pipeline, record
+    from tinyship import pipeline
+    from tinyship.kept import record
     from tinyship.stages import trial
 
     def show(done: list[record.Release]) -> None:

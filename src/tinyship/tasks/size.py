@@ -122,8 +122,8 @@ def history(
     """
     from tinyship import pipeline
     from tinyship.errors import ConfigError
+    from tinyship.kept.trend import trends
     from tinyship.stages.history import plan_show
-    from tinyship.trend import trends
 
     if stage not in _STAGES:
         raise ConfigError(f"`--stage={stage}`: there are {', '.join(_STAGES)}")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tinyship.changes import Changes, of_message
 from tinyship.console import changelog
+from tinyship.git.changes import Changes, of_message
 from tinyship.stages.changelog import Notes, Rebased, Resized
 
 COMMITS = tuple(

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tinyship.cleaning.retention import Verdict
 from tinyship.console import checks, fold, tables, verdicts
 from tinyship.plan import Action, Check, Plan
-from tinyship.retention import Verdict
 from tinyship.sizes.table import Row
 
 NAME = "registry.example.com:5000/harbour/ships/lacion/foo-with-a-long-name"

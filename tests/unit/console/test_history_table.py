@@ -9,7 +9,7 @@ import pytest
 
 from tinyship.console import fold, history
 from tinyship.console.console import Console
-from tinyship.trend import Point, Trend
+from tinyship.kept.trend import Point, Trend
 
 FIRST = Point(
     "1.0.0", "a" * 40, "2026-01-02T23:30:00-02:00", 36_500_000, None, 14_000_000, None, 22_400_000, 3, "sha256:1"

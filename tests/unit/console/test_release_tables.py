@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from tinyship.console import releases
-from tinyship.record import BaseImage, Pushed, Release, Runtime, Sizes
+from tinyship.kept.record import BaseImage, Pushed, Release, Runtime, Sizes
 from tinyship.stages.releases import Known
 
 RELEASE = Release(

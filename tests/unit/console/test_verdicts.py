@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from tinyship.cleaning.retention import Verdict
 from tinyship.console import verdicts
-from tinyship.retention import Verdict
 
 
 def test_what_goes_comes_first() -> None:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.unit.init.conftest import text_of
 
-from tinyship import dockerfile, named
 from tinyship.context import ignore
+from tinyship.dockerfiles import dockerfile, named
 
 if TYPE_CHECKING:
     from tests.unit.init.conftest import Look

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from tinyship.record import Sizes
+from tinyship.kept.record import Sizes
 from tinyship.settings.limits import Budget
 from tinyship.sizes import budgets
 from tinyship.sizes.table import Row

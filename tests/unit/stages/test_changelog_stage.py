@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tinyship import history
 from tinyship.errors import ConfigError, GitError
 from tinyship.events import Event
-from tinyship.history import Entry
-from tinyship.record import BaseImage, Sizes
+from tinyship.kept import history
+from tinyship.kept.history import Entry
+from tinyship.kept.record import BaseImage, Sizes
 from tinyship.settings.load import Layer, load
 from tinyship.stages import changelog
 from tinyship.stages.changelog import Notes, Rebased, Resized

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.unit.test_history import DIGEST, SIZES, entry
+from tests.unit.kept.test_history import DIGEST, SIZES, entry
 
-from tinyship import history as files
-from tinyship import notes, record
 from tinyship.engine.connect import Engine
 from tinyship.events import Event, Notice
-from tinyship.record import Previous, Pushed, Release
+from tinyship.kept import history as files
+from tinyship.kept import notes, record
+from tinyship.kept.record import Previous, Pushed, Release
 from tinyship.settings.load import Layer, load
 from tinyship.stages import history
 from tinyship.stages.scope import Scope

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from registries import CONFIG, LAYER, OCI, Answer, Asked, Server, Store, serving, with_platform
 
-from tinyship import lock
 from tinyship.engine.connect import Engine
 from tinyship.errors import EngineUnreachable
 from tinyship.events import Event, Notice
-from tinyship.lock import Lock, Pin
+from tinyship.kept import lock
+from tinyship.kept.lock import Lock, Pin
 from tinyship.settings.load import Layer, load
 from tinyship.stages import moving, outdated
 from tinyship.stages.scope import Scope

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from tinyship import lock
 from tinyship.engine.connect import Engine
 from tinyship.errors import ConfigError, ContextError
 from tinyship.events import Event, Notice
-from tinyship.lock import Lock, Pin
+from tinyship.kept import lock
+from tinyship.kept.lock import Lock, Pin
 from tinyship.settings.load import Layer, load
 from tinyship.stages import building, moving, pins
 from tinyship.stages.pins import BaseImage

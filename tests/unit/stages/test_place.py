@@ -6,7 +6,7 @@ import json
 
 from registries import CONFIG, LAYER, OCI, Store, digest_of, serving
 
-from tinyship.record import Release
+from tinyship.kept.record import Release
 from tinyship.registry.client import Repository
 from tinyship.stages.place import Place
 

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
+from tinyship.cleaning.retention import Verdict
 from tinyship.engine.cache import Record
 from tinyship.errors import CleanStopped, EngineError, Refused
-from tinyship.retention import Verdict
 from tinyship.settings.removal import Clean
 from tinyship.stages import pruning
 from tinyship.stages.pruning import Limits

@@ -6,15 +6,15 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tinyship import history, notes
 from tinyship.events import Event
-from tinyship.history import Entry
-from tinyship.record import Sizes
+from tinyship.git.versiontags import VersionTag
+from tinyship.kept import history, notes
+from tinyship.kept.history import Entry
+from tinyship.kept.record import Sizes
 from tinyship.settings.load import Layer, load
 from tinyship.stages import published, releases
 from tinyship.stages.releases import Known, merged
 from tinyship.stages.scope import Scope
-from tinyship.versiontags import VersionTag
 
 if TYPE_CHECKING:
     import pytest

@@ -8,9 +8,9 @@ from typing import Any
 
 from docker.errors import NotFound
 
+from tinyship.running.together import Together
 from tinyship.settings.schema import Settings
 from tinyship.stages.scope import Scope
-from tinyship.together import Together
 
 
 class Api:

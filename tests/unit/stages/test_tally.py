@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from tinyship.cleaning.retention import Verdict
 from tinyship.errors import CleanStopped, EngineUnreachable, TinyshipError
-from tinyship.retention import Verdict
 from tinyship.stages.tally import reported
 
 

@@ -14,7 +14,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from tinyship import cancelling
 from tinyship.context.ignore import Matcher
 from tinyship.context.scout import Scout
 from tinyship.credentials import Credential
@@ -30,6 +29,7 @@ from tinyship.engine.connect import Engine
 from tinyship.engine.request import BuildRequest, BuildResult, CacheEntry, Output
 from tinyship.errors import ConfigError, EngineError, TinyshipError
 from tinyship.events import Events, Notice
+from tinyship.running import cancelling
 
 _SOLVE = "/moby.buildkit.v1.Control/Solve"
 _STATUS = "/moby.buildkit.v1.Control/Status"

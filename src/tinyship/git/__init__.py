@@ -1,0 +1,1 @@
+"""What git says of a project: its commit, its tags, its versions, and what changed."""
