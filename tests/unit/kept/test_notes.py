@@ -319,7 +319,7 @@ def test_remote_that_moves_meanwhile(repository: Repository, clone: Path, tmp_pa
         "import os, sys\n"
         "from pathlib import Path\n"
         "from tests.unit.test_notes import entry\n"
-        "from tinyship import notes\n"
+        "from tinyship.kept import notes\n"
         "for name in [name for name in os.environ if name.startswith('GIT_')]: del os.environ[name]\n"
         f"counter, clone = Path({str(tmp_path / 'count')!r}), Path({str(clone)!r})\n"
         "count = len(counter.read_text()) if counter.exists() else 0\n"
