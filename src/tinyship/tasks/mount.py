@@ -105,11 +105,13 @@ class MountedTask(Task):  # type: ignore[type-arg]  # Invoke's own signature is 
     def __getattr__(self, name: str) -> Any:
         if name not in _LATE or "entry" not in self.__dict__:
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-        self.spec = _spec(self.entry)
-        self.body = self.__wrapped__ = self._body()
-        self.positional = self.spec.positional
-        program = vars(self.mount).get(_PROGRAM)
-        self.help = {flag: self._typed(line) if program else line for flag, line in self.spec.help.items()}
+        spec, program = _spec(self.entry), vars(self.mount).get(_PROGRAM)
+        known = self.__dict__
+        known.setdefault("spec", spec)
+        body = known.setdefault("body", self._body())  # a host may have given it another one
+        known.setdefault("__wrapped__", body)
+        known.setdefault("positional", spec.positional)
+        known.setdefault("help", {flag: self._typed(line) if program else line for flag, line in spec.help.items()})
         return self.__dict__[name]
 
     def _body(self) -> Callable[..., Any]:

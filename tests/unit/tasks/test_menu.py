@@ -146,3 +146,11 @@ def test_a_task_tells_all_when_it_is_asked() -> None:
     assert callable(task.body)
     with pytest.raises(AttributeError, match="nothing"):
         task.nothing  # noqa: B018
+
+
+def test_what_a_host_gives_a_task_stays() -> None:
+    """A body and a page of help that a host sets are not taken back when the module comes."""
+    task = mount.collection()["size.diff"]
+    task.body, task.__doc__ = print, "Ours.\n\nMore."
+    assert task.positional == ("before", "after")
+    assert (task.body, task.__doc__) == (print, "Ours.\n\nMore.")
