@@ -9,7 +9,8 @@ Source: Go's regexp/syntax.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 _LAST = 0x10FFFF
 _MOST_REPEATS = 1000
@@ -42,8 +43,7 @@ class Malformed(Exception):
     """Go cannot compile an expression."""
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
+class Piece(Struct, frozen=True):
     """One part of an expression.
 
     Args:

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from tinyship.context.expression import BEGIN, END, OR, STAR, Malformed, Ranges, one_of, pieces_of, rewritten
 from tinyship.context.names import shown
@@ -23,8 +24,7 @@ _SPECIAL = re.compile(r"[*?\[\]\\]")
 _ESCAPED = set(".+()$")
 
 
-@dataclass(frozen=True, slots=True)
-class Pattern:
+class Pattern(Struct, frozen=True):
     """What a path has to be to match: it begins with the head, ends with the tail, and satisfies the expression.
 
     Args:

@@ -6,8 +6,9 @@ import hashlib
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from tinyship.context.ignore import Matcher, parse
 from tinyship.context.walk import Entry, walk
@@ -16,8 +17,7 @@ from tinyship.errors import ContextError
 _IGNORE = ".dockerignore"
 
 
-@dataclass(frozen=True, slots=True)
-class Context:
+class Context(Struct, frozen=True):
     """What a builder gets.
 
     Args:

@@ -13,9 +13,10 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from operator import attrgetter
 from pathlib import Path
+
+from msgspec import Struct
 
 from tinyship import state
 from tinyship.context import table
@@ -95,8 +96,7 @@ class Clock:
         return min(times) >= _EARLIEST and max(times) < self._now - young
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
+class Known(Struct, frozen=True):
     """A folder as it was.
 
     Args:

@@ -11,9 +11,10 @@ import stat
 import struct
 from array import array
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from itertools import islice
 from typing import Literal, NamedTuple
+
+from msgspec import Struct
 
 DIGEST = 32
 _HEAD = struct.Struct("<IIII")
@@ -22,8 +23,7 @@ _MODE = 4
 Kind = Literal["new", "gone", "content", "mode", "link", "kind", "rules"]
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(Struct, frozen=True):
     """What became of a path.
 
     Args:
@@ -35,8 +35,7 @@ class Change:
     kind: Kind
 
 
-@dataclass(frozen=True, slots=True)
-class Changes:
+class Changes(Struct, frozen=True):
     """What differs between two tables.
 
     Args:

@@ -16,6 +16,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeAlias
 
+from msgspec import Struct
+
 from tinyship import state
 from tinyship.errors import TinyshipError
 from tinyship.kept.record import BaseImage, Previous, Release, Sizes
@@ -74,8 +76,7 @@ class Entry:
         return Previous(self.version, self.commit, self.sizes)
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(Struct, frozen=True):
     """Entries, and what should be said of where they were read."""
 
     entries: tuple[Entry, ...] = ()

@@ -14,6 +14,8 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from msgspec import Struct
+
 from tinyship import state
 from tinyship.errors import TinyshipError
 from tinyship.sizes.table import Row
@@ -193,8 +195,7 @@ class Outcome(Record):
         }
 
 
-@dataclass(frozen=True, slots=True)
-class _Schema:
+class _Schema(Struct, frozen=True):
     """What is read of a file first."""
 
     schema: int

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from tinyship.engine import images
 from tinyship.errors import Refused, RegistryError, TinyshipError

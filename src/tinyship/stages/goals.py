@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from msgspec import structs
+
 from tinyship.errors import Refused, TinyshipError
 from tinyship.git import revision
 from tinyship.git.revision import Revision
@@ -32,7 +34,7 @@ def wanted(scope: Scope, now: Revision) -> Tags:
             notices.append(f"tag `{tag.name}` is left out: a branch's tag moves, and it is called as a version is")
         else:
             kept.append(tag)
-    return replace(rendered, tags=tuple(kept), notices=tuple(notices))
+    return structs.replace(rendered, tags=tuple(kept), notices=tuple(notices))
 
 
 def settled(scope: Scope, rendered: Tags, now: Revision, there: Iterable[str]) -> Tags:

@@ -8,7 +8,6 @@ their digest in the settings, which is pin enough; a lock would say it a second 
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -120,7 +119,7 @@ def pinned(scope: Scope, context: Context) -> Context:
         return context
     text = context.own_text
     digests = {base.name: base.digest for base in _of_text(scope, text, kept) if base.pinned_by == lock.NAME}
-    return dataclasses.replace(context, pinned=named.pinned(text, digests, _given(scope, text))) if digests else context
+    return replace(context, pinned=named.pinned(text, digests, _given(scope, text))) if digests else context
 
 
 def pinned_reference(scope: Scope, name: str) -> str:

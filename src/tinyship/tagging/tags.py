@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
 from datetime import UTC
 from string import Formatter
 from typing import Literal
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from tinyship import versions
 from tinyship.git.revision import Revision
@@ -24,8 +26,7 @@ _OF_VERSIONS = {"version", "major", "minor", "patch"}
 _LINES = {"all": 0, "major": 1, "minor": 2, "patch": 3}
 
 
-@dataclass(frozen=True, slots=True)
-class Tag:
+class Tag(Struct, frozen=True):
     """A tag of a release.
 
     Args:
@@ -41,8 +42,7 @@ class Tag:
     follows: Follows = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Tags:
+class Tags(Struct, frozen=True):
     """The tags of a release, in the order of their templates, and what should be said of them.
 
     ``affixes`` are what the templates write before and behind a version, by which versions are found among a

@@ -5,10 +5,10 @@ from __future__ import annotations
 import io
 import os
 import tarfile
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from tinyship.context.ignore import Matcher, parse
 from tinyship.context.source import Context

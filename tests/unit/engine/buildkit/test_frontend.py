@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from contextlib import suppress
 from pathlib import Path
 
@@ -31,7 +30,7 @@ def test_folders_of_the_project(request_: BuildRequest, tmp_path: Path) -> None:
 
 def test_folder_of_a_pinned_dockerfile(request_: BuildRequest, tmp_path: Path) -> None:
     """It has the pinned text and the ignore file under their names, and nothing else; it goes, whatever happens."""
-    pinned = replace(request_, context=dataclasses.replace(request_.context, pinned="FROM a@b\n"))
+    pinned = replace(request_, context=replace(request_.context, pinned="FROM a@b\n"))
     with suppress(KeyboardInterrupt), folders(pinned) as found:
         assert found[CONTEXT] == tmp_path
         folder = found[DOCKERFILE]
