@@ -54,6 +54,7 @@ def stress(c: Context) -> None:
 
 _BENCHMARKS = (
     "startup",
+    "api",
     "context_memory",
     "noop_release",
     "buildkit",

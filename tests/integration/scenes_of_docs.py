@@ -183,13 +183,6 @@ def _packed(content: bytes) -> bytes:
     return packed.getvalue()
 
 
-def benchmarks(scene: Scene) -> Player:
-    """In a clone of this repository, as far as the page looks at it."""
-    root = scene.folder("tinyship")
-    playing.stand_in_for_dev(root)
-    return scene.reader(root)
-
-
 def monorepo(scene: Scene) -> Player:
     """In a copy of the example outside of a repository."""
     return scene.reader(_monorepo(scene), _names(scene))
@@ -209,7 +202,6 @@ PLAYED_BY = {
 }
 """Pages that are played where what they are about is released anyway, by the file of the test."""
 SCENES: dict[str, Callable[[Scene], Player]] = {
-    "docs/benchmarks.md": benchmarks,
     "docs/clean-registry.md": clean_registry,
     "docs/clean.md": clean,
     "docs/comparison.md": comparison,

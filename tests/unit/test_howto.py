@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from tests.conftest import Repository
 
 
+IN_A_CLONE = ("docs/benchmarks.md",)
 PLAYED = (
     "docs/how-to/compose.md",
     "docs/how-to/hooks.md",
@@ -35,9 +36,18 @@ def test_page(page: str, repository: Repository, tmp_path: Path) -> None:
     playing.Player(repository.root, tmp_path / "reader").play(ROOT / page)
 
 
+@pytest.mark.parametrize("page", IN_A_CLONE)
+def test_page_about_this_repository(page: str, tmp_path: Path) -> None:
+    """In a clone of it, as far as such a page looks at it: with `./dev`, which runs nothing."""
+    root = tmp_path / "tinyship"
+    root.mkdir()
+    playing.stand_in_for_dev(root)
+    playing.Player(root, tmp_path / "reader").play(ROOT / page)
+
+
 def test_each_command_is_played() -> None:
     """Each page with commands is played here or in `integration/scenes.py`, once."""
-    played = [*PLAYED, *scenes.SCENES, *scenes_of_docs.PLAYED_BY]
+    played = [*PLAYED, *IN_A_CLONE, *scenes.SCENES, *scenes_of_docs.PLAYED_BY]
     for page, test in scenes_of_docs.PLAYED_BY.items():
         named = page.removeprefix("examples/").removesuffix("/README.md")
         assert named in (ROOT / "tests" / "integration" / test).read_text()
