@@ -67,6 +67,26 @@ def test_what_a_hook_makes_is_built(ship: Ship) -> None:
     assert "up to date" in ship.invoke("build").err
 
 
+@pytest.mark.parametrize("when", ["before: release", "after: base"])
+def test_what_a_hook_changes_is_seen(when: str, ship: Ship, busybox: str) -> None:
+    """A stage that looked at the same folder before, and had nothing to do, does not hide what a hook wrote since."""
+    (ship.root / "docker" / "Dockerfile.base").write_text(f"FROM {busybox}\nCOPY src /src\n")
+    (ship.root / "Dockerfile").write_text(f"FROM {busybox}\nCOPY data.txt /data.txt\n")
+    (ship.root / ".gitignore").write_text("*.txt\n")
+    (ship.root / "note.txt").write_text("one\n")
+    place, stage = when.split(": ")
+    ship.configure(build=None, hooks=[{place: stage, "run": "cmp -s note.txt data.txt || cp note.txt data.txt"}])
+    for _ in range(2):
+        ship.invoke("release")
+    first = ship.record["id"]
+    (ship.root / "note.txt").write_text("two\n")
+    if stage == "base":
+        (ship.root / "src" / "main.txt").write_text("other\n")  # so that it has work, and hooks
+    ship.invoke("release")
+    assert ship.record["id"] != first
+    assert f"release {ship.image}:local: up to date, because nothing" in ship.invoke("release", "--explain").err
+
+
 def test_hook_that_fails(ship: Ship) -> None:
     """Nothing is pushed; the exit code is 1, and the error says which hook it was."""
     (ship.root / ".gitignore").write_text("bin/\n.tinyship/\n")

@@ -54,10 +54,12 @@ def go(
         with scope.beginning(stage, begin):
             done = ours(scope, **options)
     else:
-        begin()
+        if begin():
+            scope.forget()
         done = _called(scope, stage, own, options) if own else ours(scope, **options)
     if begun and hooks.of(scope, "after", stage):
         hooks.run(scope, "after", stage, record(done))
+        scope.forget()
     return done
 
 
