@@ -8,7 +8,6 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from threading import Event
 from typing import Any
 
 from msgspec import Struct, field
@@ -72,19 +71,19 @@ def container(engine: Engine, request: ContainerRequest) -> Iterator[str]:
     """
     name = f"tinyship-{secrets.token_hex(8)}"  # as OWN has it
     made: Future[str] = Future()
-    left = Event()
+    left = cancelling.Bell()
     with ThreadPoolExecutor(1) as keeper:
         # An engine goes on making what an interrupt no longer waits for, and an interrupt may come while it is asked to
         # remove it. So that nothing is left behind, both are asked for where no interrupt reaches.
         try:
             keeper.submit(_keep, engine, request, name, made, left)
-            with cancelling.cutting(left.set):  # all that waits for it ends with it
+            with cancelling.cutting(left.ring):  # all that waits for it ends with it
                 yield made.result()
         finally:
-            left.set()
+            left.ring()
 
 
-def _keep(engine: Engine, request: ContainerRequest, name: str, made: Future[str], left: Event) -> None:
+def _keep(engine: Engine, request: ContainerRequest, name: str, made: Future[str], left: cancelling.Bell) -> None:
     """Make a container, and remove it when it is no longer needed."""
     try:
         with translated(f"creating a container of {request.image}"):

@@ -15,6 +15,40 @@ _T = TypeVar("_T")
 _P = ParamSpec("_P")
 
 
+class Bell:
+    """What threads wait for, and a signal handler may ring.
+
+    That of ``threading`` may be in the midst of its own lock when a handler comes, which would wait for it for ever.
+    """
+
+    def __init__(self) -> None:
+        self._was_rung = False
+        self._waiting: set[Any] = set()
+
+    def ring(self) -> None:
+        """Wake all that wait, and let nobody wait any more."""
+        self._was_rung = True
+        for one in tuple(self._waiting):
+            with suppress(RuntimeError):  # it is awake already
+                one.release()
+
+    def was_rung(self) -> bool:
+        """Whether there is nothing left to wait for."""
+        return self._was_rung
+
+    def wait(self, seconds: float | None = None) -> bool:
+        """Wait for it, at most so long; returns whether it was rung."""
+        mine = threading.Lock()
+        mine.acquire()
+        self._waiting.add(mine)
+        try:
+            if not self._was_rung:  # who rings now knows of this one
+                mine.acquire(timeout=-1 if seconds is None else max(0.0, min(seconds, threading.TIMEOUT_MAX)))
+        finally:
+            self._waiting.discard(mine)
+        return self._was_rung
+
+
 class Cancellation:
     """Ends what a project does when another thread says so; given to ``Project.load``.
 
@@ -26,26 +60,23 @@ class Cancellation:
     """A program may call for the end at any moment, and not only Ctrl-C or the failure of another image."""
 
     def __init__(self) -> None:
-        self._said = threading.Event()
+        self._said = Bell()
         self._was_heard = False
-        self._lock = threading.RLock()
         self._cuts: dict[object, Callable[[], None]] = {}
 
     def cancel(self) -> None:
-        """End it. May be called from any thread, and more than once; does not wait for the end."""
-        with self._lock:
-            self._said.set()
-            cuts = tuple(self._cuts.values())
-        for cut in cuts:
+        """End it. May be called from any thread, by a signal handler, and more than once; does not wait for the end."""
+        self._said.ring()
+        for cut in tuple(self._cuts.values()):
             _do(cut)
 
     def is_set(self) -> bool:
         """Whether ``cancel`` was called."""
-        return self._said.is_set()
+        return self._said.was_rung()
 
     def check(self) -> None:
         """Raise Cancelled where ``cancel`` was called."""
-        if self._said.is_set():
+        if self._said.was_rung():
             self._was_heard = True
             raise Cancelled("it was ended before it came to an end")
 
@@ -67,15 +98,14 @@ class Cancellation:
         """Have something called at the end, at once where that has come.
 
         Args:
-            cut: is called by the thread that ends it, and must not wait for anything.
+            cut: is called by the thread that ends it, maybe in a signal handler, and must not wait for anything.
 
         Returns:
             lets go of it.
         """
         key = object()
-        with self._lock:
-            self._cuts[key] = cut
-        if self.is_set():
+        self._cuts[key] = cut
+        if self.is_set():  # else whoever ends it from now on finds it
             _do(cut)
 
         def release() -> None:
@@ -181,7 +211,7 @@ def abandonable(act: Callable[[], _T], forget: Callable[[], None] = lambda: None
     Raises:
         Cancelled: the end came first.
     """
-    cancellation, done = current(), threading.Event()
+    cancellation, done = current(), Bell()
     if cancellation is _NEVER:
         return act()
     made: list[_T] = []
@@ -192,12 +222,12 @@ def abandonable(act: Callable[[], _T], forget: Callable[[], None] = lambda: None
             made.append(act())
         except BaseException as error:
             errors.append(error)
-        done.set()
+        done.ring()
         if cancellation.is_set():
             _do(forget)
 
     threading.Thread(target=go, daemon=True, name="tinyship-abandonable").start()
-    with cancellation.cutting(done.set):
+    with cancellation.cutting(done.ring):
         done.wait()
     for error in errors:
         raise error

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import _thread
 import os
 import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -16,6 +18,7 @@ from tinyship.running import cancelling
 
 _GRACE = 1.0
 """Seconds that a command has to end by itself, once it is asked to."""
+_LOOK = 0.05
 
 
 _heads: WeakSet[subprocess.Popen[bytes]] = WeakSet()
@@ -60,15 +63,36 @@ def running(words: str | tuple[str, ...], **options: Any) -> Iterator[subprocess
 def end(process: subprocess.Popen[bytes]) -> None:
     """Ask a command to end, and all of its group where it is the head of one; make it end a second later."""
     _kill(process, signal.SIGTERM)
-    last = process.kill if sys.platform == "win32" else lambda: _kill(process, signal.SIGKILL)
-    later = threading.Timer(_GRACE, last)
-    later.daemon = True
-    later.start()
+    _thread.start_new_thread(_make_end, (process,))  # threading's own takes locks, which a signal handler must not
+
+
+def _make_end(process: subprocess.Popen[bytes]) -> None:
+    """Kill what is still there after a while; looked at often, as a number that nobody has may be another's soon."""
+    last = time.monotonic() + _GRACE
+    while _is_there(process):
+        if time.monotonic() > last:
+            _kill(process, signal.SIGTERM if sys.platform == "win32" else signal.SIGKILL)
+            return
+        time.sleep(_LOOK)
+
+
+def _is_there(process: subprocess.Popen[bytes]) -> bool:
+    """Whether a command, or anyone of its group, is running; or has ended, and nobody knows of it."""
+    if process not in _heads:
+        return process.poll() is None
+    try:
+        os.killpg(process.pid, 0)
+    except ProcessLookupError:
+        _heads.discard(process)  # whoever has the number from now on is none of ours
+    except OSError:
+        pass
+    return process in _heads
 
 
 def _kill(process: subprocess.Popen[bytes], number: int) -> None:
     with suppress(OSError):
-        if process in _heads:
-            os.killpg(process.pid, number)
-        elif process.poll() is None:
-            process.send_signal(number)
+        if _is_there(process):
+            if process in _heads:
+                os.killpg(process.pid, number)
+            else:
+                process.send_signal(number)

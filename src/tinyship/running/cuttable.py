@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import Any
 from weakref import WeakKeyDictionary, ref
 
 from tinyship.running import cancelling
+
+_one = threading.Lock()
 
 
 def make(session: Any) -> None:
@@ -20,8 +23,9 @@ def make(session: Any) -> None:
 def _from(found: Callable[..., Any]) -> Callable[..., Any]:
     def connections(*args: Any, **more: Any) -> Any:
         pool = found(*args, **more)
-        if "_get_conn" not in vars(pool):
-            _watch(pool)
+        with _one:  # a pool is that of several threads
+            if "_get_conn" not in vars(pool):
+                _watch(pool)
         return pool
 
     return connections

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -71,6 +73,47 @@ def test_what_ends_well_in_the_middle() -> None:
     cancellation = Cancellation()
     with pytest.raises(Cancelled), cancellation.cutting(lambda: None):
         cancellation.cancel()
+
+
+@pytest.mark.parametrize("before", range(0, 24, 3))
+def test_a_signal_handler_may_end_it(before: int) -> None:
+    """Wherever in a pause it comes, the handler waits for no lock that its own thread holds."""
+    script = (
+        "import faulthandler, sys, threading\n"
+        "faulthandler.dump_traceback_later(15, exit=True)\n"
+        "from tinyship.running import cancelling\n"
+        "from tinyship.errors import Cancelled\n"
+        "cancellation, calls = cancelling.Cancellation(), []\n"
+        "def handler(frame, event, argument):\n"
+        "    calls.append(event)\n"
+        f"    if len(calls) > {before} and not cancellation.is_set():\n"
+        "        cancellation.cancel()\n"
+        "threading.Timer(1, cancellation.cancel).start()\n"
+        "sys.setprofile(handler)\n"
+        "try:\n"
+        "    cancellation.sleep(60)\n"
+        "except Cancelled:\n"
+        "    sys.setprofile(None)\n"
+        "    print('ended')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
+    assert done.stdout == "ended\n", done.stderr
+
+
+def test_a_bell() -> None:
+    """It wakes all that wait, and whoever comes later does not wait; without it a wait takes as long as it may."""
+    bell, woken = cancelling.Bell(), list[bool]()
+    assert not bell.wait(0.01)
+    threads = [threading.Thread(target=lambda: woken.append(bell.wait(20))) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    bell.ring()
+    bell.ring()
+    for thread in threads:
+        thread.join(10)
+    assert woken == [True] * 3
+    assert bell.wait()
+    assert bell.was_rung()
 
 
 def test_confirm() -> None:

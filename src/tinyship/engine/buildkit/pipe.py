@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
 from tinyship.engine.buildkit import tls
@@ -14,6 +15,7 @@ from tinyship.engine.buildkit.tls import Socket
 from tinyship.engine.connect import Engine
 from tinyship.engine.request import Tls
 from tinyship.errors import EngineError
+from tinyship.running import cancelling
 
 _LONGEST_HEAD = 65_536
 _PATIENCE = 30.0
@@ -48,8 +50,9 @@ def through(engine: Engine) -> Opener:
     def open_pipe(path: str, headers: Iterable[tuple[str, str]] = ()) -> Pipe:
         opened = connection(engine)
         try:
-            opened.sendall(_upgrade(path, headers))
-            return Pipe(opened, _read_head(opened, path))
+            with cancelling.cutting(partial(cancelling.shut, opened)):
+                opened.sendall(_upgrade(path, headers))
+                return Pipe(opened, _read_head(opened, path))
         except OSError as error:
             opened.close()
             raise EngineError(f"opening BuildKit's {path}: {error}") from error
@@ -103,6 +106,10 @@ def connect_tcp(host: str, port: int, certificates: Tls | None = None) -> Socket
     Raises:
         EngineError: nothing listens there, or it does not know our certificate, or we not its.
     """
+    return cancelling.abandonable(lambda: _connect_tcp(host, port, certificates))
+
+
+def _connect_tcp(host: str, port: int, certificates: Tls | None) -> Socket:
     import socket
 
     where = f"tcp://{host}:{port}"

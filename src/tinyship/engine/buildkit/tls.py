@@ -52,10 +52,14 @@ class TlsSocket:
             sent = self._waiting(partial(self._connection.send, left))
             left = left[sent:]
 
+    def shutdown(self, how: int, /) -> None:
+        """End what goes over the network, and wake whoever reads; waits for nobody's turn."""
+        socket.socket.shutdown(self._connection, how)
+
     def close(self) -> None:
         """End it, and wake whoever reads."""
         with suppress(OSError):  # it is at its end already
-            self._connection.shutdown(socket.SHUT_RDWR)
+            self.shutdown(socket.SHUT_RDWR)
         self._connection.close()
 
     def _waiting(self, act: Callable[[], _T]) -> _T:
