@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 
 from invoke.collection import Collection
@@ -47,8 +49,13 @@ def program() -> ShipProgram:
 
 
 def main() -> None:
-    """Run the program with this process's command line."""
-    program().run()
+    """Run the program with this process's command line; a reader that leaves, like ``head``, is no error."""
+    try:
+        program().run()
+        sys.stdout.flush()
+    except BrokenPipeError:
+        with open(os.devnull, "wb") as nothing:  # noqa: PTH123  Python flushes at its end once more
+            os.dup2(nothing.fileno(), sys.stdout.fileno())
 
 
 def _namespace() -> Collection:

@@ -142,7 +142,9 @@ def plan_push(scope: Scope, *, after_release: bool = False) -> Plan:
     checks = (push.ready(scope), *(check for place in asked for check in place.checks))
     pushes = through.actions(scope, "push", lambda: push.plan(scope, asked))
     found = plan(scope, "push", smoke, pushes, checks=checks)
-    release = None if after_release else preflight.built(scope, recorded=True)
+    if after_release:
+        return replace(found, notices=())  # the release's plan has them
+    release = preflight.built(scope, recorded=True)
     return replace(found, version=release.raw_version or release.version) if release and release.given else found
 
 

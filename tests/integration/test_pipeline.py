@@ -117,6 +117,13 @@ def test_dry_is_dry(ship: Ship, engine: Engine, words: tuple[str, ...]) -> None:
     assert images.listing(engine, project=ship.image) == ()
 
 
+def test_dry_plan_says_each_thing_once(ship: Ship) -> None:
+    """What the version is like stands in its row, and neither below the plans nor in both."""
+    ship.commit("more")
+    out = ship.invoke("--dry", "release", "push").out
+    assert out.count("HEAD is 1 commit after the tag v1.0.0") == 1
+
+
 def test_dry_plan_names_everything(ship: Ship) -> None:
     """The plan of the whole pipeline names each image, artifact, tag and target."""
     out = ship.invoke("--dry", "release", "push").out

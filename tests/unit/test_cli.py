@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import tomllib
@@ -198,6 +199,26 @@ def test_config_of_another_file(project: Path, ship: Run, tmp_path: Path) -> Non
     (tmp_path / "other.yaml").write_text("tinyship: {image: lacion/other}\n")
     (image,) = json.loads(ship("-f", str(tmp_path / "other.yaml"), "config", "--json")[0])["images"]
     assert image["image"]["value"] == "lacion/other"
+
+
+@pytest.mark.parametrize("words", [["--help"], ["--list"], ["--help", "release"]])
+def test_reader_that_left(words: list[str], project: Path) -> None:
+    """`tinyship --help | head -1` is no error, and says nothing."""
+    read, write = os.pipe()
+    os.close(read)
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "tinyship", *words],
+            cwd=project,
+            env={**os.environ, "PYTHONUNBUFFERED": "1"},
+            stdout=write,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=60,
+        )
+    finally:
+        os.close(write)
+    assert (done.stderr, done.returncode) == ("", 0)
 
 
 def test_script_is_declared(project: Path) -> None:

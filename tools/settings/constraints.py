@@ -78,6 +78,7 @@ VALUES: dict[str, Schema] = {
     "size.notes_remote": _pattern("", r"\w[\w./-]*"),
     **{f"size.budgets[].{key}": _pattern("", _SIZE) for key in ("unpacked", "pull", "unique", "dead", "floor")},
     "size.budgets[].growth": _pattern("", _SIZE, _SHARE),
+    "size.budgets[].layers": {"minimum": 0},
     "clean.keep": {"minimum": 1},
     "clean.ask_above": {"minimum": 0, "maximum": 1},
     "clean.cache_age": _pattern("", _TIME),

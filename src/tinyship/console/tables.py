@@ -94,12 +94,13 @@ def sizes(rows: Sequence[Row]) -> tuple[str, ...]:
 
 
 def plan(plan: Plan) -> tuple[str, ...]:
-    """A plan: its heading, its actions, and its notices."""
+    """A plan: its heading, its actions, and those of its notices that none of its checks has."""
     version = f" {plan.version}" if plan.version else ""
     commit = f", commit {plan.commit[:7]}" if plan.commit else ""
+    checked = {line for check in plan.checks for line in check.lines}
     rows = [(f"  {action.verb}", action.target, action.detail) for action in plan.actions]
     return (
         f"{plan.task} of {plan.image}{version}{commit} would",
         *table(("", "", ""), rows or [("  do nothing", "", "")]),
-        *(f"note: {notice}" for notice in plan.notices),
+        *(f"note: {notice}" for notice in plan.notices if notice not in checked),
     )

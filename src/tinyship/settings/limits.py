@@ -26,7 +26,7 @@ class Budget(Section, frozen=True):
     dead: str | int = ""
     """A limit on bytes that layers hold and later ones hide. For example ``0``."""
     layers: int = 0
-    """A limit on the number of layers. For example ``4``."""
+    """A limit on the number of layers; 0 is none. For example ``4``."""
     growth: str | int = ""
     """How much larger than the last release ``unpacked`` may be: a share, or bytes. For example ``5%``, ``2MB``."""
     floor: str | int = "100kB"
@@ -39,6 +39,8 @@ class Budget(Section, frozen=True):
             if text:
                 with about(key):
                     (parse_growth if key == "growth" else parse_bytes)(text)
+        if self.layers < 0:
+            raise ValueError("`layers`: it is at least 1, or 0 for no limit")
         if not any(getattr(self, key) for key in ("unpacked", "pull", "unique", "dead", "layers", "growth")):
             raise ValueError("it limits nothing: set `unpacked`, `pull`, `unique`, `dead`, `layers` or `growth`")
 

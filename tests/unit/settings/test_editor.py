@@ -166,6 +166,8 @@ image: ""
 {image: a, push: {timeout: soon}}
 {image: a, size: {budgets: [{}]}}
 {image: a, size: {budgets: [{layers: 0}]}}
+{image: a, size: {budgets: [{layers: -1}]}}
+{image: a, size: {budgets: [{layers: -1, unpacked: 1MB}]}}
 {image: a, size: {budgets: [{stage: push, unpacked: 1}]}}
 {image: a, size: {budgets: [{unpacked: large}]}}
 {image: a, size: {budgets: [{unpacked: 5%}]}}
