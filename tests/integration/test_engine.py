@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
+import json
 import tarfile
 import threading
 from collections.abc import Iterator
@@ -54,6 +56,21 @@ def test_connect(engine: Engine) -> None:
     assert engine.containerd_store in {True, False}
     other = connect()
     other.close()
+
+
+def test_connect_by_a_context(engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """DOCKER_CONTEXT leads to the engine, also where the Docker CLI never wrote a config.json."""
+    meta = tmp_path / "contexts" / "meta" / hashlib.sha256(b"there").hexdigest()
+    meta.mkdir(parents=True)
+    endpoints = {"docker": {"Host": engine.address, "SkipTLSVerify": False}}
+    (meta / "meta.json").write_text(json.dumps({"Name": "there", "Metadata": {}, "Endpoints": endpoints}))
+    monkeypatch.delenv("DOCKER_HOST", raising=False)
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+    monkeypatch.setenv("DOCKER_CONTEXT", "there")
+    found = connect()
+    assert (found.address, found.chosen_by) == (engine.address, "context there")
+    assert found.version == engine.version
+    found.close()
 
 
 @pytest.mark.smoke

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
-from tinyship.engine import quick
+from tinyship.engine import contexts, quick
 from tinyship.errors import Cancelled, EngineUnreachable
 from tinyship.running import cancelling, cuttable
 
@@ -22,6 +22,7 @@ MINIMUM_API = (1, 41)
 
 _CONNECTIONS = 32
 """That are kept for the next request; several images at the same time have a few each."""
+_CONTEXT = "context "
 _SNAPSHOTTER = "io.containerd.snapshotter.v1"
 
 
@@ -156,13 +157,14 @@ def _quickly(timeout: float) -> Engine | None:
 def _fully(timeout: float) -> Engine:
     import docker
 
-    address, chosen_by = _choice()
-    _refuse_unknown_context(chosen_by)
+    address, chosen_by, tls = _choice()
+    more: dict[str, Any] = {"timeout": timeout, "max_pool_size": _CONNECTIONS}
     try:
         _probe(address)
-        client = cancelling.abandonable(
-            lambda: docker.from_env(timeout=timeout, max_pool_size=_CONNECTIONS)  # type: ignore[arg-type]  # the stubs want whole seconds
-        )
+        if chosen_by.startswith(_CONTEXT):
+            client = cancelling.abandonable(lambda: docker.DockerClient(base_url=address, tls=tls, **more))
+        else:
+            client = cancelling.abandonable(lambda: docker.from_env(use_context=False, **more))
         cuttable.make(client.api)
     except Cancelled:
         raise
@@ -181,30 +183,14 @@ def _numbers(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in version.split(".") if part.isdigit())
 
 
-def _choice() -> tuple[str, str]:
-    """The address, and what led to it, as ``docker.from_env`` decides."""
+def _choice() -> tuple[str, str, Any]:
+    """The address, what led to it, and what the context that did says of TLS; the Docker CLI decides in this order."""
     if host := os.environ.get("DOCKER_HOST"):
-        return host, "DOCKER_HOST"
-    name = _context_name()
-    if name and name != "default":
-        return _context_address(name) or "", f"context {name}"
-    return "unix:///var/run/docker.sock", "the default"
-
-
-def _context_name() -> str:
-    from docker.utils import config
-
-    return os.environ.get("DOCKER_CONTEXT") or config.load_general_config().get("currentContext") or ""
-
-
-def _context_address(name: str) -> str | None:
-    from docker.context import ContextAPI
-
-    try:
-        context = ContextAPI.get_context(name)
-    except Exception:  # a damaged context store is as good as none
-        return None
-    return context.Host if context else None
+        return host, "DOCKER_HOST", None
+    if name := contexts.chosen():
+        found = contexts.find(name)
+        return found.host, f"{_CONTEXT}{name}", found.tls
+    return contexts.DEFAULT, "the default", None
 
 
 def _probe(address: str) -> None:
@@ -213,16 +199,6 @@ def _probe(address: str) -> None:
         with socket.socket(socket.AF_UNIX) as probe:
             probe.settimeout(10)
             probe.connect(address.removeprefix("unix://"))
-
-
-def _refuse_unknown_context(chosen_by: str) -> None:
-    """Refuse what docker-py would silently replace with the default socket."""
-    name = chosen_by.removeprefix("context ")
-    if name != chosen_by and not _context_address(name):
-        raise EngineUnreachable(
-            f"there is no Docker context `{name}`",
-            hint="`docker context ls` lists them; DOCKER_CONTEXT or `docker context use` chooses one.",
-        )
 
 
 def _too_old(address: str, api: str) -> EngineUnreachable:
