@@ -22,7 +22,7 @@ from tinyship.git import quickgit, revision
 from tinyship.git.revision import Revision, Status
 from tinyship.settings.schema import Version
 
-_SCHEME = 1
+_SCHEME = 2
 """Of what is looked at; with another one all that is kept is worth nothing."""
 _QUESTIONS = (
     revision.STATUS,
@@ -87,7 +87,9 @@ def _look(root: Path, version: Version) -> _Look | None:
     common = root / said[3].split("\n")[2]
     if not status.commit or (common / "shallow").exists() or (common / "info" / "grafts").exists():
         return None  # history may be cut off elsewhere without a ref that moves
-    told = (_SCHEME, repr(version), revision.named(root, version), status.commit, status.branch, *said[1:])
+    # A push leaves a note, which is part of no history.
+    refs = [line for line in said[1].splitlines() if " refs/notes/" not in line]
+    told = (_SCHEME, repr(version), revision.named(root, version), status.commit, status.branch, refs, *said[2:])
     return _Look(status, hashlib.sha256(json.dumps(told).encode()).hexdigest())
 
 

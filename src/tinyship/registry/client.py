@@ -224,7 +224,7 @@ class Repository:
             ) as response:
                 return urljoin(response.url, str(response.headers.get("Location") or ""))
 
-        self.connection.abandon(self.connection.trying(ask), what)
+        self.connection.abandon_meanwhile(self.connection.trying(ask), what)
 
     def blob(self, digest: str, *, size: int | None = None) -> Iterator[bytes]:
         """The bytes of a blob, in pieces of 256 kB at most; nothing is right before the last one has come.

@@ -98,9 +98,12 @@ class Connection:
         self._authorization: dict[str, str] = {}
         self._asked = threading.Lock()
         self._kept = False
+        self._abandoning: list[threading.Thread] = []
 
     def close(self) -> None:
         """Close it."""
+        for thread in self._abandoning:
+            thread.join(_BRIEFLY)  # whatever it does after that, nobody is waiting
         self._session.close()
 
     def leads_to(self, url: str) -> bool:
@@ -181,6 +184,12 @@ class Connection:
             ask = self.asking("DELETE", upload, what, accepted=(200, 202, 204), timeout=briefly)
             with suppress(RegistryError), cancelling.shielded(), ask:
                 pass
+
+    def abandon_meanwhile(self, upload: str, what: str) -> None:
+        """As ``abandon``, while other things are done; ``close`` gives it a moment."""
+        thread = threading.Thread(target=self.abandon, args=(upload, what), daemon=True, name="tinyship-abandon")
+        self._abandoning.append(thread)
+        thread.start()
 
     def _authorize(self, challenge: Response, sent: dict[str, str], *, anew: bool) -> tuple[dict[str, str], bool]:
         """The headers that say who we are, and whether they answer this challenge.

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -16,10 +18,10 @@ from tinyship.git.revision import Revision
 from tinyship.kept.record import Release
 from tinyship.registry import images as remote_images
 from tinyship.registry import retry
-from tinyship.running import cancelling
+from tinyship.running import cancelling, parallel
 from tinyship.stages import goals
 from tinyship.stages.journal import Journal
-from tinyship.stages.place import Place
+from tinyship.stages.place import AT_ONCE, Place
 from tinyship.stages.scope import Scope
 from tinyship.stages.upload import Upload, upload, weighed
 from tinyship.tagging.tags import Tag, Tags
@@ -64,6 +66,7 @@ class Push:
         self.force = force
         self.given: dict[str, list[str]] = {place.name: [] for place in places}
         self.uploads: dict[str, Upload] = {}
+        self._noting = threading.Lock()
         references = [f"{place.name}:{tag.name}" for place in places for tag in wanted.tags]
         self.journal = Journal(scope, release, references)
 
@@ -76,7 +79,7 @@ class Push:
         """
         for place in self.places:
             with _at(place):
-                place.look((tag.name for tag in self.wanted.tags), listing=bool(self.moving[place.name]))
+                place.look((tag.name for tag in self.wanted.tags), listing=bool(self.moving[place.name]), first=True)
                 place.find(self._candidates(place))
                 self._settle(place, place.seen)
         for place in self.places:
@@ -99,10 +102,11 @@ class Push:
             doing = f"pushing {', '.join(tag.name for tag in missing or self.moving[place.name])}"
             with self.scope.stage("push", place.name, doing) as outcome:
                 if not place.digest:
-                    self._upload(place)
-                for tag in missing:
-                    if not place.has(tag.name):
-                        self._give(place, tag)
+                    self._upload(place, missing)
+                    looked = True
+                else:
+                    looked = False
+                self._give(place, missing, looked=looked)
                 outcome.word = "pushed"
 
     def move(self) -> None:
@@ -111,13 +115,14 @@ class Push:
             if not any(not place.has(tag.name) for tag in self.moving[place.name]):
                 continue
             with _at(place):
-                self._settle(place)  # other registries, or the upload, may have taken long
+                # Other registries, or the upload, may have taken long.
+                place.look((tag.name for tag in self.moving[place.name]), listing=True)
+                self._settle(place, place.seen)
             tags = [tag for tag in self.moving[place.name] if not place.has(tag.name)]
             if tags:
                 action = f"moving {', '.join(tag.name for tag in tags)}"
                 with self.scope.stage("push", place.name, action) as outcome:
-                    for tag in tags:
-                        self._give(place, tag)
+                    self._give(place, tags, looked=True)
                     outcome.word = "moved"
 
     def agree(self) -> None:
@@ -125,7 +130,7 @@ class Push:
         for place in self.places:
             if place.promised and self.moving[place.name]:
                 with _at(place):
-                    self._lose(place, place.confirm(tag.name for tag in self.fixed[place.name]))
+                    self._lose(place, place.confirm([tag.name for tag in self.fixed[place.name]]))
 
     def confirm(self) -> None:
         """Ask for each tag once more, where any was given."""
@@ -138,6 +143,7 @@ class Push:
                 lost = place.confirm(self._tags(place))
                 self._settle(place)
                 late = [tag for tag in moving if tag not in self._tags(place)]  # a higher version came meanwhile
+                lost |= place.changed([tag for tag in late if tag not in lost])  # and may have taken them by now
                 self._lose(place, lost, late)
                 if behind := [tag for tag in late if tag not in lost]:
                     raise RegistryError(
@@ -271,7 +277,8 @@ class Push:
                 image=place.name,
             )
 
-    def _upload(self, place: Place) -> None:
+    def _upload(self, place: Place, missing: Sequence[Tag]) -> None:
+        """Have the engine bring the image, under one tag; what the others that it is to have name is looked at then."""
         release = self.journal.release
         if not images.find(self.scope.engine, release.id):
             raise Refused(
@@ -284,7 +291,11 @@ class Push:
         repository.load_meanwhile()  # for the git note at the end
         pushed = upload(self.scope, place, tag.name, lambda: self._look_again(place, tag))
         self._note(place, tag)
-        self.uploads[place.name] = weighed(self.scope, place, pushed)
+        asks: list[Callable[[], Upload | None]] = [partial(weighed, self.scope, place, pushed)]
+        asks += [partial(self._look_again, place, one) for one in missing if one.name != tag.name]
+        sent, *_ = parallel.each(lambda ask: ask(), asks, threads=AT_ONCE)
+        assert sent
+        self.uploads[place.name] = sent
         if not place.is_of_release():
             self._write(place, {}, lost=[tag.name])
             raise RegistryError(
@@ -307,21 +318,34 @@ class Push:
         if found and found != before and not place.is_ours(found) and goals.is_promise(tag, self.now):
             raise self._overtaken(place, {tag.name: found})
 
-    def _give(self, place: Place, tag: Tag) -> None:
-        """Let a tag name the image; what it names is looked at before each try."""
+    def _give(self, place: Place, tags: Sequence[Tag], *, looked: bool) -> None:
+        """Let tags name the image, at the same time; what each names is looked at before each try.
 
-        def give() -> None:
-            self._look_again(place, tag)
-            if not place.has(tag.name):
-                place.give(tag.name, moving=tag.moving)
+        Args:
+            looked: that was done for the first try.
+        """
 
-        retry.trying(give, events=self.scope.events, patience=place.repository.patience)
-        self._note(place, tag)
+        def one(tag: Tag) -> None:
+            fresh = looked
+
+            def give() -> None:
+                nonlocal fresh
+                if not fresh:
+                    self._look_again(place, tag)
+                fresh = False
+                if not place.has(tag.name):
+                    place.give(tag.name, moving=tag.moving)
+
+            retry.trying(give, events=self.scope.events, patience=place.repository.patience)
+            self._note(place, tag)
+
+        parallel.each(one, [tag for tag in tags if not place.has(tag.name)], threads=AT_ONCE)
 
     def _note(self, place: Place, tag: Tag) -> None:
         """Write down that a tag was given."""
-        self.given[place.name].append(tag.name)
-        self._write(place, {tag.name: place.there[tag.name]})
+        with self._noting:
+            self.given[place.name].append(tag.name)
+            self._write(place, {tag.name: place.there[tag.name]})
 
     def _overtaken(self, place: Place, lost: dict[str, str]) -> RegistryError:
         names = ", ".join(f"{tag} names {found or 'nothing'}" for tag, found in lost.items())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property, partial
@@ -17,7 +17,7 @@ from tinyship.running import cancelling, parallel
 from tinyship.stages import goals
 from tinyship.stages.scope import Scope
 
-_AT_ONCE = 4
+AT_ONCE = 4
 """Questions to one registry at the same time, at most."""
 _LISTING = "all tags"  # no tag has this name
 _SETTLING = 0.1
@@ -50,21 +50,23 @@ class Place:
     same: dict[str, bool] = field(default_factory=dict)
     seen: tuple[str, ...] | None = None
 
-    def look(self, tags: Iterable[str], *, listing: bool = False) -> None:
+    def look(self, tags: Iterable[str], *, listing: bool = False, first: bool = False) -> None:
         """Ask what these tags name, all at the same time: a registry may be far away.
 
         Args:
             listing: ask for the list of all tags as well, for ``seen``.
+            first: nothing was asked before, so that one question goes alone: whoever is refused, or not trusted, is so
+                once.
 
         Raises:
             RegistryError: the registry does not say.
         """
         asked: dict[str, Callable[[], Any]] = {tag: partial(self.repository.digest, tag) for tag in tags}
         names = [*asked, _LISTING] if listing else [*asked]
-        first = names[:1]  # alone: whoever is refused, or not trusted, is so once
-        needs = {name: first if name not in first else [] for name in names}
+        alone = names[:1] if first else []
+        needs = {name: alone if name not in alone else [] for name in names}
         ask = cancelling.carried(lambda name: asked.get(name, self.listed)())
-        said = parallel.run(needs, ask, jobs=_AT_ONCE, patience=0)
+        said = parallel.run(needs, ask, jobs=AT_ONCE, patience=0)
         for error in said.failed.values():
             raise error
         self.seen = said.done.pop(_LISTING, None)
@@ -149,7 +151,7 @@ class Place:
         if not moving:
             self.promised = time.monotonic()
 
-    def confirm(self, tags: Iterable[str]) -> dict[str, str]:
+    def confirm(self, tags: Sequence[str]) -> dict[str, str]:
         """Ask again; returns what names something else by now, and what, where it is there at all.
 
         Registries cannot compare and swap. Another release that looked before we put, and puts after, has done so
@@ -157,7 +159,13 @@ class Place:
         """
         if self.promised:
             cancelling.sleep(max(0.0, self.promised + _SETTLING - time.monotonic()))
-        return {tag: found for tag in tags if not ((found := self.ask(tag)) and self.is_ours(found))}
+        return self.changed(tags)
+
+    def changed(self, tags: Sequence[str]) -> dict[str, str]:
+        """Ask what tags name, as ``look`` does; returns those that do not name the release, with what they name."""
+        self.look(tags)
+        named = {tag: self.there.get(tag, "") for tag in tags}
+        return {tag: found for tag, found in named.items() if not (found and self.is_ours(found))}
 
     def _config(self, digest: str) -> str:
         """The digest of the config of an image here; empty where it is none, or gone."""

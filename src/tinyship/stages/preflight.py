@@ -180,7 +180,7 @@ def _allowed(scope: Scope, name: str, repository: Repository) -> Check:
 def _tags(scope: Scope, place: Place, now: Revision, settled: Tags, *, built: bool) -> Check:
     """What the tags of a release name now."""
     name = place.name
-    place.look(tag.name for tag in settled.tags)
+    place.look((tag.name for tag in settled.tags), first=True)
     place.find(one.digest for one in place.release.pushed if one.reference.rpartition(":")[0] == name)
     lines = [*settled.notices]
     taken = other = False
