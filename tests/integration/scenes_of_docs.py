@@ -187,6 +187,7 @@ def benchmarks(scene: Scene) -> Player:
     """In a clone of this repository, as far as the page looks at it."""
     root = scene.folder("tinyship")
     playing.stand_in_for_dev(root)
+    playing.stand_in_for_benchmarks(root)
     return scene.reader(root)
 
 
