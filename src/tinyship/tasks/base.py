@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
 @task(
     "make",
-    default=True,
     help={**BUILD_HELP, **JOBS_HELP},
 )
 def make(

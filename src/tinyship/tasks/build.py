@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
 @task(
     "make",
-    default=True,
     help={
         "only_image": "Build the image, and leave out the compile.",
         **BUILD_HELP,

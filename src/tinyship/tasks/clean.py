@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 YES_HELP = "Remove it even where that is more than `clean.ask_above` (0.5) of all images of the project."
 
 
-@task("leftovers", default=True)
+@task("leftovers")
 def leftovers(session: Session, json: bool = False) -> None:
     """Remove artifacts, ended containers and unnamed images.
 

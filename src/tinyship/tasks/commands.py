@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Iterator
-from typing import Any, TypeVar
+from typing import Any
 
 from invoke.collection import Collection
 from invoke.executor import Executor
 from invoke.program import Program
 
-_T = TypeVar("_T")
+from tinyship.tasks.callers import calling
+
 _COMMAND = re.compile(r"`invoke ([^`]+)`")
 _EXAMPLE = re.compile(r"^( +)invoke (.*?)(?=  #|$)", re.M)
 _BEGINNING = re.compile(r"(`|^ +)invoke ", re.M)
@@ -64,10 +64,10 @@ class Commands:
         every = self._executor.collection if self._executor else getattr(self.program, "collection", None)
         for name in every.task_names if every else ():
             task = every[name] if every else None
-            spec = getattr(task, "spec", None)
-            if spec and getattr(task, "mount", None) is self._mount:
+            entry = getattr(task, "entry", None)
+            if entry and getattr(task, "mount", None) is self._mount:
                 for ours in self._mount.task_names:
-                    if self._mount[ours].spec is spec and name.endswith(ours):
+                    if self._mount[ours].entry is entry and name.endswith(ours):
                         return str(name.removesuffix(ours))
         return ""
 
@@ -75,19 +75,6 @@ class Commands:
 def of_program(text: str, name: str) -> str:
     """A text with its commands as one would type them for a program whose tasks have the names that texts know."""
     return _BEGINNING.sub(rf"\1{name} ", text)
-
-
-def calling(kind: type[_T]) -> _T | None:
-    """The nearest object of a class that called this; None where none did.
-
-    A task knows its config, and not what it is a task of: only what called it does.
-    """
-    frame = sys._getframe()
-    while frame := frame.f_back:  # type: ignore[assignment]  # it ends with None
-        caller = frame.f_locals.get("self")
-        if isinstance(caller, kind):
-            return caller
-    return None
 
 
 def helped(text: str, mount: Collection) -> str:

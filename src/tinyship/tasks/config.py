@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from tinyship.tasks.session import Bare, Session
 
 
-@task("show", default=True, help={"all": "Show the settings that are at their defaults too."})
+@task("show", help={"all": "Show the settings that are at their defaults too."})
 def show(session: Session, all: bool = False, json: bool = False) -> None:
     """Show the settings in force, and where each is from.
 

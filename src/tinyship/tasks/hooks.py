@@ -16,7 +16,7 @@ from invoke.exceptions import Exit, Failure
 from invoke.executor import Executor
 
 from tinyship.errors import CommandFailed, ConfigError
-from tinyship.tasks.commands import calling
+from tinyship.tasks.callers import calling
 
 _ONE = threading.Lock()
 """Whatever tasks write is read from the process's own standard output, so that one is run at a time."""

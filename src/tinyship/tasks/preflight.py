@@ -44,7 +44,7 @@ def check(session: Session, version: str | None = None, json: bool = False) -> N
 
 @task("plan", help=_VERSION)
 def plan(session: Session, version: str | None = None, json: bool = False) -> None:
-    """Show what `invoke release push` would do.
+    """Show what a release and its push would do.
 
     What would be built, tagged and pushed, and what `release.check` says; only
     whether we may push is not asked, as nothing may change. It is what

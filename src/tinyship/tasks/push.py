@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
 @task(
     "send",
-    default=True,
     help={
         "allow_dirty": "Push even what was released from a tree with changes that no commit has.",
         "force": "Let version tags that name another image name this one; says what it replaces.",

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 @task(
     "make",
-    default=True,
     help={
         "only": "Leave base and build as they are, and release what is there.",
         "push": "Check all that stands in the way first (`release.check`), and push what was released.",

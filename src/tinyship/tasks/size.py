@@ -15,7 +15,6 @@ _STAGES = ("base", "build", "release")
 
 @task(
     "table",
-    default=True,
     help={
         "estimate": "Read the layers: show dead bytes, and estimate what is not pushed yet as gzip would make it (~).",
         "compare": "Compare the release with an image, named as `size.explain` takes it: a branch, a tag, a file.",

@@ -1,6 +1,6 @@
 """What a task is before it is mounted: a function of a session, and what Invoke should know of it.
 
-Only the standard library is imported here and in the modules that use it: `invoke --list` reads them all.
+Only the standard library is imported here and in the modules that use it, so that `--help` is quick.
 """
 
 from __future__ import annotations
@@ -26,23 +26,21 @@ JSON_HELP = "Print the result as one line of JSON on standard output, and nothin
 class Spec:
     """A task to be: its body takes a session first, and then the flags.
 
-    A plain class, because making a dataclass takes a millisecond of every `invoke --list`.
+    A plain class, because making a dataclass takes a millisecond of every run.
     """
 
-    __slots__ = ("bare", "body", "default", "help", "iterable", "name", "positional")
+    __slots__ = ("bare", "body", "help", "iterable", "name", "positional")
 
     def __init__(
         self,
         body: Callable[..., Any],
         name: str,
-        default: bool,
         help: Mapping[str, str],
         positional: tuple[str, ...],
         bare: bool,
     ) -> None:
         self.body = body
         self.name = name
-        self.default = default
         self.help = help
         self.positional = positional
         self.iterable = [flag for flag, kind in body.__annotations__.items() if kind == "Sequence[str] | None"]
@@ -52,7 +50,6 @@ class Spec:
 def task(
     name: str,
     *,
-    default: bool = False,
     help: Mapping[str, str] | None = None,
     positional: tuple[str, ...] = (),
     bare: bool = False,
@@ -61,7 +58,6 @@ def task(
 
     Args:
         name: the task's name.
-        default: whether it runs when only its collection is named.
         help: a line for each flag; ``json`` needs none.
         positional: the flags that may be given without their names, and must be given.
         bare: it needs no project, and gets a session without one.
@@ -71,6 +67,6 @@ def task(
         lines = dict(help or {})
         if "json" in body.__annotations__:
             lines["json"] = JSON_HELP
-        return Spec(body, name, default, lines, positional, bare)
+        return Spec(body, name, lines, positional, bare)
 
     return wrap

@@ -204,7 +204,7 @@ def test_without_an_identity(repository: Repository, monkeypatch: pytest.MonkeyP
 WRITER = """
 import sys
 from pathlib import Path
-from tests.unit.test_notes import entry
+from tests.unit.kept.test_notes import entry
 from tinyship.kept import notes
 root, writer, commits = Path(sys.argv[1]), sys.argv[2], sys.argv[3:]
 for number in range(5):
@@ -318,8 +318,8 @@ def test_remote_that_moves_meanwhile(repository: Repository, clone: Path, tmp_pa
     other.write_text(
         "import os, sys\n"
         "from pathlib import Path\n"
-        "from tests.unit.test_notes import entry\n"
-        "from tinyship import notes\n"
+        "from tests.unit.kept.test_notes import entry\n"
+        "from tinyship.kept import notes\n"
         "for name in [name for name in os.environ if name.startswith('GIT_')]: del os.environ[name]\n"
         f"counter, clone = Path({str(tmp_path / 'count')!r}), Path({str(clone)!r})\n"
         "count = len(counter.read_text()) if counter.exists() else 0\n"

@@ -61,7 +61,7 @@ def test_two_cleans(tmp_path: Path) -> None:
 def test_another_process(tmp_path: Path) -> None:
     """Locks are the system's, and those of who was killed are free."""
     script = (
-        "import sys; from pathlib import Path; from tinyship import turns\n"
+        "import sys; from pathlib import Path; from tinyship.kept import turns\n"
         f"with turns.releasing(Path({str(tmp_path)!r})): print('in', flush=True); sys.stdin.read()"
     )
     with subprocess.Popen(

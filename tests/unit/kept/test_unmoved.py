@@ -257,7 +257,8 @@ def test_needs_no_library(released: Repository) -> None:
     _edit(released.root)
     script = (
         "import sys; from pathlib import Path\n"
-        "from tinyship import notes, revision, unmoved\n"
+        "from tinyship.git import revision\n"
+        "from tinyship.kept import notes, unmoved\n"
         "from tinyship.settings.schema import Version\n"
         "root = Path(sys.argv[1])\n"
         "assert unmoved.read(root, Version()).is_kept\n"
