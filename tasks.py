@@ -7,6 +7,7 @@ from pathlib import Path
 
 from invoke.collection import Collection
 from invoke.context import Context
+from invoke.exceptions import Exit
 from invoke.tasks import task
 
 _PYTHON = sys.executable
@@ -29,27 +30,38 @@ def types(c: Context) -> None:
     name="test",
     help={
         "fast": "Leave out the tests that need an engine.",
+        "thorough": "Only the tests that take a while, of what the others show in a smaller way.",
         "k": "Only the tests whose names match this expression of pytest's, without ruff and mypy.",
     },
 )
-def run_tests(c: Context, fast: bool = False, k: str = "") -> None:
-    """Check style and types, and run all tests."""
+def run_tests(c: Context, fast: bool = False, thorough: bool = False, k: str = "") -> None:
+    """Check style and types, and run the tests."""
     from tools.matrix import AGAIN, TOGETHER
 
-    marks = "not slow and not engine" if fast else "not slow"
+    marks = "not slow and thorough" if thorough else "not slow and not thorough"
+    if fast:
+        marks += " and not engine"
     if k:
+        marks = "not slow and not engine" if fast else "not slow"
         c.run(f'{_PYTHON} -m pytest -q -m "{marks}" -k "{k}"', echo=True)
         return
-    lint(c)
-    types(c)
-    c.run(f'{_PYTHON} -m pytest -q -m "{marks}" -n auto tests/unit', echo=True)
+    if not thorough:
+        lint(c)
+        types(c)
+        c.run(f'{_PYTHON} -m pytest -q -m "{marks}" -n auto tests/unit', echo=True)
     c.run(f'{_PYTHON} -m pytest -q -m "{marks}" {" ".join([*TOGETHER, *AGAIN])} tests/integration', echo=True)
+
+
+_FOLDERS = ("tests/unit", "tests/integration")
+"""Each in a run of its own: files of the one have the names of files of the other, which pytest takes for the same."""
 
 
 @task
 def stress(c: Context) -> None:
     """Run the tests that take long."""
-    c.run(f"{_PYTHON} -m pytest -q -m slow", echo=True)
+    done = [c.run(f"{_PYTHON} -m pytest -q -m slow {folder}", echo=True, warn=True) for folder in _FOLDERS]
+    if any(ran is None or ran.failed for ran in done):
+        raise Exit("some of them failed", 1)
 
 
 _BENCHMARKS = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import shlex
 import shutil
@@ -158,6 +159,41 @@ def stand_in_for_dev(folder: Path) -> None:
     script = folder / "dev"
     script.write_text(_DEV.format(python=sys.executable, root=str(pages.ROOT)))
     script.chmod(script.stat().st_mode | stat.S_IXUSR)
+
+
+def flags_of(script: Path) -> set[str]:
+    """The flags that a script takes: those of its argparse, and those that it looks for in `sys.argv`."""
+    found: set[object] = set()
+    for node in ast.walk(ast.parse(script.read_text())):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "add_argument":
+            found |= {word.value for word in node.args if isinstance(word, ast.Constant)}
+        elif isinstance(node, ast.Compare) and isinstance(node.left, ast.Constant):
+            found.add(node.left.value)
+    return {word for word in found if isinstance(word, str) and word.startswith("-")}
+
+
+def no_benchmark(command: str) -> str:
+    """Why a command, where it runs a benchmark, runs none that there is; empty where all is well."""
+    words = shlex.split(command, comments=True)
+    if words[:2] == ["./dev", "bench"]:
+        given = dict(zip(words[2::2], words[3::2], strict=False))
+        name, flags = given.get("--only", ""), shlex.split(given.get("--words", ""))
+    elif script := next((word for word in words if word.startswith("benchmarks/")), ""):
+        name, flags = script.removeprefix("benchmarks/").removesuffix(".py"), words[words.index(script) + 1 :]
+    else:
+        return ""
+    file = pages.ROOT / "benchmarks" / f"{name}.py"
+    if name and not file.exists():
+        return f"there is no benchmarks/{name}.py"
+    unknown = {word.partition("=")[0] for word in flags if word.startswith("-")} - (flags_of(file) if name else set())
+    return f"{name or 'no benchmark'} takes no {' '.join(sorted(unknown))}" if unknown else ""
+
+
+def stand_in_for_benchmarks(folder: Path) -> None:
+    """Put a script there for each in `benchmarks/` that measures nothing; what they are given, a unit test looks at."""
+    (folder / "benchmarks").mkdir()
+    for script in (pages.ROOT / "benchmarks").glob("*.py"):
+        (folder / "benchmarks" / script.name).touch()
 
 
 _DEV = """\

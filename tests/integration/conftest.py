@@ -9,6 +9,7 @@ import secrets
 import shutil
 import stat
 import tarfile
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,6 +25,7 @@ from outside import Authority
 from pushing import Pushing, bulk
 from ships import Ship, launch
 from token_server import Guarded, with_tokens
+from tools.locks import alone
 
 from tinyship.engine import images
 from tinyship.engine.connect import Engine, connect
@@ -235,7 +237,15 @@ def busybox(engine: Engine) -> str:
 
 
 def import_busybox(engine: Engine) -> str:
-    """Have that image in an engine, and return its name."""
+    """Have that image in an engine, and return its name.
+
+    Two that import it at once would take the name of what is not yet whole from each other.
+    """
+    with alone(Path(tempfile.gettempdir()) / f"tinyship-test-busybox-{os.getuid()}.lock"):
+        return _import_busybox(engine)
+
+
+def _import_busybox(engine: Engine) -> str:
     name = "tinyship-test-busybox:latest"
     if images.find(engine, name):
         return name

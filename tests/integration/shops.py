@@ -119,8 +119,8 @@ class Load:
         self.lost: list[str] = []
 
     def ask(self, path: str) -> None:
-        """Ask until it is over."""
-        while not self._over.is_set():
+        """Ask until it is over, with pauses that leave the processors to what is tested."""
+        while not self._over.wait(0.05):
             self.ask_once(path)
 
     def ask_once(self, path: str) -> None:

@@ -24,7 +24,7 @@ StrictModes no
 UsePAM no
 PasswordAuthentication no
 KbdInteractiveAuthentication no
-SetEnv DOCKER_HOST={engine} PATH={path}
+SetEnv DOCKER_HOST={engine} PATH={path} HOME={folder}/served
 """
 _CLIENT = """
 Host *
@@ -97,6 +97,8 @@ class Server:
     def up(self) -> None:
         """Have it listen."""
         Path("/run/sshd").mkdir(exist_ok=True)
+        # Each request is a shell, which would read what root's home has for one.
+        (self._folder / "served").mkdir(exist_ok=True)
         config = self._folder / "config"
         config.write_text(
             _CONFIG.format(port=self.port, folder=self._folder, engine=self._engine, path=os.environ["PATH"])

@@ -30,7 +30,7 @@ from tinyship.engine.containers import ContainerRequest
 from tinyship.engine.pieces import Pieces
 from tinyship.events import ignore
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.engine, pytest.mark.thorough]
 
 
 @pytest.fixture(scope="module")

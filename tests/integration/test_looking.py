@@ -55,6 +55,7 @@ def test_explain_ties_dead_bytes_to_instructions(ship: Ship) -> None:
     assert "`RUN rm /cache`" in shown
 
 
+@pytest.mark.thorough
 def test_the_same_image_everywhere(ship: Ship, engine: Engine, tmp_path: Path) -> None:
     """The engine, an archive of it, and the registry that it was pushed to give the same bytes."""
     ship.invoke("release", "push")

@@ -29,7 +29,18 @@ def scene(tmp_path: Path, engine: Engine, busybox: str) -> Iterator[Scene]:
         yield Scene(tmp_path, engine, registry, name, busybox, stack)
 
 
-@pytest.mark.parametrize("page", SCENES)
+_THOROUGH = {
+    "docs/how-to/deploy.md",
+    "docs/how-to/init.md",
+    "docs/how-to/multistage.md",
+    "docs/how-to/monorepo.md",
+    "docs/tutorial.md",
+}
+"""Pages that take long; what their commands do has tests of its own."""
+_PAGES = [pytest.param(page, marks=[pytest.mark.thorough] if page in _THOROUGH else []) for page in SCENES]
+
+
+@pytest.mark.parametrize("page", _PAGES)
 def test_page(page: str, scene: Scene) -> None:
     """As its reader would type it, without an error that the page does not show."""
     SCENES[page](scene).play(ROOT / page)

@@ -33,6 +33,14 @@ builders = pytest.mark.parametrize(
         pytest.param("auto", marks=pytest.mark.needs("podman")),
     ],
 )
+mostly_buildkit = pytest.mark.parametrize(
+    "kind",
+    [
+        pytest.param("buildkit", marks=pytest.mark.needs("buildkit")),
+        pytest.param("classic", marks=[pytest.mark.needs("classic"), pytest.mark.thorough]),
+        pytest.param("auto", marks=pytest.mark.needs("podman")),
+    ],
+)
 
 
 class Elsewhere:
@@ -163,7 +171,7 @@ def test_without_a_network(ship: Ship, engine: Engine, tmp_path: Path, namespace
     elsewhere.forget()
 
 
-@builders
+@mostly_buildkit
 def test_each_form(ship: Ship, engine: Engine, elsewhere: Elsewhere, kind: str) -> None:
     """FROM with arguments and COPY --from are built with the pinned digest, in every stage."""
     name, _, tag = elsewhere.name.rpartition(":")
@@ -209,7 +217,7 @@ def test_mounts(ship: Ship, engine: Engine, elsewhere: Elsewhere, busybox: str) 
     ship.invoke("release", "--only")
 
 
-@builders
+@mostly_buildkit
 def test_a_base_of_our_own(ship: Ship, engine: Engine, elsewhere: Elsewhere, kind: str) -> None:
     """The label of a release names our base, whose pinned base is the one of all others; a pin that moves rebuilds."""
     (ship.root / "docker" / "Dockerfile.base").write_text(f"FROM {elsewhere.name}\nRUN echo base > /etc/base\n")
@@ -332,7 +340,7 @@ def test_errors_show_the_file_as_it_is(ship: Ship, elsewhere: Elsewhere, kind: s
     assert f">>>   {elsewhere.name} AS x" in err
 
 
-@builders
+@mostly_buildkit
 def test_a_dockerfile_outside_of_its_context(ship: Ship, engine: Engine, elsewhere: Elsewhere, kind: str) -> None:
     """Its ignore file counts, and so does the pin."""
     project(ship, "FROM scratch\n", builder=kind, release={"dockerfile": "docker/Dockerfile.out", "context": "src"})

@@ -231,6 +231,7 @@ CHANGES: list[tuple[Callable[[Lean], object], list[str] | None]] = [
 ]
 
 
+@pytest.mark.thorough
 def test_whatever_changes(lean: Lean) -> None:
     """Each change is made good, said in a line, and done with; what no image shows is no work."""
     lean.settle()

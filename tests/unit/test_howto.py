@@ -42,6 +42,7 @@ def test_page_about_this_repository(page: str, tmp_path: Path) -> None:
     root = tmp_path / "tinyship"
     root.mkdir()
     playing.stand_in_for_dev(root)
+    playing.stand_in_for_benchmarks(root)
     playing.Player(root, tmp_path / "reader").play(ROOT / page)
 
 
@@ -141,3 +142,37 @@ def test_a_block_that_nothing_would_run(block: str, tmp_path: Path) -> None:
     page.write_text(block)
     with pytest.raises(AssertionError):
         [step.commands() for step in pages.steps(page) if step.kind == "console"]
+
+
+def test_benchmarks_of_the_page() -> None:
+    """Each command of the page runs a script that there is, with flags that it takes."""
+    found = [step for step in pages.steps(ROOT / "docs/benchmarks.md") if step.kind == "console"]
+    commands = [command for step in found for command, _ in step.commands()]
+    assert commands
+    assert [wrong for command in commands if (wrong := playing.no_benchmark(command))] == []
+
+
+@pytest.mark.parametrize(
+    ("command", "wrong"),
+    [
+        ("./dev bench    # all of them", ""),
+        ("./dev bench --only nothing", "there is no benchmarks/nothing.py"),
+        ('./dev bench --only buildkit --words "--rows unchanged"', ""),
+        ('./dev bench --only buildkit --words "--wind"', "buildkit takes no --wind"),
+        ("python benchmarks/many.py --fifty", ""),
+        ("python benchmarks/many.py --sixty", "many takes no --sixty"),
+        ("python benchmarks/nothing.py", "there is no benchmarks/nothing.py"),
+        ("git status", ""),
+    ],
+)
+def test_commands_that_run_no_benchmark(command: str, wrong: str) -> None:
+    """A script that there is not, or a flag that it does not take, is named."""
+    assert playing.no_benchmark(command) == wrong
+
+
+def test_each_benchmark_has_a_stand_in(tmp_path: Path) -> None:
+    """The page's scene has a file for each script."""
+    playing.stand_in_for_benchmarks(tmp_path)
+    names = {script.name for script in (ROOT / "benchmarks").glob("*.py")}
+    assert "startup.py" in names
+    assert {script.name for script in (tmp_path / "benchmarks").iterdir()} == names
