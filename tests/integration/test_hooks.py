@@ -7,10 +7,12 @@ import re
 from pathlib import Path
 from typing import Any
 
+import contents
 import pytest
 from ships import Ship
 
 from tinyship import Project
+from tinyship.engine.connect import Engine
 from tinyship.errors import CommandFailed
 from tinyship.events import Event, Log
 from tinyship.stages import push
@@ -65,6 +67,19 @@ def test_what_a_hook_makes_is_built(ship: Ship) -> None:
     ship.invoke("build")
     assert (ship.root / "bin" / "foo").read_text() == "other\n"
     assert "up to date" in ship.invoke("build").err
+
+
+def test_what_a_hook_before_release_changes_is_built(ship: Ship, engine: Engine) -> None:
+    """Also where base and build have nothing to do, and have looked at the same files before it ran."""
+    (ship.root / "Dockerfile").write_text((ship.root / "Dockerfile").read_text() + "COPY src /src\n")
+    (ship.root / ".gitignore").write_text("bin/\n.tinyship/\nmore.txt\n")
+    ship.configure(hooks=[{"before": "release", "run": "test ! -e more.txt || cat more.txt >> src/main.txt"}])
+    ship.invoke("release")
+    assert "up to date" in ship.invoke("build").err
+    (ship.root / "more.txt").write_text("more\n")
+    ship.invoke("build")
+    ship.invoke("release")
+    assert contents.text(engine, f"{ship.image}:local", "src/main.txt") == "source\nmore\n"
 
 
 def test_hook_that_fails(ship: Ship) -> None:

@@ -275,10 +275,7 @@ class Scope:
     def works(self, stage: str) -> bool:
         """A stage has work. Returns whether files may be others now than they were when it looked at them."""
         begin = self._beginnings.pop(stage, None)
-        if not begin or not begin():
-            return False
-        self.forget()
-        return True
+        return bool(begin and begin())
 
     def placed(self, error: TinyshipError, stage: str, image: str) -> TinyshipError:
         """An error with its stage and image, where it is not one that several images share."""
