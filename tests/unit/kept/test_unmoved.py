@@ -252,12 +252,30 @@ def test_of_another_scheme(released: Repository) -> None:
     assert not is_kept(released.root)
 
 
+@pytest.mark.parametrize("name", ["file.txt", "new", "new/one/file", "größe/\udcff"])
+def test_the_tree_comes_with_it(released: Repository, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """The state of the tree is what git says when it is asked for that alone, and git is asked for it once."""
+    file = released.root / name
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text("changed")
+    wanted = revision.state(released.root)[1]
+    asked: list[tuple[str, ...]] = []
+    ask = unmoved.quickgit.answers
+    monkeypatch.setattr(unmoved.quickgit, "answers", lambda root, *words: (asked.extend(words), ask(root, *words))[1])
+    found = unmoved.read(released.root, FROM_GIT)
+    assert found.is_kept
+    assert found.tree == wanted
+    assert [words for words in asked if words == revision.EVERY_FILE] == [revision.EVERY_FILE]
+    assert found.revision == revision.read(released.root, FROM_GIT)
+
+
 def test_needs_no_library(released: Repository) -> None:
     """Where nothing moved, GitPython is not loaded: neither for the revision nor for the state of the tree."""
     _edit(released.root)
     script = (
         "import sys; from pathlib import Path\n"
-        "from tinyship import notes, revision, unmoved\n"
+        "from tinyship.git import revision\n"
+        "from tinyship.kept import notes, unmoved\n"
         "from tinyship.settings.schema import Version\n"
         "root = Path(sys.argv[1])\n"
         "assert unmoved.read(root, Version()).is_kept\n"
