@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tinyship.git import revision
+from tinyship.git import quickgit, revision
 from tinyship.kept import unmoved
 from tinyship.settings.schema import Version
 
@@ -260,8 +260,13 @@ def test_the_tree_comes_with_it(released: Repository, monkeypatch: pytest.Monkey
     file.write_text("changed")
     wanted = revision.state(released.root)[1]
     asked: list[tuple[str, ...]] = []
-    ask = unmoved.quickgit.answers
-    monkeypatch.setattr(unmoved.quickgit, "answers", lambda root, *words: (asked.extend(words), ask(root, *words))[1])
+    ask = quickgit.answers
+
+    def counted(root: Path, *questions: tuple[str, ...]) -> tuple[str, ...] | None:
+        asked.extend(questions)
+        return ask(root, *questions)
+
+    monkeypatch.setattr(quickgit, "answers", counted)
     found = unmoved.read(released.root, FROM_GIT)
     assert found.is_kept
     assert found.tree == wanted
