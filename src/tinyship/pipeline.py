@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
@@ -197,6 +198,8 @@ def make_release(scope: Scope, *, only: bool = False, force: bool = False) -> Re
     """
     from tinyship.stages import hooks, release, through
 
+    scope.ask_git()
+    _look_meanwhile(scope)
     scope.revision  # noqa: B018  git's errors come before the engine's work
     record.read(scope.root)  # and so does what is wrong with the record
     hooks.check(scope, *(("release",) if only else ("base", "build", "release")))
@@ -214,6 +217,19 @@ def make_release(scope: Scope, *, only: bool = False, force: bool = False) -> Re
             record=lambda _: _recorded(scope),
             force=force,
         )
+
+
+def _look_meanwhile(scope: Scope) -> None:
+    """Look at the files of the release while git is asked, where there may be nothing to do but look."""
+    if not (scope.root / ".tinyship").is_dir():
+        return
+    from tinyship.dockerfiles import sources
+
+    settings = scope.settings.release
+    with suppress(TinyshipError):  # which is told of where the files are needed
+        context = scope.context("release", settings.context, settings.dockerfile)
+        if sources.of(context.text) != frozenset():
+            scope.files(context.root, context.patterns)
 
 
 def look_before(scopes: Sequence[Scope], *, allow_dirty: bool = False, force: bool = False) -> None:

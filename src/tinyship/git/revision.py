@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 SHORT = gittags.SHORT
 STATUS = ("status", "--porcelain=v2", "--branch", "-z", "--untracked-files=normal")
 """What git is asked for ``parse_status``."""
-_EVERY_FILE = (*STATUS[:-1], "--untracked-files=all")
+EVERY_FILE = (*STATUS[:-1], "--untracked-files=all")
+"""The same with each file that git does not know, also where a folder has no others."""
 _NEAR = 200
 _SCP = re.compile(r"(?:[^@/]+@)?([^:/]+):(?!//)/?(.+)")
 
@@ -119,16 +120,24 @@ def state(root: Path) -> tuple[str, str]:
     Raises:
         GitError: git is missing or refuses.
     """
-    if said := quickgit.answers(root, _EVERY_FILE, ("rev-parse", "--show-toplevel")):
-        return _state(parse_status(said[0]), Path(said[1].removesuffix("\n")))
+    if said := quickgit.answers(root, EVERY_FILE, ("rev-parse", "--show-toplevel")):
+        status = parse_status(said[0])
+        return status.commit, tree(status, Path(said[1].removesuffix("\n")))
     repository = around(root)
     if repository is None:
         return "", ""
     with repository:
-        return _state(parse_status(run(repository, *_EVERY_FILE)), Path(repository.working_tree_dir))
+        status = parse_status(run(repository, *EVERY_FILE))
+        return status.commit, tree(status, Path(repository.working_tree_dir))
 
 
-def _state(status: Status, folder: Path) -> tuple[str, str]:
+def tree(status: Status, folder: Path) -> str:
+    """A digest of what differs from HEAD in the tree, as ``state`` has it.
+
+    Args:
+        status: what git says to ``EVERY_FILE``.
+        folder: of the work tree.
+    """
     digest = hashlib.sha256()
     for entry, path in status.entries:
         digest.update(entry.encode("utf-8", "surrogateescape") + b"\0")
@@ -137,7 +146,7 @@ def _state(status: Status, folder: Path) -> tuple[str, str]:
             digest.update(f"{found.st_size} {found.st_mtime_ns}\0".encode())
         except OSError:
             digest.update(b"-\0")
-    return status.commit, digest.hexdigest()
+    return digest.hexdigest()
 
 
 def resolve(root: Path, name: str) -> str:

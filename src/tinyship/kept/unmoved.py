@@ -25,7 +25,7 @@ from tinyship.settings.schema import Version
 _SCHEME = 2
 """Of what is looked at; with another one all that is kept is worth nothing."""
 _QUESTIONS = (
-    revision.STATUS,
+    revision.EVERY_FILE,
     ("for-each-ref", "--format=%(objectname) %(refname)"),
     ("config", "--list", "--null"),
     ("rev-parse", "--show-toplevel", "--git-dir", "--git-common-dir", "--is-bare-repository"),
@@ -33,16 +33,24 @@ _QUESTIONS = (
 
 
 class Known(Struct, frozen=True):
-    """What git says, and whether that was kept from an earlier run."""
+    """What git says.
+
+    Args:
+        revision: of the project.
+        is_kept: that was kept from an earlier run.
+        tree: what ``revision.state`` says of the tree, where that was asked on the way.
+    """
 
     revision: Revision
     is_kept: bool
+    tree: str | None = None
 
 
 class _Look(Struct, frozen=True):
-    """The state of the tree, and a digest of all else that a revision follows from."""
+    """The state of the tree with each file, its folder, and a digest of all else that a revision follows from."""
 
     status: Status
+    folder: Path
     digest: str
 
 
@@ -54,10 +62,12 @@ def read(root: Path, version: Version) -> Known:
         ConfigError: see ``revision.read``.
     """
     look = _look(root, version)
+    tree = revision.tree(look.status, look.folder) if look else None  # before all else: it may be older, never newer
     kept = _kept(root, version, look.digest) if look else None
-    if look and kept:
-        return Known(replace(kept, dirty=bool(look.status.entries), changes=look.status.changes()), is_kept=True)
-    return Known(revision.read(root, version), is_kept=False)
+    status = _as_listed(root, look.status) if look and kept else None
+    if kept and status:
+        return Known(replace(kept, dirty=bool(status.entries), changes=status.changes()), is_kept=True, tree=tree)
+    return Known(revision.read(root, version), is_kept=False, tree=tree)
 
 
 def keep(root: Path, version: Version) -> None:
@@ -84,13 +94,22 @@ def _look(root: Path, version: Version) -> _Look | None:
     if said is None:
         return None
     status = revision.parse_status(said[0])
-    common = root / said[3].split("\n")[2]
+    folder, _, shared, *_ = said[3].split("\n")
+    common = root / shared
     if not status.commit or (common / "shallow").exists() or (common / "info" / "grafts").exists():
         return None  # history may be cut off elsewhere without a ref that moves
     # A push leaves a note, which is part of no history.
     refs = [line for line in said[1].splitlines() if " refs/notes/" not in line]
     told = (_SCHEME, repr(version), revision.named(root, version), status.commit, status.branch, refs, *said[2:])
-    return _Look(status, hashlib.sha256(json.dumps(told).encode()).hexdigest())
+    return _Look(status, Path(folder), hashlib.sha256(json.dumps(told).encode()).hexdigest())
+
+
+def _as_listed(root: Path, every: Status) -> Status | None:
+    """The state of the tree as people are told of it, folders of unknown files as one; None where git does not say."""
+    if not any(line.startswith("?") for line, _ in every.entries):
+        return every
+    said = quickgit.ask(root, *revision.STATUS)
+    return None if said is None else revision.parse_status(said)
 
 
 def _kept(root: Path, version: Version, digest: str) -> Revision | None:

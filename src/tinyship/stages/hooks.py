@@ -104,7 +104,7 @@ def check(scope: Scope, *stages: str) -> None:
 
 
 def run(scope: Scope, when: str, stage: str, data: Any) -> None:
-    """Run the hooks of a stage, one after the other, until one fails.
+    """Run the hooks of a stage, one after the other, until one fails; what was seen of files and images is forgotten.
 
     Args:
         when: ``before`` or ``after``.
@@ -119,11 +119,13 @@ def run(scope: Scope, when: str, stage: str, data: Any) -> None:
         return
     told = Told(when, stage, scope.settings.image, scope.revision.full_version, data)
     hidden = masking.hidden(scope)
-    for hook in found:
-        try:
+    try:
+        for hook in found:
             _run(scope, hook, told, hidden)
-        except TinyshipError as error:
-            raise error.at(stage, told.image) from error.__cause__
+    except TinyshipError as error:
+        raise error.at(stage, told.image) from error.__cause__
+    finally:
+        scope.forget()
 
 
 def _run(scope: Scope, hook: Hook, told: Told, hidden: tuple[str, ...]) -> None:

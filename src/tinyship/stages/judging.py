@@ -89,7 +89,8 @@ def judge(scopes: Sequence[Scope], what: What) -> Judgement:
         GitError: git does not say what it reaches.
     """
     engine = scopes[0].engine
-    repository.load_meanwhile()
+    if what != "old_releases" or scopes[0].settings.clean.keep_git == "all":  # else git is asked without it
+        repository.load_meanwhile()
     with ThreadPoolExecutor(1) as pool:  # an engine takes its time for its answers
         asked = pool.submit(cancelling.carried(inventory.containers), engine)
         listed, usage = inventory.images_and_usage(engine)

@@ -12,7 +12,6 @@ from tinyship.engine import images
 from tinyship.engine.images import Image
 from tinyship.errors import ArtifactError, EngineError
 from tinyship.events import Notice
-from tinyship.git import revision
 from tinyship.kept import record
 from tinyship.kept.record import BaseImage, Release, Sizes
 from tinyship.plan import Action
@@ -114,7 +113,7 @@ def _make(scope: Scope, *, force: bool) -> Released:
     for notice in scope.revision.notices:
         scope.events(Notice(notice))
     settings, name = scope.settings.release, scope.settings.image
-    tree = revision.state(scope.root)[1]
+    tree = scope.tree
     first, *others = local_tags(scope)
     with scope.stage("release", f"{name}:{first}", f"building from {settings.dockerfile}") as outcome:
         check_artifacts(scope)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -19,8 +20,10 @@ from tinyship.engine.connect import Engine, connect
 from tinyship.engine.images import Image
 from tinyship.errors import ConfigError, RegistryError, TinyshipError
 from tinyship.events import Events, Notice, StageEnded, StageStarted, ignore
+from tinyship.git import revision
 from tinyship.git.revision import Revision
 from tinyship.kept import unmoved
+from tinyship.running import cancelling
 from tinyship.running.together import Together
 from tinyship.settings import options
 
@@ -84,6 +87,21 @@ class Scope:
     def revision(self) -> Revision:
         """What git said when it was first asked."""
         return self._said.revision
+
+    @property
+    def tree(self) -> str:
+        """What ``revision.state`` says of the tree: as it was with the revision, until something is made or run."""
+        said = None if self.together.works else self._said.tree
+        return revision.state(self.root)[1] if said is None else said
+
+    def ask_git(self) -> None:
+        """Have git asked in a thread: who wants the revision waits for what is left of that, and gets its errors."""
+
+        def ask() -> None:
+            with suppress(Exception):
+                self.revision  # noqa: B018
+
+        threading.Thread(target=cancelling.carried(ask), daemon=True, name="tinyship-git").start()
 
     def keep_revision(self) -> None:
         """Keep what git said for later runs, or note that what was kept was of use."""
@@ -275,10 +293,7 @@ class Scope:
     def works(self, stage: str) -> bool:
         """A stage has work. Returns whether files may be others now than they were when it looked at them."""
         begin = self._beginnings.pop(stage, None)
-        if not begin or not begin():
-            return False
-        self.forget()
-        return True
+        return bool(begin and begin())
 
     def placed(self, error: TinyshipError, stage: str, image: str) -> TinyshipError:
         """An error with its stage and image, where it is not one that several images share."""

@@ -54,12 +54,10 @@ def go(
         with scope.beginning(stage, begin):
             done = ours(scope, **options)
     else:
-        if begin():
-            scope.forget()
+        begin()
         done = _called(scope, stage, own, options) if own else ours(scope, **options)
     if begun and hooks.of(scope, "after", stage):
         hooks.run(scope, "after", stage, record(done))
-        scope.forget()
     return done
 
 

@@ -11,6 +11,7 @@ import pytest
 from tinyship.cleaning import reach
 from tinyship.cleaning.retention import Git
 from tinyship.errors import GitError
+from tinyship.git import quickgit
 from tinyship.git import repository as repository_module
 
 if TYPE_CHECKING:
@@ -99,6 +100,16 @@ def test_git_refuses(repository: Repository, commits: list[str]) -> None:
     (repository.root / ".git" / "packed-refs").write_text("nonsense\n")
     with pytest.raises(GitError):
         reach.read(repository.root, "named", commits)
+
+
+def test_named_needs_no_library(repository: Repository, commits: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """It says the same with GitPython and without, in a repository as it mostly is."""
+    with monkeypatch.context() as patched:
+        patched.setattr(quickgit, "answers", lambda *_: None)
+        usual = reach.read(repository.root, "named", commits)
+    monkeypatch.setattr(repository_module, "around", None)
+    assert reach.read(repository.root, "named", commits) == usual
+    assert usual.reached
 
 
 def test_a_commit_that_nothing_but_head_names(repository: Repository) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tinyship.git import revision
+from tinyship.git import quickgit, revision
 from tinyship.kept import unmoved
 from tinyship.settings.schema import Version
 
@@ -250,6 +250,28 @@ def test_of_another_scheme(released: Repository) -> None:
     (file,) = (released.root / ".tinyship").glob("git-*.json")
     file.write_text(json.dumps({**json.loads(file.read_text()), "scheme": 0}))
     assert not is_kept(released.root)
+
+
+@pytest.mark.parametrize("name", ["file.txt", "new", "new/one/file", "größe/\udcff"])
+def test_the_tree_comes_with_it(released: Repository, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """The state of the tree is what git says when it is asked for that alone, and git is asked for it once."""
+    file = released.root / name
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text("changed")
+    wanted = revision.state(released.root)[1]
+    asked: list[tuple[str, ...]] = []
+    ask = quickgit.answers
+
+    def counted(root: Path, *questions: tuple[str, ...]) -> tuple[str, ...] | None:
+        asked.extend(questions)
+        return ask(root, *questions)
+
+    monkeypatch.setattr(quickgit, "answers", counted)
+    found = unmoved.read(released.root, FROM_GIT)
+    assert found.is_kept
+    assert found.tree == wanted
+    assert [words for words in asked if words == revision.EVERY_FILE] == [revision.EVERY_FILE]
+    assert found.revision == revision.read(released.root, FROM_GIT)
 
 
 def test_needs_no_library(released: Repository) -> None:

@@ -203,6 +203,29 @@ def test_up_to_date_stage_has_no_hooks(make: Make, heard: list[Event]) -> None:
     assert lines(heard)[2:] == ["before release", "after release"]
 
 
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_what_a_hook_changes_is_looked_at(make: Make, when: str) -> None:
+    """What was seen of files before a hook ran is not what is there after it."""
+    scope = make({when: "release", "run": "echo more >> file"})
+    file = scope.root / "file"
+    file.write_text("one\n")
+
+    def look(scope: Scope) -> str:
+        return scope.files(scope.root, (".tinyship",)).digest
+
+    before = look(scope)
+    assert (went(scope, "release", look) != before) == (when == "before")
+    assert file.read_text() == "one\nmore\n"
+    assert look(scope) != before
+
+
+def test_without_hooks_files_are_looked_at_once(make: Make) -> None:
+    """Where nothing ran between two stages, the second takes what the first has seen."""
+    scope = make()
+    seen = scope.files(scope.root, ())
+    assert went(scope, "release", lambda scope: scope.files(scope.root, ())) is seen
+
+
 def test_failed_stage_has_no_hook_after_it(make: Make, heard: list[Event]) -> None:
     """And one whose hook before it failed is not begun."""
     scope = make({"before": "push", "run": "exit $(cat code)"}, {"after": "push", "run": "echo after"})

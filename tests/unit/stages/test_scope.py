@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import pytest
 from docker.errors import NotFound
 
+from tinyship.errors import GitError
+from tinyship.git import revision
 from tinyship.running.together import Together
 from tinyship.settings.schema import Settings
 from tinyship.stages.scope import Scope
+
+if TYPE_CHECKING:
+    from tests.conftest import Repository
 
 
 class Api:
@@ -46,3 +52,26 @@ def test_a_base_that_another_image_pulls(tmp_path: Path) -> None:
     assert found.id == "sha256:1"
     assert web.image("alpine:3") is found
     assert api.asked == 2
+
+
+def test_git_is_asked_for_the_tree_once(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It comes with the revision where that is read in a thread; and is asked for anew once something was made."""
+    repository.commit("first")
+    (repository.root / ".git" / "info" / "exclude").write_text(".tinyship\n")
+    (repository.root / ".tinyship").mkdir()
+    scope = Scope(repository.root, Settings(image="foo"))
+    scope.ask_git()
+    assert scope.revision.commit == repository.git("rev-parse", "HEAD")
+    before = revision.state(repository.root)[1]
+    (repository.root / "new").write_text("new")
+    assert scope.tree == before
+    scope.forget()
+    assert scope.tree == revision.state(repository.root)[1] != before
+
+
+def test_what_git_fails_with_is_told(tmp_path: Path) -> None:
+    """Git was asked in a thread: who wants the revision gets its error."""
+    scope = Scope(tmp_path, Settings(image="foo"))
+    scope.ask_git()
+    with pytest.raises(GitError, match="in no git repository"):
+        scope.revision  # noqa: B018
