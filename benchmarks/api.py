@@ -2,8 +2,9 @@
 
     python benchmarks/api.py [RUNS]
 
-Each run is a process of its own, and its first call counts: in examples/foo, with the engine that DOCKER_HOST names.
-Bar: 100 ms at the median.
+Each run is a process of its own, and its first call counts; the second is shown. In examples/foo, with the engine that
+DOCKER_HOST names. Bar: 100 ms at the median, on a machine where a plain `invoke --list` takes 0.12 s of user CPU; on
+others it is scaled by what that takes there.
 """
 
 from __future__ import annotations
@@ -15,13 +16,16 @@ import sys
 import tempfile
 from pathlib import Path
 
+from startup import slowness
+
 ONE = """
 import time
 import docker, git
 import tinyship
-begun, used = time.perf_counter(), time.process_time()
-tinyship.Project.load(".").plan()
-print(time.perf_counter() - begun, time.process_time() - used)
+for _ in range(2):
+    begun, used = time.perf_counter(), time.process_time()
+    tinyship.Project.load(".").plan()
+    print(time.perf_counter() - begun, time.process_time() - used)
 """
 EXAMPLE = Path(__file__).resolve().parents[1] / "examples" / "foo"
 
@@ -38,11 +42,13 @@ def main() -> None:
         for _ in range(runs + 1):
             done = subprocess.run([sys.executable, "-c", ONE], cwd=root, capture_output=True, text=True, check=True)
             times.append([float(word) for word in done.stdout.split()])
-    took, used = (statistics.median(column) for column in zip(*times[1:], strict=True))
-    print(f"Project.load().plan(), first call in a process, median of {runs}")
-    print(f"  time  {1000 * took:6.1f} ms   bar 100 ms")
-    print(f"  CPU   {1000 * used:6.1f} ms of it")
-    sys.exit(took > 0.1)
+    first, first_used, second, second_used = (statistics.median(column) for column in zip(*times[1:], strict=True))
+    slow = slowness()
+    bar = 0.1 * slow
+    print(f"Project.load().plan(), two calls in a process, median of {runs}; this machine is {slow:.2f} times slower")
+    print(f"  first   {1000 * first:6.1f} ms, {1000 * first_used:6.1f} ms of it CPU   bar {1000 * bar:.0f} ms")
+    print(f"  second  {1000 * second:6.1f} ms, {1000 * second_used:6.1f} ms of it CPU")
+    sys.exit(first > bar)
 
 
 if __name__ == "__main__":
