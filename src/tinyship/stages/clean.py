@@ -90,12 +90,14 @@ def much(verdicts: Sequence[Verdict], above: float) -> str:
 def _carry_out(scopes: Sequence[Scope], judgement: Judgement, done: Tally, ask: Ask) -> None:
     engine = scopes[0].engine
     freed = 0
-    touched = False
+    touched = halfway = False
 
     def artifact(one: judging.Artifact) -> None:
-        nonlocal freed
+        nonlocal freed, halfway
         ask()
+        halfway = True
         freed += _remove_artifact(one, done)
+        halfway = False
 
     def container(one: Container) -> None:
         ask()
@@ -117,7 +119,7 @@ def _carry_out(scopes: Sequence[Scope], judgement: Judgement, done: Tally, ask: 
         # Other work in the engine may have added more meanwhile than went: less than nothing is never freed.
         with suppress(TinyshipError):
             freed += max(0, judgement.before - inventory.usage(engine).total) if touched else 0
-            done.freed = freed
+            done.freed = None if halfway else freed  # nobody knows what of a folder is gone, where it was broken off
 
 
 def _sweep(scopes: Sequence[Scope], done: Tally, ask: Ask) -> None:
