@@ -16,7 +16,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from startup import slowness
+from startup import slowness  # type: ignore[import-not-found]
 
 ONE = """
 import time

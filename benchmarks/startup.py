@@ -3,8 +3,8 @@
     python benchmarks/startup.py [PAIRS]
 
 Bar: at most 5 ms more at the median of 41 pairs, on a machine where `invoke --list` without tinyship takes 0.12 s; on
-others it is scaled by what that takes there. Modules must be precompiled (`python -m compileall -q src`), as an installed
-package is: Invoke itself writes no bytecode.
+others it is scaled by what that takes there. Modules must be precompiled (`python -m compileall -q src`), as those of
+an installed package are: Invoke itself writes no bytecode.
 """
 
 from __future__ import annotations
