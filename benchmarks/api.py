@@ -16,7 +16,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-from startup import slowness  # type: ignore[import-not-found]
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from benchmarks.startup import slowness
 
 ONE = """
 import time
