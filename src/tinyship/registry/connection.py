@@ -32,6 +32,9 @@ _CONNECTING = 10.0
 _LEFT = 64 << 10
 """Bytes that are read for nothing rather than that a new connection is made."""
 
+_MOST_KEPT = 10
+"""Connections that are kept, at most: each may have ended."""
+
 _BRIEFLY = 1.0
 """Seconds that a registry has to take back what somebody no longer waits for."""
 _HUB_API = "registry-1.docker.io"
@@ -97,7 +100,6 @@ class Connection:
         self._session = session
         self._authorization: dict[str, str] = {}
         self._asked = threading.Lock()
-        self._kept = False
         self._abandoning: list[threading.Thread] = []
 
     def close(self) -> None:
@@ -232,14 +234,15 @@ class Connection:
             )
             return response
 
-        try:
-            return once()
-        except OSError as error:
-            # Whoever is at the other end may have closed a kept connection just when we asked (RFC 9112, 9.3.1).
-            kept, self._kept = self._kept, False
-            if not kept or method not in {"GET", "HEAD"} or not is_hang_up(error):
-                raise
-            return once()
+        for _ in range(_MOST_KEPT):
+            before = cuttable.opened()
+            try:
+                return once()
+            except OSError as error:
+                # Whoever is at the other end may have closed kept connections just when we asked (RFC 9112, 9.3.1).
+                if cuttable.opened() != before or method not in {"GET", "HEAD"} or not is_hang_up(error):
+                    raise
+        return once()
 
     @contextmanager
     def _ending(self, response: Response) -> Iterator[Response]:
@@ -249,7 +252,6 @@ class Connection:
             left = response.raw.length_remaining
             if left is not None and left <= _LEFT:
                 response.raw.drain_conn()
-                self._kept = True
 
 
 def read_small(response: Response, host: str, what: str) -> bytes:

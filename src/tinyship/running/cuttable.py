@@ -10,6 +10,12 @@ from weakref import WeakKeyDictionary, ref
 from tinyship.running import cancelling
 
 _one = threading.Lock()
+_mine = threading.local()
+
+
+def opened() -> int:
+    """How many connections this thread has opened: whether a request went over one that was kept."""
+    return getattr(_mine, "opened", 0)
 
 
 def make(session: Any) -> None:
@@ -61,6 +67,7 @@ def _watch_connect(connection: Any) -> None:
 
     def connected() -> None:
         one: Any = weakly()
+        _mine.opened = opened() + 1
         if hasattr(one, "unix_socket"):
             connect(one)
         else:

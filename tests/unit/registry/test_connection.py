@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
+from contextlib import suppress
 
 import pytest
 from registries import OCI, Answer, Asked, digest_of, serving
@@ -62,6 +63,47 @@ def test_connection_that_was_closed_meanwhile() -> None:
             assert repository.digest("1.0") is None
             assert repository.digest("1.0") is None
             assert len(asked) == 3
+
+
+def test_several_connections_that_were_closed_meanwhile() -> None:
+    """All that were kept end under questions at the same time: each is asked again, without a pause or a notice."""
+    kept = 3
+    together = threading.Barrier(kept)
+    raw = b"HTTP/1.1 404 no\r\nContent-Length: 0\r\n\r\n"
+    met: list[bytes] = []
+    said: list[str | None] = []
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer(peer: socket.socket, *, ends: bool) -> None:
+            with peer, suppress(threading.BrokenBarrierError):
+                peer.recv(1 << 16)
+                together.wait(3)  # so that each question has a connection of its own
+                peer.sendall(raw)
+                if ends:
+                    met.append(peer.recv(1 << 16))  # and no answer
+                    together.wait(3)
+
+        def serve() -> None:
+            for number in range(2 * kept):
+                peer, _ = server.accept()
+                threading.Thread(target=answer, args=(peer,), kwargs={"ends": number < kept}, daemon=True).start()
+
+        threading.Thread(target=serve, daemon=True).start()
+        host = f"127.0.0.1:{server.getsockname()[1]}"
+        with Repository(f"{host}/foo", credential=None, patience=Patience(tries=1)) as repository:
+
+            def ask() -> None:
+                with suppress(RegistryError):
+                    said.append(repository.digest("1.0"))
+
+            for _ in range(2):
+                asking = [threading.Thread(target=ask) for _ in range(kept)]
+                for thread in asking:
+                    thread.start()
+                for thread in asking:
+                    thread.join()
+            assert said == [None] * 2 * kept
+            assert len([one for one in met if one]) == kept
 
 
 def test_blob_that_is_not_read_is_not_waited_for() -> None:
