@@ -18,11 +18,18 @@ if TYPE_CHECKING:
     from requests import Response
 
 _WHAT = "a token"
-_DELETE = re.compile(r'scope="repository:[^" ]*:([a-z,*]+)"')
+_SCOPE = re.compile(r'scope="repository:[^" ]*:([a-z,*]+)"')
 
 
 def authorization(
-    dxf: DXF, challenge: Response, *, host: str, plain: bool, credential: Credential | None, timeout: float
+    dxf: DXF,
+    challenge: Response,
+    *,
+    host: str,
+    plain: bool,
+    credential: Credential | None,
+    timeout: float,
+    writing: bool = False,
 ) -> dict[str, str]:
     """The headers that answer a registry's 401, with a token where it wants one.
 
@@ -33,6 +40,7 @@ def authorization(
         plain: whether plain HTTP is spoken with it: it is on this machine, or `insecure` names it.
         credential: for the registry; None for an anonymous token.
         timeout: seconds without an answer.
+        writing: to ask for leave to push too where leave to pull is wanted: one token then does for all of a push.
 
     Raises:
         RegistryError: it asks for something that we have not, or its token service refuses.
@@ -49,7 +57,7 @@ def authorization(
                 if plain:  # anybody on the way may have named the realm that the identity token would go to
                     raise DXFAuthInsecureError
                 # python-dxf knows of no identity tokens.
-                token = _exchanged(dxf._sessions[0], wanted, host, credential, timeout)
+                token = _exchanged(dxf._sessions[0], wanted, host, credential, timeout, writing=writing)
                 return {"Authorization": f"Bearer {token}"}
             if credential and plain and scheme.lower() == "basic":
                 # Over plain HTTP python-dxf sends credentials to nobody; engines send them where plain HTTP is allowed.
@@ -59,7 +67,7 @@ def authorization(
                 return {}
             name = credential.username if credential else None
             secret = credential.secret if credential else None
-            dxf.authenticate(name, secret, actions=_deleting(wanted), response=challenge)
+            dxf.authenticate(name, secret, actions=_actions(wanted, writing=writing), response=challenge)
             return dict(dxf._headers)
         except DXFUnauthorizedError:
             raise _no_token(host, credential) from None
@@ -75,29 +83,36 @@ def authorization(
             ) from error
 
 
-def _deleting(challenge: str) -> list[str]:
-    """What is asked for where a registry wants leave to delete; none where it wants something else.
+def _actions(challenge: str, *, writing: bool) -> list[str]:
+    """What is asked for in place of what a registry wants; none where that is asked for.
 
-    That alone is what it says, and who deletes reads before and after: with two tokens each request would be refused
-    first.
+    Who pushes reads first, and is to push with the same token. Leave to delete is wanted alone, and who deletes reads
+    before and after: with two tokens each request would be refused first.
     """
-    match = _DELETE.search(challenge)
+    match = _SCOPE.search(challenge)
     actions = match[1].split(",") if match else []
+    if writing and actions == ["pull"]:
+        return ["pull", "push"]
     return ["pull", *actions] if "delete" in actions and "pull" not in actions else []
 
 
-def _exchanged(session: Any, challenge: str, host: str, credential: Credential, timeout: float) -> str:
+def _exchanged(
+    session: Any, challenge: str, host: str, credential: Credential, timeout: float, *, writing: bool
+) -> str:
     """The access token that an identity token is exchanged for."""
     from urllib.request import parse_http_list, parse_keqv_list
 
     wanted = parse_keqv_list(parse_http_list(challenge))
+    match = _SCOPE.search(challenge)
+    named = match[1].split(",") if match else []
+    more = [action for action in _actions(challenge, writing=writing) if action not in named]
     realm, scope = wanted["realm"], wanted.get("scope", "")
     if not realm.startswith("https://"):
         raise RegistryError(f"{host} has its tokens made over plain HTTP, which others could read", host=host)
     form = {
         "grant_type": "refresh_token",
         "service": wanted.get("service", ""),
-        "scope": ",".join([scope, *(["pull"] if _deleting(challenge) else [])]),
+        "scope": ",".join([scope, *more]),
         "client_id": "tinyship",
         "refresh_token": credential.secret,
     }

@@ -47,6 +47,7 @@ class Repository:
         network: how it is reached.
         events: gets each new try.
         patience: how often something is tried.
+        writing: whether something is to be pushed: a token is asked for that does for reading and for that.
 
     Raises:
         ConfigError: there can be no repository of this name.
@@ -62,6 +63,7 @@ class Repository:
         network: Network = DIRECT,
         events: Events = ignore,
         patience: Patience | None = None,
+        writing: bool = False,
     ) -> None:
         reference = parse(name)
         self.host = reference.host
@@ -76,6 +78,7 @@ class Repository:
             network=network,
             events=events,
             patience=self.patience,
+            writing=writing,
         )
 
     def close(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urljoin
 
@@ -56,6 +57,7 @@ class Connection:
         network: how it is reached.
         events: gets each new try.
         patience: how often something is tried.
+        writing: whether a token that is asked for is to do for writing as well.
 
     Raises:
         RegistryError: the certificates of ``network`` cannot be read.
@@ -71,6 +73,7 @@ class Connection:
         network: Network,
         events: Events,
         patience: Patience,
+        writing: bool = False,
     ) -> None:
         from dxf import DXF
 
@@ -79,6 +82,7 @@ class Connection:
         self.timeout = timeout
         self._patience = patience
         self._events = events
+        self._writing = writing
         self._plain = network.speaks_http(host)
         api = _HUB_API if host == HUB else host.lower()  # as the addresses of answers have it
         self._base = f"{'http' if self._plain else 'https'}://{api}/v2/{name}/"
@@ -205,7 +209,8 @@ class Connection:
         with self._asked:
             if not anew and self._authorization is not sent:
                 return self._authorization, False
-            self._authorization = authorization(
+            ask = partial(
+                authorization,
                 self._dxf,
                 challenge,
                 host=self._host,
@@ -213,6 +218,12 @@ class Connection:
                 credential=self._credential,
                 timeout=self.timeout,
             )
+            try:
+                self._authorization = ask(writing=self._writing and not anew)
+            except RegistryError as error:
+                if error.status != 403 or not self._writing or anew:
+                    raise
+                self._authorization = ask()  # who may not push may look
             return self._authorization, True
 
     def _on_redirect(self, following: PreparedRequest, response: Response) -> None:

@@ -131,22 +131,25 @@ def platforms(repository: Repository, reference: str) -> tuple[PlatformImage, ..
     return tuple(found)
 
 
-def pull_size(repository: Repository, reference: str, *, platform: str = "") -> int:
+def pull_size(repository: Repository, reference: str, *, platform: str = "", known: Manifest | None = None) -> int:
     """The compressed bytes that a pull of one image transfers: its config and its layers.
 
     Args:
         reference: a tag, or the digest of a manifest or of an index.
         platform: of the one that is meant in an index; where empty, its first image.
+        known: the manifest or the index of the reference, where it was fetched before.
 
     Raises:
         RegistryError: it is not there, not for this platform, or no image.
     """
-    return _pull(repository, _resolved(repository, reference, platform)[1])
+    return _pull(repository, _resolved(repository, reference, platform, known)[1])
 
 
-def _resolved(repository: Repository, reference: str, platform: str) -> tuple[Manifest, Manifest, str]:
+def _resolved(
+    repository: Repository, reference: str, platform: str, known: Manifest | None = None
+) -> tuple[Manifest, Manifest, str]:
     """What was asked for, the manifest of one image in it, and its platform where an index tells it."""
-    top = repository.manifest(reference)
+    top = known or repository.manifest(reference)
     if not top.is_index:
         return top, top, ""
     near: Descriptor | None = None

@@ -183,7 +183,7 @@ class Push:
         try:
             if "," in platform and (image := images.find(self.scope.engine, release.id)):
                 platform = f"{image.os}/{image.architecture}"
-            pull = remote_images.pull_size(place.repository, place.digest, platform=platform)
+            pull = remote_images.pull_size(place.repository, place.digest, platform=platform, known=place.manifest)
         except TinyshipError as error:
             self.scope.events(Notice(f"the pull size is not known: {error.message}", "warning"))
             return None

@@ -184,6 +184,6 @@ def places(scope: Scope, release: Release) -> Iterator[tuple[Place, ...]]:
     """The repositories of ``push.to``, to be asked."""
     with ExitStack() as stack:
         yield tuple(
-            Place(name, stack.enter_context(scope.repository(name)), release)
+            Place(name, stack.enter_context(scope.repository(name, writing=True)), release)
             for name in goals.repositories(scope.settings)
         )

@@ -124,8 +124,11 @@ class Scope:
             self._credentials[host] = credentials.find(host)
         return self._credentials[host]
 
-    def repository(self, name: str) -> Repository:
+    def repository(self, name: str, *, writing: bool = False) -> Repository:
         """The client of a repository, ``[registry/]name``; to be closed or used in a `with`.
+
+        Args:
+            writing: whether something is to be pushed there.
 
         Raises:
             ConfigError: there can be no repository of this name.
@@ -142,6 +145,7 @@ class Scope:
             patience=Patience(total=max(10.0, 2 * timeout)),
             network=self.network,
             events=self.events,
+            writing=writing,
         )
 
     def reading(self, name: str) -> Repository:

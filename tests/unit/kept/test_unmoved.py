@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tinyship.git import quickgit, revision
-from tinyship.kept import unmoved
+from tinyship.kept import notes, unmoved
 from tinyship.settings.schema import Version
 
 if TYPE_CHECKING:
@@ -291,3 +291,15 @@ def test_needs_no_library(released: Repository) -> None:
     commit = released.git("rev-parse", "HEAD")
     assert done.stdout.split() == [*revision.state(released.root), "1.0.0", "0.9.0"]
     assert revision.state(released.root)[0] == commit
+
+
+def test_note_of_a_push_moves_nothing(released: Repository) -> None:
+    """The note that a push writes leaves what is kept true, so that the next one loads no GitPython; a tag does not."""
+    released.git("notes", f"--ref={notes.REF}", "add", "-m", "sizes", "HEAD")
+    program = "import sys, pathlib\nfrom tinyship.kept import unmoved\nfrom tinyship.settings.schema import Version\n"
+    asked = "print(unmoved.read(pathlib.Path('.'), Version()).is_kept, 'git' in sys.modules)"
+    words = [sys.executable, "-c", program + asked]
+    done = subprocess.run(words, cwd=released.root, check=True, capture_output=True, text=True)
+    assert done.stdout.split() == ["True", "False"]
+    released.git("tag", "other")
+    assert not is_kept(released.root)

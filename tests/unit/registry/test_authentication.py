@@ -259,6 +259,38 @@ def test_token_that_another_thread_got_for_less(trusted: None, start: Start) -> 
     assert len(service.asked) == 2
 
 
+@pytest.mark.parametrize("credential", [CAPTAIN, IDENTITY])
+@pytest.mark.parametrize("reads_only", [False, True])
+def test_one_token_for_all_of_a_push(trusted: None, start: Start, credential: Credential, reads_only: bool) -> None:
+    """Who is to push asks for leave to do so when it reads; where that is denied, for what the registry wants."""
+
+    def service(asked: Asked) -> Answer:
+        (scope,) = parse_qs(asked.body.decode() or urlsplit(asked.path).query)["scope"]
+        scopes.append(scope.rpartition(":")[2])
+        denied = reads_only and "push" in scope
+        return Answer(403, {}, b"{}") if denied else Answer(200, {}, b'{"token": "all"}')
+
+    def answers(asked: Asked) -> Answer:
+        if asked.headers.get("Authorization") == "Bearer all":
+            status = {"GET": 200, "PUT": 201}[asked.method]
+            return Answer(status, {"Content-Type": OCI}, RAW if status == 200 else b"")
+        realm = f"https://{tokens.host}/t"
+        return Answer(401, {"WWW-Authenticate": f'Bearer realm="{realm}",service="x",scope="repository:foo:pull"'})
+
+    scopes: list[str] = []
+    tokens = start("tokens.test", service)
+    server = start("registry.test", answers)
+    with Repository(f"{server.host}/foo", credential=credential, patience=QUICK, writing=True) as repository:
+        if reads_only and credential is IDENTITY:  # OAuth services answer 403 for credentials as well
+            with pytest.raises(RegistryError, match="refused to give a token"):
+                repository.manifest("1.0")
+        else:
+            repository.put(repository.manifest("1.0"), "2.0")
+    denied = [] if credential is IDENTITY else ["pull"]
+    assert scopes == ["pull,push", *(denied if reads_only else [])]
+    assert all(asked.method != "PUT" or "Authorization" in asked.headers for asked in server.asked)
+
+
 def test_tokens_that_expire_in_mid_push(trusted: None, start: Start) -> None:
     """Every third question needs another token: an upload is sent again where it met the end of one, and completes."""
     given = 0

@@ -155,9 +155,7 @@ def test_upload_to_the_registry_in_other_words() -> None:
             return Answer(202, {"Location": f"http://LOCALHOST:{server.host.partition(':')[2]}/v2/foo/blobs/uploads/1"})
         return Answer(204)
 
-    with (
-        serving(guarded, name="localhost") as server,
-        Repository(f"{server.host}/foo", credential=CAPTAIN) as repository,
-    ):
-        repository.check_push()
+    with serving(guarded, name="localhost") as server:
+        with Repository(f"{server.host}/foo", credential=CAPTAIN) as repository:
+            repository.check_push()
         assert [asked.method for asked in server.asked] == ["POST", "POST", "DELETE"]
