@@ -297,7 +297,7 @@ def test_another_release_came_first(ship: Ship, proxy: FaultyRegistry) -> None:
         with Repository(f"{ship.registry}/{ship.image}", credential=None) as repository:
             repository.put(repository.manifest(first), "2.0.0")
 
-    proxy.on("PUT", MANIFESTS, Fault(after=other))
+    proxy.on("PUT", MANIFESTS, Fault(before=other))
     ship.environment["TINYSHIP_PUSH_TO"] = proxy.host
     lost = ship.invoke("push", code=1).err
     assert f"another release was faster: 2.0.0 names {first}" in lost

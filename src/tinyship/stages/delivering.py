@@ -103,10 +103,7 @@ class Push:
             with self.scope.stage("push", place.name, doing) as outcome:
                 if not place.digest:
                     self._upload(place, missing)
-                    looked = True
-                else:
-                    looked = False
-                self._give(place, missing, looked=looked)
+                self._give(place, missing)
                 outcome.word = "pushed"
 
     def move(self) -> None:
@@ -122,7 +119,7 @@ class Push:
             if tags:
                 action = f"moving {', '.join(tag.name for tag in tags)}"
                 with self.scope.stage("push", place.name, action) as outcome:
-                    self._give(place, tags, looked=True)
+                    self._give(place, tags)
                     outcome.word = "moved"
 
     def agree(self) -> None:
@@ -318,21 +315,14 @@ class Push:
         if found and found != before and not place.is_ours(found) and goals.is_promise(tag, self.now):
             raise self._overtaken(place, {tag.name: found})
 
-    def _give(self, place: Place, tags: Sequence[Tag], *, looked: bool) -> None:
-        """Let tags name the image, at the same time; what each names is looked at before each try.
-
-        Args:
-            looked: that was done for the first try.
-        """
+    def _give(self, place: Place, tags: Sequence[Tag]) -> None:
+        """Let tags name the image, at the same time; what each names is looked at right before each try."""
 
         def one(tag: Tag) -> None:
-            fresh = looked
-
             def give() -> None:
-                nonlocal fresh
-                if not fresh:
+                if not place.has_just_said(tag.name):
                     self._look_again(place, tag)
-                fresh = False
+                place.looked.pop(tag.name, None)  # a try that fails may have done it
                 if not place.has(tag.name):
                     place.give(tag.name, moving=tag.moving)
 

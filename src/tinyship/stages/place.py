@@ -20,6 +20,8 @@ from tinyship.stages.scope import Scope
 AT_ONCE = 4
 """Questions to one registry at the same time, at most."""
 _LISTING = "all tags"  # no tag has this name
+_FRESH = 0.05
+"""Seconds for which an answer is as good as a new one."""
 _SETTLING = 0.1
 """Seconds, at least, between giving a tag and asking for it again: longer than another release takes for the same."""
 
@@ -38,6 +40,7 @@ class Place:
         promised: when the last tag that never moves was given to it, of ``time.monotonic``; 0.0 where none was.
         same: for each digest that was looked at, whether it is this image.
         seen: all tags of the repository, as they were at a look that asked for them.
+        looked: when the registry last said what each tag names, of ``time.monotonic``.
     """
 
     name: str
@@ -49,6 +52,7 @@ class Place:
     promised: float = 0.0
     same: dict[str, bool] = field(default_factory=dict)
     seen: tuple[str, ...] | None = None
+    looked: dict[str, float] = field(default_factory=dict)
 
     def look(self, tags: Iterable[str], *, listing: bool = False, first: bool = False) -> None:
         """Ask what these tags name, all at the same time: a registry may be far away.
@@ -79,7 +83,12 @@ class Place:
         self._note(tag, found)
         return found
 
+    def has_just_said(self, tag: str) -> bool:
+        """Whether the registry said a moment ago what a tag names."""
+        return time.monotonic() - self.looked.get(tag, -_FRESH) < _FRESH
+
     def _note(self, tag: str, found: str) -> None:
+        self.looked[tag] = time.monotonic()
         if found:
             self.there[tag] = found
         else:
