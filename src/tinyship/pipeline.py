@@ -221,8 +221,8 @@ def make_release(scope: Scope, *, only: bool = False, force: bool = False) -> Re
 
 def _look_meanwhile(scope: Scope) -> None:
     """Look at the files of the release while git is asked, where there may be nothing to do but look."""
-    if not (scope.root / ".tinyship").is_dir():
-        return
+    if scope.together.several or not (scope.root / ".tinyship").is_dir():
+        return  # the others have work for that time, or it is not known yet what there was
     from tinyship.dockerfiles import sources
 
     settings = scope.settings.release

@@ -155,11 +155,28 @@ def read(root: Path) -> Found:
     """The history of the project at ``root``; an empty one where there is none, or none that can be read."""
     file = _path(root)
     try:
-        data = file.read_bytes()
+        with file.open("rb") as opened:
+            look = os.fstat(opened.fileno())
+            sign = (look.st_dev, look.st_ino, look.st_size, look.st_mtime_ns)
+            if (seen := _seen.get(file)) and seen[0] == sign:
+                return seen[1]
+            data = opened.read()
     except FileNotFoundError:
         return Found()
     except OSError as error:
         return Found(notices=(f"the history {file} cannot be read: {error.strerror}",))
+    found = _united(data, file)
+    if len(data) == look.st_size:
+        _seen.clear()  # one project is enough
+        _seen[file] = sign, found
+    return found
+
+
+_seen: dict[Path, tuple[tuple[int, ...], Found]] = {}
+"""What was read last, and of which file: each image of a run asks. Entries are added at its end, or it is replaced."""
+
+
+def _united(data: bytes, file: Path) -> Found:
     found = parse(data, str(file))
     last: dict[Key, Entry] = {}
     for entry in found.entries:

@@ -247,9 +247,12 @@ def outcome(root: Path, released: Iterable[str]) -> Outcome:
 
 
 def update(root: Path, release: Release) -> Record:
-    """Put ``release`` into the project's record, beside the other images', and write it."""
+    """Put ``release`` into the project's record, beside the other images', and write it where that changes anything."""
     with state.locked(root, _LOCK):  # several images of a project may be released at once
-        record = read(root).with_release(release)
+        before = read(root)
+        if before.find(release.image) == release:
+            return before
+        record = before.with_release(release)
         _write(root, record)
     return record
 
