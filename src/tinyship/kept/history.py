@@ -151,6 +151,10 @@ def of_line(line: bytes) -> Entry:
     return entry
 
 
+_seen: dict[Path, tuple[tuple[int, ...], Found]] = {}
+"""What was read last, and of which file: each image of a run asks. Entries are added at its end, or it is replaced."""
+
+
 def read(root: Path) -> Found:
     """The history of the project at ``root``; an empty one where there is none, or none that can be read."""
     file = _path(root)
@@ -170,10 +174,6 @@ def read(root: Path) -> Found:
         _seen.clear()  # one project is enough
         _seen[file] = sign, found
     return found
-
-
-_seen: dict[Path, tuple[tuple[int, ...], Found]] = {}
-"""What was read last, and of which file: each image of a run asks. Entries are added at its end, or it is replaced."""
 
 
 def _united(data: bytes, file: Path) -> Found:

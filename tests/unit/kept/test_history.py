@@ -385,3 +385,23 @@ def test_record_of_an_older_tinyship() -> None:
     assert history.of_record(None) == ()
     assert [history.of_line(history.as_line(one).encode()) for one in (before, last)] == [before, last]
     assert record.SCHEMA == 1
+
+
+def test_read_once_until_it_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The lines are understood once for all who ask; what is added, or takes the file's place, is seen."""
+    parsed: list[str] = []
+    real = history.parse
+
+    def parse(data: bytes, where: str) -> history.Found:
+        parsed.append(where)
+        return real(data, where)
+
+    monkeypatch.setattr(history, "parse", parse)
+    history.add(tmp_path, entry("1.0", "a"))
+    first = history.read(tmp_path)
+    assert history.read(tmp_path) is first
+    assert len(parsed) == 1
+    history.add(tmp_path, entry("1.1", "b", at=1))
+    assert [one.version for one in history.read(tmp_path).entries] == ["1.0", "1.1"]
+    (tmp_path / ".tinyship" / "history.jsonl").unlink()
+    assert history.read(tmp_path).entries == ()

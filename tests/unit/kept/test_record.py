@@ -120,3 +120,15 @@ def test_amend_leaves_another_release_alone(tmp_path: Path) -> None:
     record.update(tmp_path, newer)
     assert record.amend(tmp_path, RELEASE, lambda entry: replace(entry, smoke=False)) is None
     assert record.read(tmp_path).find(RELEASE.image) == newer
+
+
+def test_what_is_there_already_is_not_written(tmp_path: Path) -> None:
+    """An equal entry leaves the file as it is; another one does not."""
+    record.update(tmp_path, RELEASE)
+    file = tmp_path / ".tinyship" / "release.json"
+    before = file.stat().st_ino, file.stat().st_mtime_ns
+    assert record.update(tmp_path, RELEASE).images == (RELEASE,)
+    assert (file.stat().st_ino, file.stat().st_mtime_ns) == before
+    other = replace(RELEASE, version="1.0.1")
+    record.update(tmp_path, other)
+    assert record.read(tmp_path).images == (other,)

@@ -10,6 +10,7 @@ from typing import Any
 
 import jsonschema
 import pytest
+from tests.unit.kept.test_record import RELEASE as PLAIN
 
 from tinyship.kept import record
 from tinyship.kept.record import BaseImage, Previous, Pushed, Record, Release, Runtime, Sizes
@@ -18,20 +19,8 @@ ROOT = Path(__file__).resolve().parents[3]
 SCHEMA = json.loads(record.schema())
 VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
 PARTS = (BaseImage, Previous, Pushed, Release, Runtime, Sizes)
-RELEASE = Release(
-    image="lacion/foo",
-    version="1.0.0",
-    commit="c" * 40,
-    tree="t",
-    dirty=False,
-    source="https://example.com/lacion/foo",
-    created="2017-05-01T12:00:00+00:00",
-    platform="linux/amd64",
-    id="sha256:" + "0" * 64,
-    tags=("local", "1.0.0"),
-    sizes=(Sizes("release", "lacion/foo:1.0.0", 5_000_000, None, 4_000_000, 3),),
-    pushed=(Pushed("localhost:5000/lacion/foo:1.0.0", "sha256:" + "1" * 64),),
-    previous=Previous("0.9.0", "b" * 40, (Sizes("base", "lacion/base:latest", 4_000_000, None, None, 2),)),
+RELEASE = replace(
+    PLAIN, previous=Previous("0.9.0", "b" * 40, (Sizes("base", "lacion/base:latest", 4_000_000, None, None, 2),))
 )
 FULL = replace(
     RELEASE,
